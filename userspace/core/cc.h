@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cc.h - congestion window and pacing of one channel (theory in cc.c) */
+#ifndef XM_CORE_CC_H
+#define XM_CORE_CC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "time.h"
+
+struct xm_cc_opts {
+	uint32_t mss;		 /* bytes of the largest frame on the wire */
+	uint64_t cwnd_max;	 /* bytes; what --in-flight allows */
+	unsigned int n_channels; /* the channels together take one flow's share */
+	int64_t delay_target_ns; /* queueing delay over the least RTT that is
+				  * taken for congestion; 0 = 25 ms */
+	uint64_t rate; /* bytes/s, hard cap of this channel; 0 = none */
+};
+
+struct xm_cc {
+	struct xm_cc_opts opts;
+	uint64_t cwnd, ssthresh;  /* bytes */
+	uint64_t acked, acked_ce; /* bytes, frames of the current round */
+	uint32_t frames, frames_ce, frames_lost;
+	uint32_t alpha;	    /* DCTCP's estimate, in 1/1024 */
+	uint64_t round_end; /* a round ends when so much was delivered */
+	uint64_t delivered; /* bytes acknowledged so far */
+	uint64_t grow;	    /* bytes towards the next increase */
+	unsigned int rounds_since_loss_cut;
+	bool cut_in_round;
+	int64_t srtt_ns, rttvar_ns, min_rtt_ns;
+	int64_t tokens;	       /* bytes that may leave now */
+	struct xm_time filled; /* when tokens was brought up to date */
+};
+
+void xm_cc_init(struct xm_cc *cc, const struct xm_cc_opts *opts);
+
+/* A round-trip sample, the peer's hold time already taken off. */
+void xm_cc_on_rtt(struct xm_cc *cc, int64_t rtt_ns);
+
+/* @bytes in @frames frames newly acknowledged, @ce of them marked. */
+void xm_cc_on_ack(struct xm_cc *cc, uint64_t bytes, uint32_t frames,
+		  uint32_t ce);
+
+void xm_cc_on_loss(struct xm_cc *cc, uint32_t frames);
+
+/* A retransmission timeout: nothing came back at all. */
+void xm_cc_on_timeout(struct xm_cc *cc);
+
+/* May @bytes more leave now, with @in_flight bytes out?  Consumes nothing. */
+bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now, uint64_t in_flight,
+		    uint32_t bytes);
+
+void xm_cc_on_sent(struct xm_cc *cc, uint32_t bytes);
+
+/* When the pacer will let the next frame go; NEVER when it is not what
+ * holds it. */
+struct xm_time xm_cc_expiry(const struct xm_cc *cc, struct xm_time now);
+
+int64_t xm_cc_rto_ns(const struct xm_cc *cc);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* encap.h - Ethernet, VLAN, IP and UDP around a frame
+ *
+ * AF_XDP sends what it is given: no route, no neighbour table, no checksum
+ * and no fragmentation behind it.  So the whole prefix is written here, from
+ * a path that the driver found by netlink.  The UDP checksum is 0, also over
+ * IPv6 (RFC 6936: both ends consent, and each frame has CRCs of its own).
+ */
+#ifndef XM_CORE_ENCAP_H
+#define XM_CORE_ENCAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "drop.h"
+
+#define XM_ENCAP_MAX (14 + 4 + 40 + 8) /* bytes of the longest prefix */
+
+struct xm_path {
+	uint8_t src_mac[6], dst_mac[6];
+	uint16_t vlan; /* VLAN id 1..4094, 0 = untagged */
+	bool ipv6;
+	uint8_t src[16], dst[16]; /* IPv4: the first 4 bytes */
+	uint16_t sport, dport;
+};
+
+struct xm_encap {
+	size_t payload; /* offset of the UDP payload in the frame */
+	size_t len;	/* its length: Ethernet padding is cut off */
+	size_t ip_len;	/* bytes from the IP header on */
+	uint16_t sport, dport;
+	bool ce; /* ECN says Congestion Experienced */
+};
+
+/* Bytes of the IP header: 20 or 40. */
+static inline unsigned int xm_path_ip_len(const struct xm_path *p)
+{
+	return p->ipv6 ? 40 : 20;
+}
+
+/* Bytes of the whole prefix, at most XM_ENCAP_MAX. */
+size_t xm_encap_len(const struct xm_path *p);
+
+/* Write the prefix of a frame with @len bytes of UDP payload; ECT(0), Don't
+ * Fragment, TTL 64.  Returns its length. */
+size_t xm_encap_put(void *dst, const struct xm_path *p, size_t len);
+
+/* Parse a received frame of @total bytes whose first @first are at @src.
+ * Takes Ethernet with at most one VLAN tag, IPv4 without options and
+ * unfragmented, IPv6 without extension headers, UDP.  XM_DROP_NONE,
+ * XM_DROP_RUNT, XM_DROP_BAD_IP or XM_DROP_BAD_LENGTH. */
+enum xm_drop xm_encap_get(struct xm_encap *ret, const void *src, size_t first,
+			  size_t total);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* frame.h - codec of the data plane's frames (docs/protocol.md 4)
+ *
+ * Two steps each way.  To send: xm_frame_put() writes header and segment
+ * table, and returns their length; the caller, who knows where the payload
+ * is, sums it and seals the header.  To receive: xm_frame_get() checks all
+ * that can be checked without the payload, the header's own CRC included, so
+ * that a payload may be placed while it is being summed: its address is known
+ * to be right before its bytes are.
+ */
+#ifndef XM_CORE_FRAME_H
+#define XM_CORE_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xdpmig/limits.h"
+#include "xdpmig/wire.h"
+
+#include "drop.h"
+
+struct xm_frame {
+	uint64_t cookie;
+	uint64_t seg[XM_FRAME_SEGS]; /* offsets in the block, DATA only */
+	uint32_t epoch, seq, packet;
+	uint32_t tx_us;
+	uint32_t payload_crc; /* by _get; _seal writes it */
+	uint16_t page, seg_len, len;
+	uint8_t type, channel, flags, n_segs, block;
+};
+
+/* Write @f's header and segment table to @dst (XM_WIRE_HEADER_MAX bytes at
+ * least), both CRC fields zero.  Returns their length in bytes. */
+size_t xm_frame_put(void *dst, const struct xm_frame *f);
+
+/* Set the payload's CRC and then the header's in what _put wrote. */
+void xm_frame_seal(void *hdr, uint32_t payload_crc);
+
+/* Decode and check a frame header at @src, of which @len bytes are in one
+ * piece.  @total is the whole frame: header, segment table and payload.
+ * Checked: magic, version, type, lengths against @total, segment counts,
+ * shape of DATA (whole pages, or one slice inside a page), header CRC.  Not
+ * checked: cookie, epoch, sequence number, block (the session's business).
+ * Returns XM_DROP_NONE with @ret_f and the header's length @ret_hdr_len
+ * set, or the reason to drop it. */
+enum xm_drop xm_frame_get(struct xm_frame *ret_f, size_t *ret_hdr_len,
+			  const void *src, size_t len, size_t total);
+
+/* An ACK's payload. */
+struct xm_ack {
+	uint32_t credit, echo_us, hold_us, n_ce, n_dup;
+	uint16_t n_words, n_rejects;
+	uint64_t words[XM_SACK_WORDS];
+	uint32_t rejects[XM_ACK_REJECTS];
+};
+
+#define XM_ACK_LEN_MAX \
+	(sizeof(struct xm_wire_ack) + 8 * XM_SACK_WORDS + 4 * XM_ACK_REJECTS)
+
+/* Returns bytes written to @dst (XM_ACK_LEN_MAX at most). */
+size_t xm_ack_put(void *dst, const struct xm_ack *ack);
+
+/* XM_DROP_NONE or XM_DROP_BAD_LENGTH. */
+enum xm_drop xm_ack_get(struct xm_ack *ret_ack, const void *src, size_t len);
+
+#endif

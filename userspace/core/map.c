@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* map.c - building and dealing out the memory map; theory in map.h */
+#include "map.h"
+
+#include <errno.h>
+#include <string.h>
+
+int xm_map_add(struct xm_map *map, const char *name, uint64_t len, uint8_t *hva)
+{
+	struct xm_block *b;
+
+	if (map->n_blocks == XM_BLOCK_MAX)
+		return -ENOSPC;
+	if (!len || len % XM_PAGE_SIZE || len >> 62)
+		return -EINVAL;
+	if (!memchr(name, '\0', XM_BLOCK_NAME) || !name[0])
+		return -EINVAL;
+	if (xm_map_find(map, name) >= 0)
+		return -EEXIST;
+	b = &map->block[map->n_blocks++];
+	memset(b, 0, sizeof(*b));
+	memcpy(b->name, name, strlen(name));
+	b->len = len;
+	b->hva = hva;
+	return 0;
+}
+
+int xm_map_find(const struct xm_map *map, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < map->n_blocks; i++)
+		if (!strcmp(map->block[i].name, name))
+			return (int)i;
+	return -ENOENT;
+}
+
+uint64_t xm_map_bytes(const struct xm_map *map)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < map->n_blocks; i++)
+		sum += map->block[i].len;
+	return sum;
+}
+
+uint64_t xm_map_pages(const struct xm_map *map)
+{
+	return xm_map_bytes(map) >> XM_PAGE_SHIFT;
+}
+
+/* Stripes that all blocks have together at this size. */
+static uint64_t map_count_stripes(const struct xm_map *map, unsigned int shift)
+{
+	uint64_t n = 0;
+	unsigned int i;
+
+	for (i = 0; i < map->n_blocks; i++)
+		n += ((map->block[i].len - 1) >> shift) + 1;
+	return n;
+}
+
+int xm_map_shard(struct xm_map *map, unsigned int n_channels)
+{
+	unsigned int shift = 21, i;
+	uint32_t next = 0;
+
+	_Static_assert(XM_STRIPE_MIN == 1 << 21, "shift above");
+	if (!n_channels || n_channels > XM_CHAN_MAX || !map->n_blocks)
+		return -EINVAL;
+	while (map_count_stripes(map, shift) > XM_STRIPES_MAX)
+		shift++;
+	for (i = 0; i < map->n_blocks; i++) {
+		map->block[i].first_stripe = next;
+		next += (uint32_t)((map->block[i].len - 1) >> shift) + 1;
+	}
+	map->n_stripes = next;
+	map->stripe_shift = shift;
+	map->n_channels = n_channels;
+	return 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* map.h - the guest's RAM blocks as both sides agreed on them
+ *
+ * The memory map names each block by a small index, the index that DATA
+ * frames carry.  Pages are sharded to channels in stripes: stripe s of the
+ * guest (all blocks one after another, each starting a new stripe) belongs to
+ * channel s % n_channels, for the whole migration.  So a page never travels
+ * on two channels, channels share no byte and no bitmap word, and a hot
+ * region of the guest is spread over all of them.
+ *
+ * A map lends host addresses to the core; it owns no memory.
+ */
+#ifndef XM_CORE_MAP_H
+#define XM_CORE_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xdpmig/limits.h"
+
+struct xm_block {
+	char name[XM_BLOCK_NAME]; /* NUL terminated */
+	uint64_t len;		  /* bytes, a multiple of XM_PAGE_SIZE */
+	uint8_t *hva;		  /* host address of byte 0; lent */
+	uint64_t *dirtied;     /* receiver: bit per page, set when the page may
+				   * hold something else than zeros; a zero page
+				   * with a clear bit stays a hole.  NULL at the
+				   * sender.  Lent. */
+	uint32_t first_stripe; /* set by xm_map_shard() */
+};
+
+struct xm_map {
+	struct xm_block block[XM_BLOCK_MAX];
+	unsigned int n_blocks;
+	unsigned int n_channels;   /* set by xm_map_shard() */
+	unsigned int stripe_shift; /* log2 of the stripe's bytes; ditto */
+	uint32_t n_stripes;	   /* ditto */
+};
+
+/* Append a block.  Returns 0, -ENOSPC (too many blocks), -EINVAL (empty,
+ * unaligned or too long), -EEXIST (name taken). */
+int xm_map_add(struct xm_map *map, const char *name, uint64_t len,
+	       uint8_t *hva);
+
+/* Choose the stripe size and deal the stripes to @n_channels.  Both sides
+ * compute the same from the same map.  Returns 0 or -EINVAL. */
+int xm_map_shard(struct xm_map *map, unsigned int n_channels);
+
+/* Index of the block called @name, or -ENOENT. */
+int xm_map_find(const struct xm_map *map, const char *name);
+
+uint64_t xm_map_bytes(const struct xm_map *map); /* of all blocks */
+uint64_t xm_map_pages(const struct xm_map *map);
+
+/* Is [offset, offset + len) inside block @block?  Safe for any input. */
+static inline bool xm_map_has(const struct xm_map *map, unsigned int block,
+			      uint64_t offset, uint64_t len)
+{
+	return block < map->n_blocks && len <= map->block[block].len &&
+	       offset <= map->block[block].len - len;
+}
+
+/* The channel that carries the page at @offset of @block. */
+static inline unsigned int xm_map_channel(const struct xm_map *map,
+					  unsigned int block, uint64_t offset)
+{
+	return (map->block[block].first_stripe +
+		(uint32_t)(offset >> map->stripe_shift)) %
+	       map->n_channels;
+}
+
+#endif

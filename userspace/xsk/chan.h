@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* chan.h - one channel's AF_XDP socket: its UMEM, its four rings
+ *
+ * Ownership and layout are drawn at the head of chan.c.  One thread uses a
+ * channel; nothing here takes a lock.
+ */
+#ifndef XM_XSK_CHAN_H
+#define XM_XSK_CHAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+#include "xdpmig/limits.h"
+
+enum xsk_engine {
+	XSK_COPY_SG,	 /* guest pages by descriptor; the kernel copies them */
+	XSK_COPY_STAGED, /* the same from staging: small lock budget */
+	XSK_ZC_STAGED,	 /* zero-copy, one descriptor a frame: we copy */
+	XSK_ZC_SG,	 /* zero-copy, guest pages by descriptor: nobody does */
+	XSK_ENGINE__COUNT
+};
+
+enum xsk_zero_copy {
+	XSK_ZERO_COPY_AUTO,    /* require on a device that has it, else copy */
+	XSK_ZERO_COPY_REQUIRE, /* or fail */
+	XSK_ZERO_COPY_PREFER,  /* take what there is, staging too */
+	XSK_ZERO_COPY_OFF,     /* copy mode even where zero-copy is to be had */
+};
+
+/* Guest memory to map into the UMEM, populated and page-aligned. */
+struct xsk_extent {
+	int fd;		   /* shared memory file; lent until xsk_chan_close() */
+	uint8_t block;	   /* the memory map's index */
+	uint64_t offset;   /* first byte, from the start of the block */
+	uint64_t file_off; /* the same byte in fd */
+	uint64_t len;
+};
+
+struct xsk_chan_opts {
+	const char *ifname;
+	int ifindex;
+	unsigned int queue;
+	enum xsk_engine engine;	   /* as planned; see plan.h */
+	bool force_zero_copy;	   /* bind with XDP_ZEROCOPY */
+	unsigned int max_descs;	   /* descriptors of a frame, 1..18 */
+	uint32_t tx_ring, rx_ring; /* descriptors; powers of two */
+	uint32_t rx_chunks;	   /* 4 KiB chunks for receiving */
+	uint32_t n_slots;	   /* header ring entries; 0 at a receiver */
+	uint32_t n_bufs;	   /* frame header buffers of XSK_BUF_LEN */
+	uint32_t n_stages;	   /* staging frames of stage_len bytes */
+	uint32_t stage_len;	   /* bytes, a multiple of 4096; one chunk when
+				      * max_descs is 1 */
+	const struct xsk_extent *extents; /* ascending (block, offset) */
+	size_t n_extents;		  /* 0 with a staged engine */
+	unsigned int busy_poll_us;	  /* 0 = event-driven */
+};
+
+#define XSK_BUF_LEN  256  /* prefix + longest frame header, 64-byte aligned */
+#define XSK_SLOT_LEN 2048 /* stride of the header ring; a header is 1344 */
+
+struct xsk_chan;
+
+/* Open socket, register UMEM, create rings, bind, fill the fill ring.  EBUSY
+ * at bind is retried for a second (pools are released asynchronously).
+ * 0, or -errno with @e filled: who holds the queue, how many bytes had to be
+ * locked, which mapping could not be pinned. */
+int xsk_chan_open(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
+		  struct xm_error *e);
+struct xsk_chan *xsk_chan_close(struct xsk_chan *chan); /* NULL is fine */
+
+int xsk_chan_fd(const struct xsk_chan *chan);
+enum xsk_engine xsk_chan_engine(const struct xsk_chan *chan);
+bool xsk_chan_is_zero_copy(const struct xsk_chan *chan); /* XDP_OPTIONS */
+size_t xsk_chan_locked(const struct xsk_chan *chan);	 /* UMEM bytes */
+void *xsk_chan_slot(const struct xsk_chan *chan, uint32_t slot);
+const char *xsk_engine_name(enum xsk_engine engine);
+
+/* -- sending ---------------------------------------------------------------- */
+
+/* A buffer lent by _get until its _put or _unget. */
+struct xsk_buf {
+	uint8_t *data; /* SG: XSK_BUF_LEN bytes; staged: stage_len bytes */
+	uint32_t idx;
+	bool staged;
+};
+
+/* A piece of a frame behind its header buffer. */
+struct xsk_seg {
+	enum { XSK_SEG_GUEST, XSK_SEG_SLOT } kind;
+	uint8_t block;	 /* GUEST */
+	uint32_t slot;	 /* SLOT */
+	uint64_t offset; /* GUEST: in the block; SLOT: in the slot */
+	uint32_t len;
+};
+
+/* A frame that the device is done with. */
+struct xsk_done {
+	uint64_t token;	 /* as given to _put */
+	uint32_t copied; /* payload bytes some CPU copied for it */
+};
+
+/* Lend a header buffer, or with @staged a staging frame to hold header and
+ * payload one after the other.  False: no buffer, or no room in the TX ring
+ * for a whole frame; reap, kick and come back. */
+bool xsk_tx_get(struct xsk_chan *chan, bool staged, struct xsk_buf *ret_buf);
+void xsk_tx_unget(struct xsk_chan *chan, const struct xsk_buf *buf);
+
+/* Is this guest range in the UMEM, so that a segment may point at it?  False
+ * for memory that became populated after registration: send it staged. */
+bool xsk_tx_has(const struct xsk_chan *chan, uint8_t block, uint64_t offset,
+		uint32_t len);
+
+/* Post: @len bytes of @buf, then the segments.  The frame is validated as the
+ * kernel will (see desc.h): a descriptor it would reject is -EINVAL here, a
+ * bug.  Published to the kernel by the next _kick. */
+int xsk_tx_put(struct xsk_chan *chan, const struct xsk_buf *buf, uint32_t len,
+	       const struct xsk_seg *seg, unsigned int n_segs,
+	       uint32_t payload_len, uint64_t token);
+
+/* Publish what was put and wake the kernel if it wants to be.  0, also when
+ * it is busy or dropped a frame (counted; reap and kick again); -ENETDOWN
+ * while the link is down (come back); else -errno with @e filled. */
+int xsk_tx_kick(struct xsk_chan *chan, struct xm_error *e);
+
+/* Collect completed frames into @done.  Returns how many, or -EPROTO with @e
+ * filled when the kernel completes an address that was not posted. */
+int xsk_tx_reap(struct xsk_chan *chan, struct xsk_done *done, unsigned int max,
+		struct xm_error *e);
+
+uint32_t xsk_tx_posted(const struct xsk_chan *chan); /* frames not reaped */
+
+/* -- receiving ------------------------------------------------------------- */
+
+struct xsk_frame {
+	struct {
+		uint8_t *base;
+		uint32_t len;
+	} piece[XM_FRAME_DESCS];
+	unsigned int n_pieces;
+	uint32_t len; /* of all pieces */
+};
+
+/* Lend up to @max whole frames; a frame that has more pieces than a legal one
+ * is swallowed and counted.  Then give all of them back at once. */
+unsigned int xsk_rx(struct xsk_chan *chan, struct xsk_frame *frames,
+		    unsigned int max);
+void xsk_rx_done(struct xsk_chan *chan);
+
+/* Frames of @frame_len bytes that the fill ring can hold: the credit. */
+uint32_t xsk_rx_credit(const struct xsk_chan *chan, uint32_t frame_len);
+
+/* -- figures ------------------------------------------------------------------ */
+struct xsk_stats {
+	uint64_t tx_frames, tx_descs, kicks, kicks_again, kicks_dropped;
+	uint64_t syscalls; /* made for this channel, poll excluded */
+	uint64_t rx_frames, rx_oversize;
+	/* the kernel's XDP_STATISTICS */
+	uint64_t rx_dropped, rx_invalid_descs, tx_invalid_descs, rx_ring_full,
+		rx_fill_ring_empty_descs, tx_ring_empty_descs;
+};
+/* Reads XDP_STATISTICS too. */
+void xsk_chan_stats(struct xsk_chan *chan, struct xsk_stats *ret_stats);
+
+#endif

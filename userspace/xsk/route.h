@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* route.h - next hop, source address, VLAN and MTU, by netlink
+ *
+ * AF_XDP transmits without routes, neighbours or an MTU check, so what the
+ * kernel knows is asked for once and watched while frames flow.
+ */
+#ifndef XM_XSK_ROUTE_H
+#define XM_XSK_ROUTE_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "core/encap.h"
+#include "util/error.h"
+
+struct route {
+	struct xm_path path; /* ports not set */
+	unsigned int ip_max; /* path MTU as far as this host knows it */
+	int ifindex;	     /* the device frames leave by, below any VLAN */
+	int route_ifindex;   /* the interface the route names */
+};
+
+/* How to reach @peer (IPv4 or IPv6) by @ifname or a VLAN on it.  @src may be
+ * NULL: then the kernel's choice.  Resolves the neighbour, by provoking
+ * it, within @timeout_ms.  0, or -errno with @e: no route by this device (by
+ * which instead), neighbour does not answer, address family. */
+int route_get(struct route *ret_route, const char *ifname,
+	      const struct sockaddr *peer, const struct sockaddr *src,
+	      int timeout_ms, struct xm_error *e);
+
+struct route_watch;
+
+/* Watch link, address, neighbour and route changes that concern @route. */
+int route_watch_open(struct route_watch **ret_watch, const char *ifname,
+		     const struct sockaddr *peer, const struct route *route,
+		     struct xm_error *e);
+struct route_watch *route_watch_close(struct route_watch *w);
+int route_watch_fd(const struct route_watch *w);
+
+enum {
+	ROUTE_E_SAME = 0, /* nothing that matters */
+	ROUTE_E_CHANGED,  /* @ret_route is new: MAC or source address */
+	ROUTE_E_DOWN,	  /* link down, or no route at the moment */
+	ROUTE_E_SHRUNK,	  /* MTU below what was agreed */
+	ROUTE_E_GONE,	  /* the device is gone */
+};
+/* Read pending messages; one of the above, or -errno. */
+int route_watch_read(struct route_watch *w, struct route *ret_route,
+		     struct xm_error *e);
+
+#endif
