@@ -9,15 +9,15 @@
 #define XDPMIG_LIMITS_H
 
 /* -- numbers of things ---------------------------------------------------- */
-#define XM_CHAN_MAX	64  /* channels of one migration; one bit each in u64 */
-#define XM_BLOCK_MAX	64  /* RAM blocks of one guest */
-#define XM_BLOCK_NAME	256 /* bytes of a block's name, NUL included (QEMU) */
-#define XM_PAGE_SIZE	4096 /* bytes; the target page size of x86 */
-#define XM_PAGE_SHIFT	12
+#define XM_CHAN_MAX     64  /* channels of one migration; one bit each in u64 */
+#define XM_BLOCK_MAX    64  /* RAM blocks of one guest */
+#define XM_BLOCK_NAME   256 /* bytes of a block's name, NUL included (QEMU) */
+#define XM_PAGE_SIZE    4096 /* bytes; the target page size of x86 */
+#define XM_PAGE_SHIFT   12
 #define XM_PACKET_PAGES 128 /* pages in a packet: QEMU's 512 KiB / 4 KiB */
-#define XM_PACKET_SIZE	(XM_PACKET_PAGES * XM_PAGE_SIZE) /* bytes of payload */
-#define XM_STRIPE_MIN	(2 << 20) /* bytes; one hugepage never has two channels */
-#define XM_STRIPES_MAX	8192 /* stripes of a guest; each may cost one VMA */
+#define XM_PACKET_SIZE  (XM_PACKET_PAGES * XM_PAGE_SIZE) /* bytes of payload */
+#define XM_STRIPE_MIN   (2 << 20) /* bytes; one hugepage never has two channels */
+#define XM_STRIPES_MAX  8192 /* stripes of a guest; each may cost one VMA */
 
 /* -- frames ---------------------------------------------------------------- */
 #define XM_FRAME_SEGS  15    /* pages in a frame: 15 + header <= 17 skb frags */
@@ -27,22 +27,22 @@
 #define XM_MTU_MAX     65535 /* bytes; IPv4's total length */
 
 /* -- windows ---------------------------------------------------------------- */
-#define XM_WINDOW	65536 /* frames between cumulative ack and newest */
-#define XM_SACK_WORDS	128 /* 64-bit words of bitmap in an ACK: fits MTU 1500 */
-#define XM_ACK_REJECTS	16  /* sequence numbers with a bad payload per ACK */
-#define XM_ACK_EVERY	32  /* frames; one ACK for so many in sequence */
+#define XM_WINDOW       65536 /* frames between cumulative ack and newest */
+#define XM_SACK_WORDS   128 /* 64-bit words of bitmap in an ACK: fits MTU 1500 */
+#define XM_ACK_REJECTS  16  /* sequence numbers with a bad payload per ACK */
+#define XM_ACK_EVERY    32  /* frames; one ACK for so many in sequence */
 #define XM_ACK_DELAY_US 200 /* microseconds an ACK may be withheld */
 
 /* -- timers ------------------------------------------------------------------ */
-#define XM_RTO_MIN_US	  1000	 /* floor of the retransmission timer */
-#define XM_RTO_MAX_US	  500000 /* its ceiling, after doubling */
-#define XM_RTO_INIT_US	  20000	 /* before the first round-trip sample */
-#define XM_STALL_MS	  10000 /* no progress for so long: the channel failed */
+#define XM_RTO_MIN_US     1000   /* floor of the retransmission timer */
+#define XM_RTO_MAX_US     500000 /* its ceiling, after doubling */
+#define XM_RTO_INIT_US    20000  /* before the first round-trip sample */
+#define XM_STALL_MS       10000 /* no progress for so long: the channel failed */
 #define XM_PROBE_EVERY_US 20000 /* between PROBEs of one channel at setup */
-#define XM_PROBE_STALL_MS 5000	/* a channel not proven after this has failed */
-#define XM_PROBE_PORTS	  256	/* source ports tried for a channel */
-#define XM_HEARTBEAT_MS	  1000	/* control connection: HEARTBEAT when idle */
-#define XM_CTL_STALL_MS	  10000 /* control connection silent: contact is lost */
+#define XM_PROBE_STALL_MS 5000  /* a channel not proven after this has failed */
+#define XM_PROBE_PORTS    256   /* source ports tried for a channel */
+#define XM_HEARTBEAT_MS   1000  /* control connection: HEARTBEAT when idle */
+#define XM_CTL_STALL_MS   10000 /* control connection silent: contact is lost */
 
 /* -- ports ------------------------------------------------------------------- */
 /* Above Linux's default ephemeral range (32768-60999), so that the kernel

@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define XM_WIRE_MAGIC	0x584d /* "XM" */
+#define XM_WIRE_MAGIC   0x584d /* "XM" */
 #define XM_WIRE_VERSION 1
 
 enum xm_wire_type {
@@ -26,23 +26,23 @@ enum xm_wire_type {
 #define XM_WIRE_F_STAGED 0x02 /* payload was copied before it was summed */
 
 struct xm_wire_frame {
-	__be16 magic;	 /* XM_WIRE_MAGIC */
-	__u8 version;	 /* XM_WIRE_VERSION */
-	__u8 type;	 /* enum xm_wire_type */
-	__u8 channel;	 /* below the agreed number of channels */
-	__u8 flags;	 /* XM_WIRE_F_* */
-	__u8 n_segs;	 /* DATA: entries of the segment table, else 0 */
-	__u8 block;	 /* DATA: index into the agreed memory map, else 0 */
-	__be64 cookie;	 /* of this channel, from the control connection */
-	__be32 epoch;	 /* starts at 1; 0 in a PROBE */
-	__be32 seq;	 /* HEADER, DATA: number in epoch and channel, from 0;
+	__be16 magic;    /* XM_WIRE_MAGIC */
+	__u8 version;    /* XM_WIRE_VERSION */
+	__u8 type;       /* enum xm_wire_type */
+	__u8 channel;    /* below the agreed number of channels */
+	__u8 flags;      /* XM_WIRE_F_* */
+	__u8 n_segs;     /* DATA: entries of the segment table, else 0 */
+	__u8 block;      /* DATA: index into the agreed memory map, else 0 */
+	__be64 cookie;   /* of this channel, from the control connection */
+	__be32 epoch;    /* starts at 1; 0 in a PROBE */
+	__be32 seq;      /* HEADER, DATA: number in epoch and channel, from 0;
 			     * ACK: all below are installed; PROBE: a counter */
-	__be32 packet;	 /* HEADER, DATA: packet in epoch and channel, from 0 */
-	__be16 page;	 /* DATA: index of segment 0 in the packet's offset[] */
-	__be16 seg_len;	 /* DATA: bytes of each segment */
-	__be16 len;	 /* payload bytes behind header and segment table */
+	__be32 packet;   /* HEADER, DATA: packet in epoch and channel, from 0 */
+	__be16 page;     /* DATA: index of segment 0 in the packet's offset[] */
+	__be16 seg_len;  /* DATA: bytes of each segment */
+	__be16 len;      /* payload bytes behind header and segment table */
 	__be16 reserved; /* 0; ignored */
-	__be32 tx_us;	 /* sender's clock in microseconds, echoed in ACK */
+	__be32 tx_us;    /* sender's clock in microseconds, echoed in ACK */
 	__be32 payload_crc; /* CRC32C of the payload */
 	__be32 header_crc; /* CRC32C of header, this field as 0, and segments */
 };
@@ -58,20 +58,20 @@ _Static_assert(sizeof(struct xm_wire_seg) == 8, "docs/protocol.md 4.3");
  * (seq & ~63) + 64 w + b; then come n_rejects sequence numbers (be32) whose
  * payload did not match its CRC since the last ACK. */
 struct xm_wire_ack {
-	__be32 credit;	  /* frames the receiver can take beyond the acked */
-	__be32 echo_us;	  /* newest tx_us that arrived, 0 if none yet */
-	__be32 hold_us;	  /* how long ago it arrived */
-	__be32 n_ce;	  /* frames of this epoch that came marked CE */
-	__be32 n_dup;	  /* frames of this epoch that came twice */
-	__be16 n_words;	  /* of bitmap, at most XM_SACK_WORDS */
+	__be32 credit;    /* frames the receiver can take beyond the acked */
+	__be32 echo_us;   /* newest tx_us that arrived, 0 if none yet */
+	__be32 hold_us;   /* how long ago it arrived */
+	__be32 n_ce;      /* frames of this epoch that came marked CE */
+	__be32 n_dup;     /* frames of this epoch that came twice */
+	__be16 n_words;   /* of bitmap, at most XM_SACK_WORDS */
 	__be16 n_rejects; /* at most XM_ACK_REJECTS */
 };
 _Static_assert(sizeof(struct xm_wire_ack) == 24, "docs/protocol.md 4.4");
 
 /* Payload of a PROBE, then zeros up to the size that is tested. */
 struct xm_wire_probe {
-	__be16 size;	  /* of the whole frame, from the IP header on */
-	__be16 my_port;	  /* UDP source port this PROBE left with */
+	__be16 size;      /* of the whole frame, from the IP header on */
+	__be16 my_port;   /* UDP source port this PROBE left with */
 	__be16 seen_port; /* the peer's source port that last reached this queue
 			   * with the full size; 0 none yet */
 	__be16 reserved;  /* 0 */

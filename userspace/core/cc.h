@@ -9,8 +9,8 @@
 #include "time.h"
 
 struct xm_cc_opts {
-	uint32_t mss;		 /* bytes of the largest frame on the wire */
-	uint64_t cwnd_max;	 /* bytes; what --in-flight allows */
+	uint32_t mss;            /* bytes of the largest frame on the wire */
+	uint64_t cwnd_max;       /* bytes; what --in-flight allows */
 	unsigned int n_channels; /* the channels together take one flow's share */
 	int64_t delay_target_ns; /* queueing delay over the least RTT that is
 				  * taken for congestion; 0 = 25 ms */
@@ -22,14 +22,14 @@ struct xm_cc {
 	uint64_t cwnd, ssthresh;  /* bytes */
 	uint64_t acked, acked_ce; /* bytes, frames of the current round */
 	uint32_t frames, frames_ce, frames_lost;
-	uint32_t alpha;	    /* DCTCP's estimate, in 1/1024 */
+	uint32_t alpha;     /* DCTCP's estimate, in 1/1024 */
 	uint64_t round_end; /* a round ends when so much was delivered */
 	uint64_t delivered; /* bytes acknowledged so far */
-	uint64_t grow;	    /* bytes towards the next increase */
+	uint64_t grow;      /* bytes towards the next increase */
 	unsigned int rounds_since_loss_cut;
 	bool cut_in_round;
 	int64_t srtt_ns, rttvar_ns, min_rtt_ns;
-	int64_t tokens;	       /* bytes that may leave now */
+	int64_t tokens;        /* bytes that may leave now */
 	struct xm_time filled; /* when tokens was brought up to date */
 };
 

@@ -27,8 +27,8 @@ struct xm_path {
 
 struct xm_encap {
 	size_t payload; /* offset of the UDP payload in the frame */
-	size_t len;	/* its length: Ethernet padding is cut off */
-	size_t ip_len;	/* bytes from the IP header on */
+	size_t len;     /* its length: Ethernet padding is cut off */
+	size_t ip_len;  /* bytes from the IP header on */
 	uint16_t sport, dport;
 	bool ce; /* ECN says Congestion Experienced */
 };

@@ -15,9 +15,9 @@
 #include "xdpmig/limits.h"
 
 struct xm_geometry {
-	uint16_t pages;	 /* whole pages in a DATA frame; 0 = slices */
+	uint16_t pages;  /* whole pages in a DATA frame; 0 = slices */
 	uint16_t slices; /* frames a page is cut into; 1 when pages > 0 */
-	uint16_t slice;	 /* bytes of a slice but the last; XM_PAGE_SIZE when
+	uint16_t slice;  /* bytes of a slice but the last; XM_PAGE_SIZE when
 			  * pages > 0 */
 };
 

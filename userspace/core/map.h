@@ -21,8 +21,8 @@
 
 struct xm_block {
 	char name[XM_BLOCK_NAME]; /* NUL terminated */
-	uint64_t len;		  /* bytes, a multiple of XM_PAGE_SIZE */
-	uint8_t *hva;		  /* host address of byte 0; lent */
+	uint64_t len;             /* bytes, a multiple of XM_PAGE_SIZE */
+	uint8_t *hva;             /* host address of byte 0; lent */
 	uint64_t *dirtied;     /* receiver: bit per page, set when the page may
 				   * hold something else than zeros; a zero page
 				   * with a clear bit stays a hole.  NULL at the
@@ -35,7 +35,7 @@ struct xm_map {
 	unsigned int n_blocks;
 	unsigned int n_channels;   /* set by xm_map_shard() */
 	unsigned int stripe_shift; /* log2 of the stripe's bytes; ditto */
-	uint32_t n_stripes;	   /* ditto */
+	uint32_t n_stripes;        /* ditto */
 };
 
 /* Append a block.  Returns 0, -ENOSPC (too many blocks), -EINVAL (empty,

@@ -21,10 +21,10 @@
 #define XM_MULTIFD_MAGIC    0x11223344u
 #define XM_MULTIFD_VERSION  1u
 #define XM_MULTIFD_INIT_LEN 64
-#define XM_MULTIFD_LEN	    (320 + 8 * XM_PACKET_PAGES) /* 1344, always whole */
+#define XM_MULTIFD_LEN      (320 + 8 * XM_PACKET_PAGES) /* 1344, always whole */
 
-#define XM_MULTIFD_F_SYNC	  0x01u
-#define XM_MULTIFD_F_COMP	  0x3eu /* compression; 0 is none */
+#define XM_MULTIFD_F_SYNC         0x01u
+#define XM_MULTIFD_F_COMP         0x3eu /* compression; 0 is none */
 #define XM_MULTIFD_F_DEVICE_STATE 0x40u /* a 276-byte header instead (10.0) */
 
 struct xm_multifd_init {
@@ -34,23 +34,23 @@ struct xm_multifd_init {
 
 struct xm_multifd {
 	uint32_t flags;
-	uint32_t pages_alloc;	   /* capacity the sender had, <= 128 */
-	uint32_t normal_pages;	   /* pages with payload */
-	uint32_t zero_pages;	   /* pages known zero (9.0+) */
+	uint32_t pages_alloc;      /* capacity the sender had, <= 128 */
+	uint32_t normal_pages;     /* pages with payload */
+	uint32_t zero_pages;       /* pages known zero (9.0+) */
 	uint32_t next_packet_size; /* bytes of payload; as found, see above */
 	uint64_t packet_num;
-	char ramblock[XM_BLOCK_NAME];	  /* NUL terminated */
+	char ramblock[XM_BLOCK_NAME];     /* NUL terminated */
 	uint64_t offset[XM_PACKET_PAGES]; /* normal ones first, then zero ones */
 };
 
 /* Outcomes of the two _get functions. */
 enum {
-	XM_MULTIFD_E_MAGIC = 1,	  /* not multifd */
-	XM_MULTIFD_E_VERSION,	  /* a version we do not know */
-	XM_MULTIFD_E_CHANNEL,	  /* INIT: id at or above n_channels */
-	XM_MULTIFD_E_COUNTS,	  /* more pages than the packet has room for */
-	XM_MULTIFD_E_BLOCK,	  /* pages of a block without a name */
-	XM_MULTIFD_E_OFFSET,	  /* an offset no page starts at */
+	XM_MULTIFD_E_MAGIC = 1,   /* not multifd */
+	XM_MULTIFD_E_VERSION,     /* a version we do not know */
+	XM_MULTIFD_E_CHANNEL,     /* INIT: id at or above n_channels */
+	XM_MULTIFD_E_COUNTS,      /* more pages than the packet has room for */
+	XM_MULTIFD_E_BLOCK,       /* pages of a block without a name */
+	XM_MULTIFD_E_OFFSET,      /* an offset no page starts at */
 	XM_MULTIFD_E_COMPRESSION, /* compressed, or device state: not ours */
 };
 

@@ -24,13 +24,13 @@ struct xm_rx_opts {
 				   * are written to */
 	uint64_t cookie;
 	uint8_t channel;
-	uint32_t credit;	/* frames the receiver can hold */
+	uint32_t credit;        /* frames the receiver can hold */
 	struct xm_trace *trace; /* or NULL */
 };
 
 struct xm_rx_stats {
 	uint64_t frames, packets;
-	uint64_t bytes_placed;			/* of DATA */
+	uint64_t bytes_placed;                  /* of DATA */
 	uint64_t pages, zero_pages, zero_holes; /* holes: first-time zeros */
 	uint64_t acks_sent, n_ce;
 	struct xm_drops drops;

@@ -15,9 +15,9 @@ struct xm_time {
 };
 
 #define XM_TIME_NEVER ((struct xm_time){ INT64_MAX })
-#define XM_US	      1000LL
-#define XM_MS	      1000000LL
-#define XM_SEC	      1000000000LL
+#define XM_US         1000LL
+#define XM_MS         1000000LL
+#define XM_SEC        1000000000LL
 
 static inline bool xm_time_before(struct xm_time a, struct xm_time b)
 {

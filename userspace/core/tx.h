@@ -29,7 +29,7 @@ struct xm_tx_opts {
 	uint8_t channel;
 	unsigned int n_channels;
 	uint32_t n_slots;  /* header ring entries, at least 1 */
-	void *hdr_ring;	   /* n_slots headers of XM_MULTIFD_LEN bytes, */
+	void *hdr_ring;    /* n_slots headers of XM_MULTIFD_LEN bytes, */
 	size_t hdr_stride; /* so far apart; lent for tx's life */
 	uint32_t credit;   /* frames, until the first ACK says more */
 	int64_t stall_ns;  /* no progress for so long is an error */
@@ -128,8 +128,8 @@ int xm_tx_expire(struct xm_tx *tx, struct xm_time now);
 void xm_tx_set_rate(struct xm_tx *tx, uint64_t bytes_per_s);
 
 uint32_t xm_tx_pending(const struct xm_tx *tx); /* unreleased packets */
-bool xm_tx_has_posted(const struct xm_tx *tx);	/* completions outstanding */
-uint32_t xm_tx_frames(const struct xm_tx *tx);	/* numbers used in the epoch */
+bool xm_tx_has_posted(const struct xm_tx *tx);  /* completions outstanding */
+uint32_t xm_tx_frames(const struct xm_tx *tx);  /* numbers used in the epoch */
 const struct xm_tx_stats *xm_tx_stats(struct xm_tx *tx);
 
 /* Invariants; false is a bug of ours.  For tests and --self-check. */

@@ -12,7 +12,7 @@
 struct guest_block {
 	int fd;
 	uint64_t file_off; /* of the block's byte 0 */
-	bool can_pin;	   /* shmem or hugetlbfs: may be part of a UMEM */
+	bool can_pin;      /* shmem or hugetlbfs: may be part of a UMEM */
 	size_t page_size;  /* of the file system: 4096, or a hugepage */
 	char path[256];
 };

@@ -17,7 +17,7 @@
 #include "xdpmig/reason.h"
 
 struct xm_error {
-	int err;	       /* negative errno, as returned */
+	int err;               /* negative errno, as returned */
 	enum xm_reason reason; /* stable; decides the exit status */
 	char msg[320];
 };

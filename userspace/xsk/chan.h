@@ -15,10 +15,10 @@
 #include "xdpmig/limits.h"
 
 enum xsk_engine {
-	XSK_COPY_SG,	 /* guest pages by descriptor; the kernel copies them */
+	XSK_COPY_SG,     /* guest pages by descriptor; the kernel copies them */
 	XSK_COPY_STAGED, /* the same from staging: small lock budget */
-	XSK_ZC_STAGED,	 /* zero-copy, one descriptor a frame: we copy */
-	XSK_ZC_SG,	 /* zero-copy, guest pages by descriptor: nobody does */
+	XSK_ZC_STAGED,   /* zero-copy, one descriptor a frame: we copy */
+	XSK_ZC_SG,       /* zero-copy, guest pages by descriptor: nobody does */
 	XSK_ENGINE__COUNT
 };
 
@@ -31,8 +31,8 @@ enum xsk_zero_copy {
 
 /* Guest memory to map into the UMEM, populated and page-aligned. */
 struct xsk_extent {
-	int fd;		   /* shared memory file; lent until xsk_chan_close() */
-	uint8_t block;	   /* the memory map's index */
+	int fd;            /* shared memory file; lent until xsk_chan_close() */
+	uint8_t block;     /* the memory map's index */
 	uint64_t offset;   /* first byte, from the start of the block */
 	uint64_t file_off; /* the same byte in fd */
 	uint64_t len;
@@ -42,19 +42,19 @@ struct xsk_chan_opts {
 	const char *ifname;
 	int ifindex;
 	unsigned int queue;
-	enum xsk_engine engine;	   /* as planned; see plan.h */
-	bool force_zero_copy;	   /* bind with XDP_ZEROCOPY */
-	unsigned int max_descs;	   /* descriptors of a frame, 1..18 */
+	enum xsk_engine engine;    /* as planned; see plan.h */
+	bool force_zero_copy;      /* bind with XDP_ZEROCOPY */
+	unsigned int max_descs;    /* descriptors of a frame, 1..18 */
 	uint32_t tx_ring, rx_ring; /* descriptors; powers of two */
-	uint32_t rx_chunks;	   /* 4 KiB chunks for receiving */
-	uint32_t n_slots;	   /* header ring entries; 0 at a receiver */
-	uint32_t n_bufs;	   /* frame header buffers of XSK_BUF_LEN */
-	uint32_t n_stages;	   /* staging frames of stage_len bytes */
-	uint32_t stage_len;	   /* bytes, a multiple of 4096; one chunk when
+	uint32_t rx_chunks;        /* 4 KiB chunks for receiving */
+	uint32_t n_slots;          /* header ring entries; 0 at a receiver */
+	uint32_t n_bufs;           /* frame header buffers of XSK_BUF_LEN */
+	uint32_t n_stages;         /* staging frames of stage_len bytes */
+	uint32_t stage_len;        /* bytes, a multiple of 4096; one chunk when
 				      * max_descs is 1 */
 	const struct xsk_extent *extents; /* ascending (block, offset) */
-	size_t n_extents;		  /* 0 with a staged engine */
-	unsigned int busy_poll_us;	  /* 0 = event-driven */
+	size_t n_extents;                 /* 0 with a staged engine */
+	unsigned int busy_poll_us;        /* 0 = event-driven */
 };
 
 #define XSK_BUF_LEN  256  /* prefix + longest frame header, 64-byte aligned */
@@ -73,7 +73,7 @@ struct xsk_chan *xsk_chan_close(struct xsk_chan *chan); /* NULL is fine */
 int xsk_chan_fd(const struct xsk_chan *chan);
 enum xsk_engine xsk_chan_engine(const struct xsk_chan *chan);
 bool xsk_chan_is_zero_copy(const struct xsk_chan *chan); /* XDP_OPTIONS */
-size_t xsk_chan_locked(const struct xsk_chan *chan);	 /* UMEM bytes */
+size_t xsk_chan_locked(const struct xsk_chan *chan);     /* UMEM bytes */
 void *xsk_chan_slot(const struct xsk_chan *chan, uint32_t slot);
 const char *xsk_engine_name(enum xsk_engine engine);
 
@@ -89,15 +89,15 @@ struct xsk_buf {
 /* A piece of a frame behind its header buffer. */
 struct xsk_seg {
 	enum { XSK_SEG_GUEST, XSK_SEG_SLOT } kind;
-	uint8_t block;	 /* GUEST */
-	uint32_t slot;	 /* SLOT */
+	uint8_t block;   /* GUEST */
+	uint32_t slot;   /* SLOT */
 	uint64_t offset; /* GUEST: in the block; SLOT: in the slot */
 	uint32_t len;
 };
 
 /* A frame that the device is done with. */
 struct xsk_done {
-	uint64_t token;	 /* as given to _put */
+	uint64_t token;  /* as given to _put */
 	uint32_t copied; /* payload bytes some CPU copied for it */
 };
 

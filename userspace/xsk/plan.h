@@ -24,8 +24,8 @@ struct xsk_wish {
 
 struct xsk_plan {
 	struct xsk_chan_opts opts; /* all but ifname, ifindex, queue, extents */
-	bool maps_guest;	   /* extents go into the UMEM */
-	uint64_t locked;	   /* bytes one channel's UMEM pins at most */
+	bool maps_guest;           /* extents go into the UMEM */
+	uint64_t locked;           /* bytes one channel's UMEM pins at most */
 	unsigned int ip_max; /* as wished, or less where the engine has one
 				     * chunk a frame */
 };

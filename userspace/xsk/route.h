@@ -16,7 +16,7 @@
 struct route {
 	struct xm_path path; /* ports not set */
 	unsigned int ip_max; /* path MTU as far as this host knows it */
-	int ifindex;	     /* the device frames leave by, below any VLAN */
+	int ifindex;         /* the device frames leave by, below any VLAN */
 	int route_ifindex;   /* the interface the route names */
 };
 
@@ -40,9 +40,9 @@ int route_watch_fd(const struct route_watch *w);
 enum {
 	ROUTE_E_SAME = 0, /* nothing that matters */
 	ROUTE_E_CHANGED,  /* @ret_route is new: MAC or source address */
-	ROUTE_E_DOWN,	  /* link down, or no route at the moment */
-	ROUTE_E_SHRUNK,	  /* MTU below what was agreed */
-	ROUTE_E_GONE,	  /* the device is gone */
+	ROUTE_E_DOWN,     /* link down, or no route at the moment */
+	ROUTE_E_SHRUNK,   /* MTU below what was agreed */
+	ROUTE_E_GONE,     /* the device is gone */
 };
 /* Read pending messages; one of the above, or -errno. */
 int route_watch_read(struct route_watch *w, struct route *ret_route,

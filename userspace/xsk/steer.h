@@ -16,7 +16,7 @@ struct steer_info {
 	int ifindex;
 	enum steer_mode mode; /* as obtained: NATIVE or GENERIC */
 	bool has_dispatcher;  /* other XDP programs can live beside ours */
-	bool has_frags;	      /* frames larger than a page get through */
+	bool has_frags;       /* frames larger than a page get through */
 	uint32_t prog_id;
 	unsigned int first_queue, n_queues; /* that attach was asked to serve */
 	uint64_t live; /* bit per queue: a session's slot is set */
