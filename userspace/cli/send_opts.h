@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* send_opts.h - what the user can say to send and recv */
+#ifndef XM_CLI_SEND_OPTS_H
+#define XM_CLI_SEND_OPTS_H
+
+#include "cli.h"
+
+/* Common to both sides. */
+struct cli_xfer_opts {
+	const char *dev;       /* NULL: the one attached device */
+	const char *ram;       /* never NULL when a command runs */
+	const char *block;     /* RAM block's name */
+	unsigned int port;     /* UDP, of channel 0 */
+	int zero_copy;         /* enum xsk_zero_copy */
+	uint64_t in_flight;    /* bytes a channel */
+	uint64_t lock_budget;  /* bytes, whole migration; 0 = none */
+	uint64_t rx_memory;    /* bytes, whole migration */
+	unsigned int threads;  /* 0 = by the number of CPUs */
+	uint64_t busy_poll_ns; /* 0 = event-driven */
+	uint64_t bandwidth;    /* bits per second, all channels; 0 = no cap */
+	uint64_t stall_ns;     /* no progress for so long: failed */
+	const char *trace;     /* file, or NULL */
+	bool dry_run;
+};
+
+struct cli_send_opts {
+	struct cli_xfer_opts x;
+	struct cli_queues queues; /* n 0: all that attach serves */
+	const char *peer;         /* never NULL when send runs */
+};
+
+struct cli_recv_opts {
+	struct cli_xfer_opts x;
+	const char *listen; /* ADDR[:PORT]; NULL: the device's first address */
+};
+
+extern const struct cli_spec cli_send, cli_recv;
+
+int cmd_send(struct cli_ctx *cli, const void *opts); /* cmd_send.c */
+int cmd_recv(struct cli_ctx *cli, const void *opts); /* cmd_recv.c */
+
+#endif
