@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ram.h - guest RAM as files of shared memory */
+/* ram.h - guest RAM as files of shared memory
+ *
+ * A struct guest_ram starts zeroed.  It owns its mappings and descriptors and
+ * lends both (map.block[].hva, block[].fd) until guest_ram_close().
+ */
 #ifndef XM_GUEST_RAM_H
 #define XM_GUEST_RAM_H
 
@@ -13,6 +17,8 @@ struct guest_block {
 	int fd;
 	uint64_t file_off; /* of the block's byte 0 */
 	bool can_pin;      /* shmem or hugetlbfs: may be part of a UMEM */
+	bool created;      /* by guest_ram_create(): guest_ram_discard()
+			    * removes it again */
 	size_t page_size;  /* of the file system: 4096, or a hugepage */
 	char path[256];
 };
@@ -22,23 +28,36 @@ struct guest_ram {
 	struct guest_block block[XM_BLOCK_MAX];
 };
 
-/* Source: open @path, map it shared and add it to the map as @name.  A regular
- * disk file is taken with can_pin false.  0 or -errno with @e: absent, empty,
- * not a multiple of a page, no right to write (pinning needs it). */
+/* Source: open @path, map it shared and read-only, and add it to the map as
+ * @name.  A regular disk file is taken with can_pin false.  0, or -errno with
+ * @e and @ram unchanged: absent, not a file, empty, not a multiple of a page,
+ * no right to write (pinning needs it; a disk file may be read-only), sealed
+ * against writing, name taken.
+ *
+ * Reading a hole through hva would allocate it: touch only what
+ * guest_ram_extents() reports. */
 int guest_ram_open(struct guest_ram *ram, const char *path, const char *name,
 		   struct xm_error *e);
 
-/* Destination: create @path with @len bytes, or check that it has them; refuse
- * anything but shared memory.  The dirtied bitmap starts with what is
- * populated.  Nothing is touched. */
+/* Destination: create @path with @len bytes, all of them a hole, or check that
+ * it has them; refuse anything but shared memory.  The dirtied bitmap starts
+ * with what is populated.  Nothing is touched; hugepages are reserved, so that
+ * too few of them are an error here and not a SIGBUS later.  0, or -errno with
+ * @e, @ram unchanged and nothing left behind. */
 int guest_ram_create(struct guest_ram *ram, const char *path, const char *name,
 		     uint64_t len, struct xm_error *e);
 
+/* Unmap and close everything; @ram is zero again.  Files stay. */
 void guest_ram_close(struct guest_ram *ram);
 
-/* Populated ranges of a block (SEEK_DATA / SEEK_HOLE), page-aligned, in
- * ascending order; @len 0 in the range given to @cb never happens.  @cb
- * returns 0 to go on.  Returns 0, what @cb returned, or -errno. */
+/* The migration failed: the same, and files that guest_ram_create() made are
+ * removed.  A file that was there before stays, with what was written. */
+void guest_ram_discard(struct guest_ram *ram);
+
+/* Populated ranges of a block, page-aligned, in ascending order and never
+ * empty or adjacent; what is not reported reads as zeros.  @cb returns 0 to go
+ * on, or fills @e where that is negative.  Returns 0, what @cb returned, or
+ * -errno with @e. */
 int guest_ram_extents(const struct guest_ram *ram, unsigned int block,
 		      int (*cb)(void *arg, uint64_t offset, uint64_t len),
 		      void *arg, struct xm_error *e);

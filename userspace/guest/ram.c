@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* ram.c - guest RAM as files of shared memory
+ *
+ * What a file may be, by fstatfs():
+ *
+ *   file system   source                destination
+ *   tmpfs, memfd  part of the UMEM      yes
+ *   hugetlbfs     part of the UMEM      yes, pages reserved at once
+ *   any other     staged engine only    refused
+ *
+ * Pages of a disk file cannot be pinned for long (GUP refuses FOLL_LONGTERM on
+ * a file that needs dirty tracking), so the source reads them like anybody
+ * else, and a destination that wrote them would be timed by the disk.  A
+ * pinned page must be writable, even for sending (FOLL_WRITE is
+ * unconditional), so shared memory must be open for writing and not sealed.
+ *
+ * The source maps read-only: a bug here cannot change a guest that may have to
+ * go on.  Its UMEM has mappings of its own, made from the descriptor.
+ *
+ * Nothing here touches a page.  MAP_NORESERVE keeps a sparse guest from being
+ * charged in full, but for a destination on hugetlbfs, where the reservation is
+ * what turns a later SIGBUS into an error now.  MADV_DONTFORK and DONTDUMP
+ * keep guest memory out of children and core dumps.
+ *
+ * A file that guest_ram_create() made is removed again by guest_ram_discard(),
+ * if the path still leads to it: device and inode are compared.
+ */
+#include "ram.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "extents.h"
+
+/* -- opening ---------------------------------------------------------------- */
+
+static int fail_errno(struct xm_error *e, const char *path, const char *what)
+{
+	int err = errno;
+
+	return xm_fail(e, -err,
+		       err == EACCES || err == EPERM ? XM_REASON_PERMISSION :
+						       XM_REASON_MEMORY,
+		       "%s: %s: %s", path, what, strerror(err));
+}
+
+/* Is @st, of @path, a file?  Asked before it is opened: opening a FIFO waits,
+ * and opening a device may do anything. */
+static int check_is_file(const char *path, const struct stat *st,
+			 struct xm_error *e)
+{
+	const char *is = "not a file";
+
+	if (S_ISREG(st->st_mode))
+		return 0;
+	if (S_ISDIR(st->st_mode))
+		is = "a directory";
+	else if (S_ISFIFO(st->st_mode))
+		is = "a FIFO";
+	else if (S_ISSOCK(st->st_mode))
+		is = "a socket";
+	else if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
+		is = "a device";
+	return xm_fail(e, S_ISDIR(st->st_mode) ? -EISDIR : -EINVAL,
+		       XM_REASON_MEMORY,
+		       "%s: is %s; guest memory is a file, for instance QEMU's "
+		       "memory-backend-file,mem-path=...,share=on",
+		       path, is);
+}
+
+/* Fill in what the file system says about @b->fd. */
+static int learn_fs(struct guest_block *b, struct xm_error *e)
+{
+	struct statfs fs;
+
+	if (fstatfs(b->fd, &fs))
+		return fail_errno(e, b->path, "fstatfs");
+	/* The field is signed, and narrow on some machines. */
+	b->can_pin = (uint32_t)fs.f_type == TMPFS_MAGIC;
+	b->page_size = XM_PAGE_SIZE;
+	if ((uint32_t)fs.f_type == HUGETLBFS_MAGIC) {
+		b->can_pin = true;
+		b->page_size = (size_t)fs.f_bsize;
+	}
+	return 0;
+}
+
+static int check_seals(const struct guest_block *b, struct xm_error *e)
+{
+	int seals = fcntl(b->fd, F_GET_SEALS);
+
+	if (seals >= 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		return xm_fail(e, -EPERM, XM_REASON_PERMISSION,
+			       "%s: sealed against writing; memory that is to "
+			       "be pinned must not be",
+			       b->path);
+	return 0;
+}
+
+static int set_path(struct guest_block *b, const char *path, struct xm_error *e)
+{
+	if (strlen(path) >= sizeof(b->path))
+		return xm_fail(e, -ENAMETOOLONG, XM_REASON_MEMORY,
+			       "%.40s...: path longer than %zu bytes", path,
+			       sizeof(b->path) - 1);
+	strcpy(b->path, path);
+	return 0;
+}
+
+/* Open for writing, or a disk file that cannot be written for reading. */
+static int open_source(struct guest_block *b, struct xm_error *e)
+{
+	const int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int r;
+
+	b->fd = open(b->path, O_RDWR | flags);
+	if (b->fd >= 0)
+		return learn_fs(b, e);
+	if (errno != EACCES && errno != EPERM && errno != EROFS)
+		return fail_errno(e, b->path, "open");
+	b->fd = open(b->path, O_RDONLY | flags);
+	if (b->fd < 0)
+		return fail_errno(e, b->path, "open");
+	r = learn_fs(b, e);
+	if (r)
+		return r;
+	if (b->can_pin)
+		return xm_fail(e, -EACCES, XM_REASON_PERMISSION,
+			       "%s: no right to write; pinning shared memory "
+			       "needs it, also for sending",
+			       b->path);
+	return 0;
+}
+
+/* -- mapping ---------------------------------------------------------------- */
+
+static int map_file(const struct guest_block *b, uint64_t len, int prot,
+		    int flags, uint8_t **ret_hva, struct xm_error *e)
+{
+	void *hva = mmap(NULL, len, prot, MAP_SHARED | flags, b->fd, 0);
+
+	if (hva == MAP_FAILED && errno == ENOMEM && b->page_size > XM_PAGE_SIZE)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			       "%s: not enough free hugepages of %zu KiB for "
+			       "%" PRIu64 " MiB; see /proc/sys/vm/nr_hugepages",
+			       b->path, b->page_size >> 10, len >> 20);
+	if (hva == MAP_FAILED)
+		return fail_errno(e, b->path, "mmap");
+	(void)madvise(hva, len, MADV_DONTFORK); /* only hints, both */
+	(void)madvise(hva, len, MADV_DONTDUMP);
+	*ret_hva = hva;
+	return 0;
+}
+
+/* Append the block; the only step that changes @ram. */
+static int add_block(struct guest_ram *ram, const struct guest_block *b,
+		     const char *name, uint64_t len, uint8_t *hva,
+		     struct xm_error *e)
+{
+	unsigned int i = ram->map.n_blocks;
+	int r = xm_map_add(&ram->map, name, len, hva);
+
+	if (r == -EEXIST)
+		return xm_fail(e, r, XM_REASON_USAGE,
+			       "%s: there is a block called %s already; give "
+			       "each block a name of its own",
+			       b->path, name);
+	if (r == -ENOSPC)
+		return xm_fail(e, r, XM_REASON_MEMORY,
+			       "%s: more than %d RAM blocks", b->path,
+			       XM_BLOCK_MAX);
+	if (r)
+		return xm_fail(e, r, XM_REASON_USAGE,
+			       "%s: a block's name has 1 to %d bytes", b->path,
+			       XM_BLOCK_NAME - 1);
+	ram->block[i] = *b;
+	return 0;
+}
+
+/* -- source ----------------------------------------------------------------- */
+
+int guest_ram_open(struct guest_ram *ram, const char *path, const char *name,
+		   struct xm_error *e)
+{
+	struct guest_block b = { .fd = -1 };
+	uint8_t *hva = NULL;
+	struct stat st;
+	int r;
+
+	r = set_path(&b, path, e);
+	if (r)
+		return r;
+	if (stat(path, &st))
+		return fail_errno(e, path, "guest memory");
+	r = check_is_file(path, &st, e);
+	if (!r)
+		r = open_source(&b, e);
+	if (!r && b.can_pin)
+		r = check_seals(&b, e);
+	if (!r && fstat(b.fd, &st))
+		r = fail_errno(e, path, "fstat");
+	if (!r && (!st.st_size || st.st_size % XM_PAGE_SIZE))
+		r = xm_fail(e, -EINVAL, XM_REASON_MEMORY,
+			    "%s: has %jd bytes; guest memory is a multiple of "
+			    "%d and not empty",
+			    path, (intmax_t)st.st_size, XM_PAGE_SIZE);
+	if (!r)
+		r = map_file(&b, (uint64_t)st.st_size, PROT_READ, MAP_NORESERVE,
+			     &hva, e);
+	if (!r)
+		r = add_block(ram, &b, name, (uint64_t)st.st_size, hva, e);
+	if (!r)
+		return 0;
+	if (hva)
+		munmap(hva, (size_t)st.st_size);
+	if (b.fd >= 0)
+		close(b.fd);
+	return r;
+}
+
+/* -- destination -------------------------------------------------------------- */
+
+/* Remove the file at @b->path, if it is still the one that is open. */
+static void unlink_created(const struct guest_block *b)
+{
+	struct stat mine, there;
+
+	if (!b->created || fstat(b->fd, &mine) || stat(b->path, &there))
+		return;
+	if (mine.st_dev == there.st_dev && mine.st_ino == there.st_ino)
+		(void)unlink(b->path); /* best effort: nobody can do more */
+}
+
+/* Open what is there, or create an empty file. */
+static int open_target(struct guest_block *b, struct xm_error *e)
+{
+	const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	struct stat st;
+	int r;
+
+	if (!stat(b->path, &st)) {
+		r = check_is_file(b->path, &st, e);
+		if (r)
+			return r;
+		b->fd = open(b->path, flags);
+	} else if (errno == ENOENT) {
+		b->fd = open(b->path, flags | O_CREAT | O_EXCL, 0600);
+		b->created = b->fd >= 0;
+	}
+	if (b->fd < 0)
+		return fail_errno(e, b->path, "guest memory");
+	r = learn_fs(b, e);
+	if (r)
+		return r;
+	if (!b->can_pin)
+		return xm_fail(e, -EOPNOTSUPP, XM_REASON_MEMORY,
+			       "%s: is on a disk file system, which would set "
+			       "the pace; use shared memory (tmpfs such as "
+			       "/dev/shm, memfd, hugetlbfs)",
+			       b->path);
+	return check_seals(b, e);
+}
+
+/* Give a new file its size; an old one must have it. */
+static int size_target(const struct guest_block *b, uint64_t len,
+		       struct xm_error *e)
+{
+	struct stat st;
+
+	if (!len || len % b->page_size)
+		return xm_fail(e, -EINVAL, XM_REASON_MEMORY,
+			       "%s: the guest has %" PRIu64 " bytes, which is "
+			       "not a multiple of the pages here (%zu bytes)",
+			       b->path, len, b->page_size);
+	if (b->created && ftruncate(b->fd, (off_t)len))
+		return fail_errno(e, b->path, "ftruncate");
+	if (fstat(b->fd, &st))
+		return fail_errno(e, b->path, "fstat");
+	if ((uint64_t)st.st_size != len)
+		return xm_fail(e, -EINVAL, XM_REASON_MEMORY,
+			       "%s: has %jd bytes, the guest %" PRIu64
+			       "; make it the same, or remove it and it will "
+			       "be created",
+			       b->path, (intmax_t)st.st_size, len);
+	return 0;
+}
+
+static int mark_dirtied(void *arg, uint64_t offset, uint64_t len)
+{
+	uint64_t page = offset >> XM_PAGE_SHIFT;
+	uint64_t end = (offset + len) >> XM_PAGE_SHIFT;
+	uint64_t *bits = arg;
+
+	for (; page < end && page % 64; page++)
+		bits[page / 64] |= 1ULL << page % 64;
+	for (; page + 64 <= end; page += 64)
+		bits[page / 64] = ~0ULL;
+	for (; page < end; page++)
+		bits[page / 64] |= 1ULL << page % 64;
+	return 0;
+}
+
+/* The extents of one file; the text for when they cannot be had. */
+static int walk(const struct guest_block *b, uint64_t len, guest_extent_fn *cb,
+		void *arg, struct xm_error *e)
+{
+	size_t hugepage = b->page_size > XM_PAGE_SIZE ? b->page_size : 0;
+	int r = guest_extents_walk(b->fd, len, hugepage, cb, arg);
+
+	if (r < 0 && hugepage)
+		return xm_fail(e, r, XM_REASON_MEMORY,
+			       "%s: cannot find out which hugepages are "
+			       "populated (userfaultfd: %s); allow it, or "
+			       "populate all (QEMU: prealloc=on)",
+			       b->path, strerror(-r));
+	if (r < 0)
+		return xm_fail(e, r, XM_REASON_MEMORY,
+			       "%s: cannot find its holes: %s", b->path,
+			       strerror(-r));
+	return r;
+}
+
+static int make_dirtied(const struct guest_block *b, uint64_t len,
+			uint64_t **ret_bits, struct xm_error *e)
+{
+	uint64_t n_words = ((len >> XM_PAGE_SHIFT) + 63) / 64;
+	uint64_t *bits = calloc(n_words, sizeof(*bits));
+	int r;
+
+	if (!bits)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			       "%s: no memory for a bitmap of its pages",
+			       b->path);
+	r = walk(b, len, mark_dirtied, bits, e);
+	if (r) {
+		free(bits);
+		return r;
+	}
+	*ret_bits = bits;
+	return 0;
+}
+
+int guest_ram_create(struct guest_ram *ram, const char *path, const char *name,
+		     uint64_t len, struct xm_error *e)
+{
+	struct guest_block b = { .fd = -1 };
+	uint64_t *dirtied = NULL;
+	uint8_t *hva = NULL;
+	int r;
+
+	r = set_path(&b, path, e);
+	if (r)
+		return r;
+	r = open_target(&b, e);
+	if (!r)
+		r = size_target(&b, len, e);
+	if (!r)
+		r = map_file(&b, len, PROT_READ | PROT_WRITE,
+			     b.page_size > XM_PAGE_SIZE ? 0 : MAP_NORESERVE,
+			     &hva, e);
+	if (!r)
+		r = make_dirtied(&b, len, &dirtied, e);
+	if (!r)
+		r = add_block(ram, &b, name, len, hva, e);
+	if (!r) {
+		ram->map.block[ram->map.n_blocks - 1].dirtied = dirtied;
+		return 0;
+	}
+	free(dirtied);
+	if (hva)
+		munmap(hva, len);
+	if (b.fd >= 0) {
+		unlink_created(&b);
+		close(b.fd);
+	}
+	return r;
+}
+
+/* -- both ------------------------------------------------------------------- */
+
+void guest_ram_close(struct guest_ram *ram)
+{
+	struct xm_block *block;
+	unsigned int i;
+
+	for (i = 0; i < ram->map.n_blocks; i++) {
+		block = &ram->map.block[i];
+		munmap(block->hva, block->len);
+		free(block->dirtied);
+		close(ram->block[i].fd);
+	}
+	memset(ram, 0, sizeof(*ram));
+}
+
+void guest_ram_discard(struct guest_ram *ram)
+{
+	unsigned int i;
+
+	for (i = 0; i < ram->map.n_blocks; i++)
+		unlink_created(&ram->block[i]);
+	guest_ram_close(ram);
+}
+
+int guest_ram_extents(const struct guest_ram *ram, unsigned int block,
+		      int (*cb)(void *arg, uint64_t offset, uint64_t len),
+		      void *arg, struct xm_error *e)
+{
+	if (block >= ram->map.n_blocks)
+		return xm_fail(e, -EINVAL, XM_REASON_INTERNAL,
+			       "no RAM block number %u", block);
+	return walk(&ram->block[block], ram->map.block[block].len, cb, arg, e);
+}
