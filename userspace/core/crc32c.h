@@ -20,10 +20,22 @@ uint32_t xm_crc32c(uint32_t crc, const void *src, size_t len);
 
 /* Copy @len bytes and return the CRC of what was copied, reading each source
  * byte exactly once: the sum is of the bytes at @dst even when another
- * thread writes to @src meanwhile. */
+ * thread writes to @src meanwhile.  The two do not overlap. */
 uint32_t xm_crc32c_copy(uint32_t crc, void *dst, const void *src, size_t len);
 
 /* The portable one, for tests against the fast ones. */
 uint32_t xm_crc32c_table(uint32_t crc, const void *src, size_t len);
+
+/* One implementation.  Its functions work on the bare CRC register: what the
+ * ones above do before and after, inverting it, is left to the caller. */
+struct xm_crc32c_impl {
+	const char *name;
+	uint32_t (*sum)(uint32_t reg, const void *src, size_t len);
+	uint32_t (*copy)(uint32_t reg, void *dst, const void *src, size_t len);
+};
+
+/* The implementations that this CPU can run, fastest first: number @i, or
+ * NULL behind the last, which is the table.  Valid after xm_crc32c_init(). */
+const struct xm_crc32c_impl *xm_crc32c_impl(unsigned int i);
 
 #endif

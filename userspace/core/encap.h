@@ -48,8 +48,8 @@ size_t xm_encap_put(void *dst, const struct xm_path *p, size_t len);
 
 /* Parse a received frame of @total bytes whose first @first are at @src.
  * Takes Ethernet with at most one VLAN tag, IPv4 without options and
- * unfragmented, IPv6 without extension headers, UDP.  XM_DROP_NONE,
- * XM_DROP_RUNT, XM_DROP_BAD_IP or XM_DROP_BAD_LENGTH. */
+ * unfragmented, with a right header checksum, IPv6 without extension headers,
+ * UDP.  XM_DROP_NONE, XM_DROP_RUNT, XM_DROP_BAD_IP or XM_DROP_BAD_LENGTH. */
 enum xm_drop xm_encap_get(struct xm_encap *ret, const void *src, size_t first,
 			  size_t total);
 

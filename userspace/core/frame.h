@@ -39,8 +39,9 @@ void xm_frame_seal(void *hdr, uint32_t payload_crc);
 /* Decode and check a frame header at @src, of which @len bytes are in one
  * piece.  @total is the whole frame: header, segment table and payload.
  * Checked: magic, version, type, lengths against @total, segment counts,
- * shape of DATA (whole pages, or one slice inside a page), header CRC.  Not
- * checked: cookie, epoch, sequence number, block (the session's business).
+ * shape of DATA (whole pages, or one slice inside a page; no page behind a
+ * packet's last), header CRC.  Not checked: cookie, epoch, sequence number,
+ * block (the session's business).
  * Returns XM_DROP_NONE with @ret_f and the header's length @ret_hdr_len
  * set, or the reason to drop it. */
 enum xm_drop xm_frame_get(struct xm_frame *ret_f, size_t *ret_hdr_len,

@@ -51,7 +51,7 @@ enum {
 	XM_MULTIFD_E_COUNTS,      /* more pages than the packet has room for */
 	XM_MULTIFD_E_BLOCK,       /* pages of a block without a name */
 	XM_MULTIFD_E_OFFSET,      /* an offset no page starts at */
-	XM_MULTIFD_E_COMPRESSION, /* compressed, or device state: not ours */
+	XM_MULTIFD_E_COMPRESSION, /* or device state, or an unknown flag */
 };
 
 /* Encode; @dst has XM_MULTIFD_INIT_LEN / XM_MULTIFD_LEN bytes, all written. */
@@ -61,7 +61,9 @@ void xm_multifd_put(void *dst, const struct xm_multifd *pkt);
 /* Decode @src of the same lengths.  Return 0 or an outcome above.
  * xm_multifd_get() forces ramblock's last byte to NUL, sizes the payload from
  * normal_pages alone, and looks at ramblock and offset[] only as far as the
- * counts reach; the rest of @ret_pkt is zero. */
+ * counts reach; the rest of @ret_pkt is zero.  Offsets are multiples of the
+ * page size; whether the guest has such a block and such pages is for the
+ * caller to ask xm_map_find() and xm_map_has(). */
 int xm_multifd_init_get(struct xm_multifd_init *ret_init, const void *src,
 			unsigned int n_channels);
 int xm_multifd_get(struct xm_multifd *ret_pkt, const void *src);

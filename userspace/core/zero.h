@@ -10,4 +10,7 @@
  * first block that is not zero. */
 bool xm_zero_is(const void *src, size_t len);
 
+/* The same with what every CPU of the architecture has, for tests. */
+bool xm_zero_is_base(const void *src, size_t len);
+
 #endif

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* frame.c - frame headers and ACKs between bytes and structs
+ *
+ * The codec is where bytes from the network become numbers that the rest of
+ * the core believes.  It has no state and knows no session.
+ *
+ * Header, 48 bytes, then for DATA 8 bytes per segment, then the payload:
+ *
+ *    0  magic 2, version 1, type 1       what the XDP program compares,
+ *    4  channel, flags, n_segs, block    together with the cookie
+ *    8  cookie 8
+ *   16  epoch 4, seq 4
+ *   24  packet 4, page 2, seg_len 2
+ *   32  len 2, reserved 2, tx_us 4
+ *   40  payload_crc 4, header_crc 4
+ *   48  n_segs offsets in the block
+ *
+ * Two checksums, because they answer at different times.  The header's is
+ * checked here, before anything in it is acted on: a DATA payload goes to its
+ * place in guest memory while it is summed, so its address must be known to
+ * be right first.  The payload's is computed by whoever moves the payload.
+ *
+ * Checks on input, in this order; the first that fails names the drop:
+ *
+ *   runt            the fixed header, then the segment table, are not all
+ *                   in the first piece
+ *   bad_magic       magic or version
+ *   bad_shape       more segments than a frame can have
+ *   bad_header_crc  from here on whatever is wrong was sent so
+ *   bad_type        none of the four
+ *   bad_length      total is not header + segments + len, or len not what
+ *                   the type wants
+ *   bad_shape       segments where none belong, or segments that are
+ *                   neither whole pages nor one slice inside a page, or
+ *                   that stand behind the packet's last page
+ *
+ * The number of segments comes before the CRC because it says how many bytes
+ * the CRC is over.  flags and reserved are not looked at.
+ */
+#include "frame.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "be.h"
+#include "crc32c.h"
+#include "multifd.h"
+
+#define FRAME_LEN sizeof(struct xm_wire_frame)
+#define SEG_LEN   sizeof(struct xm_wire_seg)
+
+_Static_assert(XM_WIRE_HEADER_MAX == FRAME_LEN + XM_FRAME_SEGS * SEG_LEN,
+	       "wire.h");
+_Static_assert(offsetof(struct xm_wire_frame, header_crc) == FRAME_LEN - 4,
+	       "frame_header_crc() takes it for the last field");
+
+size_t xm_frame_put(void *dst, const struct xm_frame *f)
+{
+	uint8_t *p = dst;
+	unsigned int i;
+
+	assert(f->n_segs <= XM_FRAME_SEGS);
+	xm_be16_put(p, XM_WIRE_MAGIC);
+	p[2] = XM_WIRE_VERSION;
+	p[3] = f->type;
+	p[4] = f->channel;
+	p[5] = f->flags;
+	p[6] = f->n_segs;
+	p[7] = f->block;
+	xm_be64_put(p + 8, f->cookie);
+	xm_be32_put(p + 16, f->epoch);
+	xm_be32_put(p + 20, f->seq);
+	xm_be32_put(p + 24, f->packet);
+	xm_be16_put(p + 28, f->page);
+	xm_be16_put(p + 30, f->seg_len);
+	xm_be16_put(p + 32, f->len);
+	xm_be16_put(p + 34, 0);
+	xm_be32_put(p + 36, f->tx_us);
+	xm_be32_put(p + 40, 0);
+	xm_be32_put(p + 44, 0);
+	for (i = 0; i < f->n_segs; i++)
+		xm_be64_put(p + FRAME_LEN + i * SEG_LEN, f->seg[i]);
+	return FRAME_LEN + f->n_segs * SEG_LEN;
+}
+
+static uint32_t frame_header_crc(const uint8_t *hdr, unsigned int n_segs)
+{
+	static const uint8_t zero[4];
+	uint32_t crc = xm_crc32c(0, hdr, FRAME_LEN - sizeof(zero));
+
+	crc = xm_crc32c(crc, zero, sizeof(zero));
+	return xm_crc32c(crc, hdr + FRAME_LEN, n_segs * SEG_LEN);
+}
+
+void xm_frame_seal(void *hdr, uint32_t payload_crc)
+{
+	uint8_t *p = hdr;
+
+	xm_be32_put(p + 40, payload_crc);
+	xm_be32_put(p + 44, frame_header_crc(p, p[6]));
+}
+
+static void frame_decode(struct xm_frame *f, const uint8_t *p)
+{
+	unsigned int i;
+
+	memset(f->seg, 0, sizeof(f->seg));
+	f->type = p[3];
+	f->channel = p[4];
+	f->flags = p[5];
+	f->n_segs = p[6];
+	f->block = p[7];
+	f->cookie = xm_be64_get(p + 8);
+	f->epoch = xm_be32_get(p + 16);
+	f->seq = xm_be32_get(p + 20);
+	f->packet = xm_be32_get(p + 24);
+	f->page = xm_be16_get(p + 28);
+	f->seg_len = xm_be16_get(p + 30);
+	f->len = xm_be16_get(p + 32);
+	f->tx_us = xm_be32_get(p + 36);
+	f->payload_crc = xm_be32_get(p + 40);
+	for (i = 0; i < f->n_segs; i++)
+		f->seg[i] = xm_be64_get(p + FRAME_LEN + i * SEG_LEN);
+}
+
+/* One piece of a page that does not reach into the next one. */
+static bool frame_is_slice(const struct xm_frame *f)
+{
+	uint64_t in_page = f->seg[0] % XM_PAGE_SIZE;
+
+	return f->n_segs == 1 && f->seg_len > 0 &&
+	       in_page + f->seg_len <= XM_PAGE_SIZE;
+}
+
+static bool frame_is_pages(const struct xm_frame *f)
+{
+	unsigned int i;
+
+	if (f->seg_len != XM_PAGE_SIZE)
+		return false;
+	for (i = 0; i < f->n_segs; i++)
+		if (f->seg[i] % XM_PAGE_SIZE)
+			return false;
+	return true;
+}
+
+static enum xm_drop frame_check_data(const struct xm_frame *f)
+{
+	if (!f->n_segs || f->page + f->n_segs > XM_PACKET_PAGES)
+		return XM_DROP_BAD_SHAPE;
+	if (f->len != (uint32_t)f->n_segs * f->seg_len)
+		return XM_DROP_BAD_LENGTH;
+	return frame_is_pages(f) || frame_is_slice(f) ? XM_DROP_NONE :
+							XM_DROP_BAD_SHAPE;
+}
+
+/* What is wrong with a frame whose header CRC is right. */
+static enum xm_drop frame_check(const struct xm_frame *f)
+{
+	bool good;
+
+	switch (f->type) {
+	case XM_WIRE_DATA:
+		return frame_check_data(f);
+	case XM_WIRE_HEADER:
+		good = f->len == XM_MULTIFD_LEN;
+		break;
+	case XM_WIRE_ACK:
+		good = f->len >= sizeof(struct xm_wire_ack) &&
+		       f->len <= XM_ACK_LEN_MAX && f->len % 4 == 0;
+		break;
+	case XM_WIRE_PROBE:
+		good = f->len >= sizeof(struct xm_wire_probe);
+		break;
+	default:
+		return XM_DROP_BAD_TYPE;
+	}
+	if (f->n_segs)
+		return XM_DROP_BAD_SHAPE;
+	return good ? XM_DROP_NONE : XM_DROP_BAD_LENGTH;
+}
+
+enum xm_drop xm_frame_get(struct xm_frame *ret_f, size_t *ret_hdr_len,
+			  const void *src, size_t len, size_t total)
+{
+	const uint8_t *p = src;
+	struct xm_frame f;
+	enum xm_drop drop;
+	size_t hdr_len;
+
+	if (len > total)
+		len = total;
+	if (len < FRAME_LEN)
+		return XM_DROP_RUNT;
+	if (xm_be16_get(p) != XM_WIRE_MAGIC || p[2] != XM_WIRE_VERSION)
+		return XM_DROP_BAD_MAGIC;
+	if (p[6] > XM_FRAME_SEGS)
+		return XM_DROP_BAD_SHAPE;
+	hdr_len = FRAME_LEN + p[6] * SEG_LEN;
+	if (len < hdr_len)
+		return XM_DROP_RUNT;
+	if (xm_be32_get(p + 44) != frame_header_crc(p, p[6]))
+		return XM_DROP_BAD_HEADER_CRC;
+	frame_decode(&f, p);
+	drop = frame_check(&f);
+	if (drop == XM_DROP_NONE && total != hdr_len + f.len)
+		drop = XM_DROP_BAD_LENGTH;
+	if (drop != XM_DROP_NONE)
+		return drop;
+	*ret_f = f;
+	*ret_hdr_len = hdr_len;
+	return XM_DROP_NONE;
+}
+
+size_t xm_ack_put(void *dst, const struct xm_ack *ack)
+{
+	uint8_t *p = dst;
+	unsigned int i;
+
+	assert(ack->n_words <= XM_SACK_WORDS);
+	assert(ack->n_rejects <= XM_ACK_REJECTS);
+	xm_be32_put(p, ack->credit);
+	xm_be32_put(p + 4, ack->echo_us);
+	xm_be32_put(p + 8, ack->hold_us);
+	xm_be32_put(p + 12, ack->n_ce);
+	xm_be32_put(p + 16, ack->n_dup);
+	xm_be16_put(p + 20, ack->n_words);
+	xm_be16_put(p + 22, ack->n_rejects);
+	p += sizeof(struct xm_wire_ack);
+	for (i = 0; i < ack->n_words; i++, p += 8)
+		xm_be64_put(p, ack->words[i]);
+	for (i = 0; i < ack->n_rejects; i++, p += 4)
+		xm_be32_put(p, ack->rejects[i]);
+	return (size_t)(p - (uint8_t *)dst);
+}
+
+enum xm_drop xm_ack_get(struct xm_ack *ret_ack, const void *src, size_t len)
+{
+	const uint8_t *p = src;
+	uint16_t n_words, n_rejects;
+	unsigned int i;
+
+	if (len < sizeof(struct xm_wire_ack))
+		return XM_DROP_BAD_LENGTH;
+	n_words = xm_be16_get(p + 20);
+	n_rejects = xm_be16_get(p + 22);
+	if (n_words > XM_SACK_WORDS || n_rejects > XM_ACK_REJECTS ||
+	    len != sizeof(struct xm_wire_ack) + 8u * n_words + 4u * n_rejects)
+		return XM_DROP_BAD_LENGTH;
+	memset(ret_ack, 0, sizeof(*ret_ack));
+	ret_ack->credit = xm_be32_get(p);
+	ret_ack->echo_us = xm_be32_get(p + 4);
+	ret_ack->hold_us = xm_be32_get(p + 8);
+	ret_ack->n_ce = xm_be32_get(p + 12);
+	ret_ack->n_dup = xm_be32_get(p + 16);
+	ret_ack->n_words = n_words;
+	ret_ack->n_rejects = n_rejects;
+	p += sizeof(struct xm_wire_ack);
+	for (i = 0; i < n_words; i++, p += 8)
+		ret_ack->words[i] = xm_be64_get(p);
+	for (i = 0; i < n_rejects; i++, p += 4)
+		ret_ack->rejects[i] = xm_be32_get(p);
+	return XM_DROP_NONE;
+}
