@@ -21,6 +21,21 @@ struct xm_steer_slot {
 	__u32 reserved;
 };
 
+/* What attach was asked for, and where to look for a strayed frame's home;
+ * the one entry of map xm_conf, which is memory-mapped so that @home can be
+ * written byte by byte.
+ *
+ * home[p % 64] is the queue whose slot last took UDP port p.  It is a hint:
+ * the slot it names decides, so that an old one does no harm, and consecutive
+ * ports never share a byte. */
+struct xm_steer_conf {
+	__u16 version; /* XM_STEER_VERSION: layout of these structures */
+	__u8 first_queue, n_queues;
+	__u32 reserved;
+	__u8 home[XM_CHAN_MAX];
+};
+#define XM_STEER_VERSION 1
+
 /* Verdicts, counted per CPU in map xm_verdicts. */
 enum xm_steer_verdict {
 	XM_STEER_REDIRECT,   /* ours, to the AF_XDP socket */
