@@ -20,7 +20,7 @@ struct xm_vec {
 };
 
 struct xm_rx_opts {
-	const struct xm_map *map; /* agreed; lent for rx's life; hva and dirtied
+	struct xm_map *map; /* agreed; lent for rx's life; hva and dirtied
 				   * are written to */
 	uint64_t cookie;
 	uint8_t channel;

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tx_state.h - what tx.c (packets, frames, flush) and loss.c (ACKs, timers)
+ * share.  Nobody else includes it.
+ *
+ * A frame is in exactly one of these places:
+ *   unsent   number at or above send_seq
+ *   sent     on the time-ordered list `sent`: transmitted, neither
+ *            acknowledged nor given up; counts as in flight
+ *   lost     on the list `lost`, waiting to be transmitted again
+ *   acked    on no list
+ * and besides, POSTED or not: the device has its memory.  A posted frame has
+ * not left the host for certain, so it is never moved to `lost`, and there is
+ * never a second transmission of it beside the first.
+ */
+#ifndef XM_CORE_TX_STATE_H
+#define XM_CORE_TX_STATE_H
+
+#include "tx.h"
+
+#define TX_NONE UINT32_MAX /* end of a list */
+
+enum {
+	TX_F_POSTED = 0x01,
+	TX_F_ACKED = 0x02,
+	TX_F_SENT = 0x04,  /* on list sent */
+	TX_F_LOST = 0x08,  /* on list lost */
+	TX_F_STAGE = 0x10, /* copy the payload when it is next sent */
+};
+
+struct tx_frame_state {
+	int64_t sent_ns;     /* last transmission */
+	uint32_t prev, next; /* sequence numbers, on list sent or lost */
+	uint32_t slot;
+	uint8_t flags;
+	uint8_t n_sent; /* transmissions, stops at 255 */
+};
+
+struct tx_list {
+	uint32_t head, tail; /* sequence numbers or TX_NONE */
+};
+
+struct tx_slot {
+	uint32_t first_seq;
+	uint32_t n_frames;
+	uint32_t open; /* frames not yet complete and acknowledged */
+	uint32_t packet;
+	uint16_t n_normal;
+	uint8_t block;
+};
+
+struct xm_tx {
+	struct xm_tx_opts opts;
+	struct xm_tx_stats stats;
+	struct xm_cc cc;
+
+	/* the header ring */
+	struct tx_slot *slot;
+	uint32_t next_slot;   /* to be taken by the next packet */
+	uint32_t n_pending;   /* slots with open frames */
+	uint32_t next_packet; /* number in the epoch */
+	uint64_t n_packets;   /* ever: makes packet_num */
+	bool is_flushing;     /* a flush answered PENDING */
+	bool was_copied;      /* since the last flush that was done */
+
+	/* the frames of the epoch; index is seq & mask */
+	struct tx_frame_state *frame;
+	uint64_t *acked; /* bitmap, the same index */
+	uint32_t mask;
+	uint32_t epoch;
+	uint32_t cum;      /* all below are acknowledged */
+	uint32_t send_seq; /* the next never sent */
+	uint32_t next_seq; /* the next to be given out */
+	struct tx_list sent, lost;
+	uint32_t n_in_flight;
+	uint64_t in_flight_bytes;
+	uint32_t n_posted;
+
+	/* what the peer said last */
+	uint32_t credit;
+	uint32_t peer_ce, peer_dup; /* of this epoch */
+
+	/* loss detection and timers; see loss.c */
+	int64_t rack_ns;       /* when the newest frame that arrived was sent */
+	int64_t rtt_ns;        /* last sample */
+	unsigned int reo_mult; /* reorder window in quarters of min RTT */
+	struct xm_time reo_at; /* look for losses again */
+	struct xm_time rto_at; /* tail probe or timeout */
+	struct xm_time paced_at;
+	struct xm_time progress; /* last sign of life, for the stall deadline */
+	int64_t rto_ns;
+	bool has_probed; /* the tail probe of this flight is out */
+	bool force;      /* one frame may leave whatever the windows say */
+	int err;         /* sticky: the channel failed */
+};
+
+static inline struct tx_frame_state *tx_frame(const struct xm_tx *tx,
+					      uint32_t seq)
+{
+	return &tx->frame[seq & tx->mask];
+}
+
+/* Bytes that a frame counts for in windows: payload and what is around it. */
+uint32_t tx_frame_bytes(const struct xm_tx *tx, uint32_t seq);
+
+void tx_list_append(struct xm_tx *tx, struct tx_list *list, uint32_t seq);
+void tx_list_remove(struct xm_tx *tx, struct tx_list *list, uint32_t seq);
+
+/* The frame is acknowledged and complete: one open frame less. */
+void tx_close_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq);
+
+/* loss.c.  A frame was put on list sent just now / none may be: either way the
+ * timers run from here on. */
+void loss_on_sent(struct xm_tx *tx, struct xm_time now);
+void loss_on_blocked(struct xm_tx *tx, struct xm_time now);
+void loss_reset(struct xm_tx *tx, struct xm_time now);
+
+#endif
