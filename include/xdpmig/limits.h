@@ -27,10 +27,12 @@
 #define XM_MTU_MAX     65535 /* bytes; IPv4's total length */
 
 /* -- windows ---------------------------------------------------------------- */
-#define XM_WINDOW       65536 /* frames between cumulative ack and newest */
+/* Frames between the first that is missing and the newest.  An ACK's bitmap must
+ * reach the newest from any alignment: 64 * XM_SACK_WORDS - 64. */
+#define XM_WINDOW       8128
 #define XM_SACK_WORDS   128 /* 64-bit words of bitmap in an ACK: fits MTU 1500 */
 #define XM_ACK_REJECTS  16  /* sequence numbers with a bad payload per ACK */
-#define XM_ACK_EVERY    32  /* frames; one ACK for so many in sequence */
+#define XM_ACK_EVERY    32 /* frames; one ACK for so many, or a quarter credit */
 #define XM_ACK_DELAY_US 200 /* microseconds an ACK may be withheld */
 
 /* -- timers ------------------------------------------------------------------ */
@@ -38,9 +40,10 @@
 #define XM_RTO_MAX_US     500000 /* its ceiling, after doubling */
 #define XM_RTO_INIT_US    20000  /* before the first round-trip sample */
 #define XM_STALL_MS       10000 /* no progress for so long: the channel failed */
-#define XM_PROBE_EVERY_US 20000 /* between PROBEs of one channel at setup */
+#define XM_PROBE_EVERY_US 10000 /* between bursts of PROBEs of one channel */
 #define XM_PROBE_STALL_MS 5000  /* a channel not proven after this has failed */
-#define XM_PROBE_PORTS    256   /* source ports tried for a channel */
+#define XM_PROBE_PORTS    2048  /* source ports tried for a channel */
+#define XM_PROBE_BURST    8     /* of them at a time */
 #define XM_HEARTBEAT_MS   1000  /* control connection: HEARTBEAT when idle */
 #define XM_CTL_STALL_MS   10000 /* control connection silent: contact is lost */
 

@@ -59,7 +59,7 @@ _Static_assert(sizeof(struct xm_wire_seg) == 8, "docs/protocol.md 4.3");
  * payload did not match its CRC since the last ACK. */
 struct xm_wire_ack {
 	__be32 credit;    /* frames the receiver can take beyond the acked */
-	__be32 echo_us;   /* newest tx_us that arrived, 0 if none yet */
+	__be32 echo_us;   /* newest tx_us that arrived in this epoch */
 	__be32 hold_us;   /* how long ago it arrived */
 	__be32 n_ce;      /* frames of this epoch that came marked CE */
 	__be32 n_dup;     /* frames of this epoch that came twice */
@@ -72,9 +72,9 @@ _Static_assert(sizeof(struct xm_wire_ack) == 24, "docs/protocol.md 4.4");
 struct xm_wire_probe {
 	__be16 size;      /* of the whole frame, from the IP header on */
 	__be16 my_port;   /* UDP source port this PROBE left with */
-	__be16 seen_port; /* the peer's source port that last reached this queue
-			   * with the full size; 0 none yet */
-	__be16 reserved;  /* 0 */
+	__be16 seen_port; /* the peer's source port that reached this queue; 0
+			   * none yet */
+	__be16 seen_size; /* the largest size that came from it */
 };
 _Static_assert(sizeof(struct xm_wire_probe) == 8, "docs/protocol.md 4.5");
 

@@ -20,7 +20,8 @@
  *              what is missing before it
  *   timeout    no progress after the probe: all is lost, the window closes,
  *              the timer doubles
- *   stall      no progress for stall_ns: the channel has failed
+ *   stall      neither an acknowledgement nor a completion for stall_ns while
+ *              a packet is unreleased: the channel has failed
  *
  * A frame that the device still has is never lost (tx_state.h).  When nothing
  * at all may be sent (credit 0), the timer forces one frame out, so a lost
@@ -44,12 +45,13 @@
 void loss_reset(struct xm_tx *tx, struct xm_time now)
 {
 	tx->rack_ns = -1;
-	tx->reo_mult = tx->reo_mult ? tx->reo_mult : 1;
+	tx->reo_mult = 1;
 	tx->reo_at = tx->rto_at = tx->paced_at = XM_TIME_NEVER;
 	tx->progress = now;
 	tx->rto_ns = xm_cc_rto_ns(&tx->cc);
 	tx->has_probed = false;
 	tx->force = false;
+	tx->n_doubtful = 0;
 }
 
 static int64_t loss_reo_wnd_ns(const struct xm_tx *tx)
@@ -59,13 +61,12 @@ static int64_t loss_reo_wnd_ns(const struct xm_tx *tx)
 	return wnd < tx->cc.srtt_ns ? wnd : tx->cc.srtt_ns;
 }
 
-/* Tail probe first, timeout after it; nothing while nothing is in flight or
- * waiting. */
+/* Tail probe first, timeout after it; nothing once all is released. */
 static void loss_arm(struct xm_tx *tx, struct xm_time now)
 {
 	int64_t pto = 2 * tx->cc.srtt_ns + XM_ACK_DELAY_US * XM_US;
 
-	if (tx->cum == tx->next_seq) {
+	if (!tx->n_pending) {
 		tx->rto_at = XM_TIME_NEVER;
 		return;
 	}
@@ -87,6 +88,12 @@ void loss_on_blocked(struct xm_tx *tx, struct xm_time now)
 {
 	if (xm_time_is_never(tx->rto_at))
 		loss_on_sent(tx, now);
+}
+
+void loss_on_complete(struct xm_tx *tx, struct xm_time now)
+{
+	tx->progress = now;
+	loss_arm(tx, now);
 }
 
 /* -- losses ---------------------------------------------------------------------- */
@@ -272,6 +279,22 @@ static void loss_take_rejects(struct xm_tx *tx, struct xm_time now,
 	}
 }
 
+/* A duplicate may be a retransmission of ours that was not needed: widen the
+ * reorder window.  The network can make duplicates too, so not more steps
+ * than there were retransmissions. */
+static void loss_take_dups(struct xm_tx *tx, uint32_t n_dup)
+{
+	if (!xm_seq_before(tx->peer_dup, n_dup))
+		return;
+	tx->peer_dup = n_dup;
+	if (!tx->n_doubtful)
+		return;
+	tx->n_doubtful--;
+	tx->stats.spurious++;
+	if (tx->reo_mult < LOSS_REO_MAX)
+		tx->reo_mult++;
+}
+
 static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 			  const struct xm_ack *ack)
 {
@@ -287,12 +310,7 @@ static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 		ce = ack->n_ce - tx->peer_ce;
 		tx->peer_ce = ack->n_ce;
 	}
-	if (xm_seq_before(tx->peer_dup, ack->n_dup)) {
-		tx->stats.spurious += ack->n_dup - tx->peer_dup;
-		tx->peer_dup = ack->n_dup;
-		if (tx->reo_mult < LOSS_REO_MAX)
-			tx->reo_mult++;
-	}
+	loss_take_dups(tx, ack->n_dup);
 	if (acked.frames || ce)
 		xm_cc_on_ack(&tx->cc, acked.bytes, acked.frames, ce);
 	xm_trace(tx->opts.trace, now, XM_TRACE_ACK, tx->opts.channel, tx->cum,
@@ -337,16 +355,17 @@ void xm_tx_packet(struct xm_tx *tx, struct xm_time now,
 
 /* -- timers ------------------------------------------------------------------------ */
 
-/* Send the newest frame in flight again: its ACK shows what is missing. */
+/* Send the newest frame in flight that has left the host again: its ACK shows
+ * what is missing.  If none has left, there is nothing to ask for yet. */
 static void loss_tail_probe(struct xm_tx *tx, struct xm_time now)
 {
 	uint32_t seq = tx->sent.tail;
 
 	while (seq != TX_NONE && (tx_frame(tx, seq)->flags & TX_F_POSTED))
 		seq = tx_frame(tx, seq)->prev;
-	tx->has_probed = true;
 	if (seq == TX_NONE)
 		return;
+	tx->has_probed = true;
 	xm_trace(tx->opts.trace, now, XM_TRACE_TAIL_PROBE, tx->opts.channel,
 		 seq, 0);
 	tx->stats.probes++;
@@ -366,6 +385,8 @@ static void loss_timeout(struct xm_tx *tx, struct xm_time now)
 		loss_mark(tx, now, seq);
 		n++;
 	}
+	if (!n && tx->n_in_flight)
+		return; /* the device has them all: nothing timed out */
 	if (n)
 		xm_cc_on_timeout(&tx->cc);
 	tx->rto_ns *= 2;

@@ -27,7 +27,8 @@
  * it, its normal pages are counted, so that the barrier can compare what was
  * announced with what was placed.
  *
- * ACKs: one for each XM_ACK_EVERY frames or XM_ACK_DELAY_US, at once when
+ * ACKs: one for each XM_ACK_EVERY frames (or a quarter of the credit, when
+ * that is less) or XM_ACK_DELAY_US, at once when
  * something is out of order, came twice, was rejected, or ends the epoch.
  *
  * Not here: IP and UDP (encap.c), the header's checks (frame.c), which epoch
@@ -45,13 +46,16 @@
 #include "multifd.h"
 #include "seq.h"
 
-#define RX_WORDS (XM_WINDOW / 64)
+/* A ring of bits; a window and an alignment always fit without overlap. */
+#define RX_WORDS XM_SACK_WORDS
+_Static_assert(XM_WINDOW + 64 <= RX_WORDS * 64, "limits.h: XM_WINDOW");
 
 struct xm_rx {
 	struct xm_rx_opts opts;
 	struct xm_rx_stats stats;
 	struct xm_rx_totals totals;
-	uint32_t epoch; /* 0: none yet, every frame is stale */
+	uint32_t epoch; /* that frames are taken of; 0: closed */
+	uint32_t ack_every;
 	uint32_t cum, max_seq;
 	uint32_t sync_seq;
 	bool has_sync;
@@ -84,6 +88,9 @@ struct xm_rx *xm_rx_init(void *mem, const struct xm_rx_opts *opts)
 	memset(rx, 0, sizeof(*rx));
 	rx->opts = *opts;
 	rx->ack_at = XM_TIME_NEVER;
+	/* The sender must not run dry of credit before it hears of some. */
+	rx->ack_every = opts->credit / 4 < XM_ACK_EVERY ? opts->credit / 4 :
+							  XM_ACK_EVERY;
 	return rx;
 }
 
@@ -100,6 +107,12 @@ void xm_rx_epoch(struct xm_rx *rx, uint32_t epoch)
 	rx->has_echo = false;
 	rx->n_ce = rx->n_dup = 0;
 	rx->n_rejects = 0;
+}
+
+void xm_rx_close(struct xm_rx *rx)
+{
+	rx->epoch = 0;
+	rx->ack_at = XM_TIME_NEVER;
 }
 
 /* -- the bitmap ------------------------------------------------------------------ */
@@ -173,6 +186,17 @@ static uint32_t rx_copy(struct rx_cursor *c, uint32_t crc, void *dst,
 	return crc;
 }
 
+/* splitmix64's finaliser (Steele, Lea, Flood 2014) over block and page. */
+static uint64_t page_hash(unsigned int block, uint64_t offset)
+{
+	uint64_t z = (offset >> XM_PAGE_SHIFT) + ((uint64_t)block << 56);
+
+	z += 0x9e3779b97f4a7c15ULL;
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
 /* All segments inside the map and on this channel's pages? */
 static enum xm_drop rx_check_address(const struct xm_rx *rx,
 				     const struct xm_frame *f)
@@ -197,11 +221,13 @@ static enum xm_drop rx_place(struct xm_rx *rx, const struct xm_frame *f,
 	struct rx_cursor c = { vec, n, 0 };
 	enum xm_drop reason = rx_check_address(rx, f);
 	uint32_t crc = 0;
+	uint64_t sum = 0;
 	unsigned int i;
 
 	if (reason)
 		return reason;
 	for (i = 0; i < f->n_segs; i++) {
+		sum += page_hash(f->block, f->seg[i]) * f->seg_len;
 		block_set_dirtied(b, f->seg[i] >> XM_PAGE_SHIFT, true);
 		crc = rx_copy(&c, crc, b->hva + f->seg[i], f->seg_len);
 	}
@@ -209,6 +235,7 @@ static enum xm_drop rx_place(struct xm_rx *rx, const struct xm_frame *f,
 		return XM_DROP_BAD_PAYLOAD_CRC;
 	rx->stats.bytes_placed += f->len;
 	rx->totals.bytes_placed += f->len;
+	rx->totals.sum_placed += sum;
 	return XM_DROP_NONE;
 }
 
@@ -232,6 +259,18 @@ static enum xm_drop rx_check_packet(const struct xm_rx *rx,
 			return XM_DROP_BAD_CHANNEL;
 	}
 	return XM_DROP_NONE;
+}
+
+static void rx_count_announced(struct xm_rx *rx, unsigned int block,
+			       const struct xm_multifd *pkt)
+{
+	uint32_t i;
+
+	for (i = 0; i < pkt->normal_pages; i++)
+		rx->totals.sum_announced +=
+			page_hash(block, pkt->offset[i]) * XM_PAGE_SIZE;
+	rx->totals.pages_announced += pkt->normal_pages;
+	rx->stats.pages += pkt->normal_pages;
 }
 
 static void rx_install_zeros(struct xm_rx *rx, struct xm_block *b,
@@ -278,12 +317,11 @@ static enum xm_drop rx_take_header(struct xm_rx *rx, const struct xm_frame *f,
 		rx->sync_seq = f->seq;
 		rx->ack_now = true;
 	} else {
+		rx_count_announced(rx, (unsigned int)block, &pkt);
 		rx_install_zeros(rx, &rx->opts.map->block[block], &pkt);
 	}
 	rx->stats.packets++;
-	rx->stats.pages += pkt.normal_pages;
 	rx->totals.packets++;
-	rx->totals.pages_announced += pkt.normal_pages;
 	return XM_DROP_NONE;
 }
 
@@ -297,15 +335,13 @@ void xm_rx_drop(struct xm_rx *rx, enum xm_drop reason)
 static enum xm_drop rx_check_session(const struct xm_rx *rx,
 				     const struct xm_frame *f)
 {
+	if (f->cookie != rx->opts.cookie || f->channel != rx->opts.channel)
+		return XM_DROP_BAD_COOKIE;
 	if (f->type != XM_WIRE_HEADER && f->type != XM_WIRE_DATA)
 		return XM_DROP_BAD_TYPE;
-	if (f->channel != rx->opts.channel)
-		return XM_DROP_BAD_CHANNEL;
-	if (f->cookie != rx->opts.cookie)
-		return XM_DROP_BAD_COOKIE;
 	if (!rx->epoch || f->epoch != rx->epoch)
 		return XM_DROP_STALE_EPOCH;
-	if (f->seq > XM_SEQ_MAX)
+	if (f->seq > XM_SEQ_MAX || (rx->has_sync && f->seq > rx->sync_seq))
 		return XM_DROP_BEYOND_WINDOW;
 	return XM_DROP_NONE;
 }
@@ -391,7 +427,7 @@ static bool rx_ack_is_due(const struct xm_rx *rx, struct xm_time now)
 {
 	if (!rx->epoch || !rx->n_unacked)
 		return false;
-	return rx->ack_now || rx->n_unacked >= XM_ACK_EVERY ||
+	return rx->ack_now || rx->n_unacked >= rx->ack_every ||
 	       !xm_time_before(now, rx->ack_at);
 }
 
@@ -463,6 +499,12 @@ bool xm_rx_is_installed(const struct xm_rx *rx)
 {
 	return rx->has_sync && rx->cum == rx->sync_seq + 1 &&
 	       rx->max_seq == rx->cum;
+}
+
+bool xm_rx_totals_agree(const struct xm_rx_totals *t)
+{
+	return t->bytes_placed == t->pages_announced * XM_PAGE_SIZE &&
+	       t->sum_placed == t->sum_announced;
 }
 
 struct xm_rx_totals xm_rx_totals(const struct xm_rx *rx)

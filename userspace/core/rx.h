@@ -43,6 +43,9 @@ struct xm_rx_totals {
 	uint64_t bytes_placed;
 	uint64_t pages_announced; /* normal pages of all HEADERs */
 	uint64_t zero_pages;
+	/* Sums over pages of a hash of their address times bytes, in whatever
+	 * order they came: equal when what was announced is what was placed. */
+	uint64_t sum_announced, sum_placed;
 };
 
 struct xm_rx;
@@ -50,8 +53,15 @@ struct xm_rx;
 size_t xm_rx_footprint(const struct xm_rx_opts *opts);
 struct xm_rx *xm_rx_init(void *mem, const struct xm_rx_opts *opts);
 
-/* From now on take frames of @epoch only. */
+/* From now on take frames of @epoch (> 0) only; totals start anew. */
 void xm_rx_epoch(struct xm_rx *rx, uint32_t epoch);
+
+/* Take no frame any more until the next xm_rx_epoch().  Totals stay.  A
+ * receiver starts closed. */
+void xm_rx_close(struct xm_rx *rx);
+
+/* Is what was placed what was announced, page by page? */
+bool xm_rx_totals_agree(const struct xm_rx_totals *t);
 
 /* A frame arrived: decoded header @f, payload in @n pieces that together have
  * f->len bytes; @ce: its IP header carried Congestion Experienced.  DATA is

@@ -406,6 +406,7 @@ static void tx_count_sent(struct xm_tx *tx, struct xm_time now,
 	if (is_data)
 		st->bytes_sent += out->f.len;
 	if (n_before) {
+		tx->n_doubtful++;
 		st->frames_resent++;
 		if (is_data)
 			st->bytes_resent += out->f.len;
@@ -486,6 +487,7 @@ int xm_tx_on_complete(struct xm_tx *tx, struct xm_time now, uint32_t epoch,
 	}
 	if (fs->flags & TX_F_ACKED)
 		tx_close_frame(tx, now, seq);
+	loss_on_complete(tx, now);
 	return 0;
 }
 

@@ -88,9 +88,10 @@ struct xm_tx {
 	struct xm_time paced_at;
 	struct xm_time progress; /* last sign of life, for the stall deadline */
 	int64_t rto_ns;
-	bool has_probed; /* the tail probe of this flight is out */
-	bool force;      /* one frame may leave whatever the windows say */
-	int err;         /* sticky: the channel failed */
+	uint32_t n_doubtful; /* retransmissions not yet known to be needless */
+	bool has_probed;     /* the tail probe of this flight is out */
+	bool force;          /* one frame may leave whatever the windows say */
+	int err;             /* sticky: the channel failed */
 };
 
 static inline struct tx_frame_state *tx_frame(const struct xm_tx *tx,
@@ -112,6 +113,7 @@ void tx_close_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq);
  * timers run from here on. */
 void loss_on_sent(struct xm_tx *tx, struct xm_time now);
 void loss_on_blocked(struct xm_tx *tx, struct xm_time now);
+void loss_on_complete(struct xm_tx *tx, struct xm_time now);
 void loss_reset(struct xm_tx *tx, struct xm_time now);
 
 #endif
