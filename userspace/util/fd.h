@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fd.h - file descriptors that close themselves
+ *
+ * A descriptor starts at -1 and is -1 again after closing, so that every
+ * unwinding path may close everything.
+ */
+#ifndef XM_UTIL_FD_H
+#define XM_UTIL_FD_H
+
+#include <unistd.h>
+
+/* Close @fd if it is one.  Returns -1, to be assigned back. */
+static inline int fd_close(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd); /* nothing of ours is buffered behind it */
+	return -1;
+}
+
+static inline void fd_closep(int *fd)
+{
+	*fd = fd_close(*fd);
+}
+
+/* Hand the descriptor out of a cleanup variable's scope. */
+static inline int fd_steal(int *fd)
+{
+	int out = *fd;
+
+	*fd = -1;
+	return out;
+}
+
+/* int fd fd_cleanup = open(...); */
+#define fd_cleanup __attribute__((cleanup(fd_closep)))
+
+#endif
