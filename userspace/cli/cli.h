@@ -53,9 +53,9 @@ enum cli_exit cli_exit_status(enum xm_reason reason);
 
 /* What the field at .offset is, and what .min and .max bound. */
 enum cli_type {
-	CLI_FLAG,     /* bool; --name, --name=no, "name = yes" in the file */
-	CLI_STR,      /* const char *, NULL when absent; .max: longest, 0 any */
-	CLI_UINT,     /* unsigned int */
+	CLI_FLAG, /* bool, false; --name, --name=no, "name = yes" in the file */
+	CLI_STR,  /* const char *, NULL when absent; .max: longest, 0 any */
+	CLI_UINT, /* unsigned int */
 	CLI_BYTES,    /* uint64_t; K M G T are powers of 1024 */
 	CLI_RATE,     /* uint64_t, bits per second; K M G T powers of 1000 */
 	CLI_DURATION, /* uint64_t, nanoseconds; us ms s min */
@@ -117,6 +117,7 @@ struct cli_setting {
 	void *field;
 	enum cli_origin origin;
 	unsigned int line; /* of the configuration file */
+	bool is_flag;      /* not a positional */
 };
 
 #define CLI_SETTINGS_MAX 64

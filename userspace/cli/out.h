@@ -26,10 +26,10 @@ struct cli_out {
 	FILE *out, *err;
 	enum cli_level level; /* what is still said */
 	bool json, pretty, quiet;
-	bool is_terminal;     /* err is */
-	bool is_journal;      /* err is the journal: <3> prefixes */
-	unsigned int columns; /* of the rewriting line; 0 = none there */
-	bool said_progress;
+	bool is_terminal; /* err is */
+	bool is_journal;  /* err is the journal: <3> prefixes */
+	bool has_line;    /* a rewriting line stands there */
+	bool has_progress;
 	int64_t progress_ns; /* when progress was last printed */
 	json_t *result;
 };

@@ -8,16 +8,13 @@
 /* Common to both sides. */
 struct cli_xfer_opts {
 	const char *dev;       /* NULL: the one attached device */
-	const char *ram;       /* never NULL when a command runs */
-	const char *block;     /* RAM block's name */
+	const char *ram;       /* file of guest memory; never NULL */
 	unsigned int port;     /* UDP, of channel 0 */
 	int zero_copy;         /* enum xsk_zero_copy */
-	uint64_t in_flight;    /* bytes a channel */
 	uint64_t lock_budget;  /* bytes, whole migration; 0 = none */
 	uint64_t rx_memory;    /* bytes, whole migration */
 	unsigned int threads;  /* 0 = by the number of CPUs */
 	uint64_t busy_poll_ns; /* 0 = event-driven */
-	uint64_t bandwidth;    /* bits per second, all channels; 0 = no cap */
 	uint64_t stall_ns;     /* no progress for so long: failed */
 	const char *trace;     /* file, or NULL */
 	bool dry_run;
@@ -25,8 +22,11 @@ struct cli_xfer_opts {
 
 struct cli_send_opts {
 	struct cli_xfer_opts x;
+	const char *peer;         /* never NULL */
 	struct cli_queues queues; /* n 0: all that attach serves */
-	const char *peer;         /* never NULL when send runs */
+	const char *block;        /* RAM block's name; never NULL */
+	uint64_t in_flight;       /* bytes a channel may have unreleased */
+	uint64_t bandwidth; /* bits per second, all channels; 0 = no cap */
 };
 
 struct cli_recv_opts {
@@ -34,6 +34,7 @@ struct cli_recv_opts {
 	const char *listen; /* ADDR[:PORT]; NULL: the device's first address */
 };
 
+/* For main.c's table: { &cli_send, cmd_send }, { &cli_recv, cmd_recv }. */
 extern const struct cli_spec cli_send, cli_recv;
 
 int cmd_send(struct cli_ctx *cli, const void *opts); /* cmd_send.c */

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* main.c - the commands of xdpmig */
+#include "cli.h"
+#include "send_opts.h"
+
+static const struct cli_cmd cmds[] = {
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	return cli_main(cmds, argc, argv);
+}

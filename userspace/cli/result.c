@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* result.c - events and the result on stdout
+ *
+ * --json prints one object a line, each begins with "event" and "schema".
+ * Within a schema fields are only added.  The result is the last line, also
+ * after a failure, so a script needs no other source:
+ *
+ *   {"event":"result","schema":1,"status":"failed","exit_status":3,
+ *    "reason":"refused","message":"...", ...what the command counted}
+ *
+ * Without --json the same tree is printed for people.  Which unit a number
+ * has is read off its name, the only place where it is written down:
+ *
+ *   total_ms: 812                 total            812 ms
+ *   ram_bytes_sent: 4294967296    ram sent         4.00 GiB
+ *   gbit_per_s: 11.2              rate             11.20 Gbit/s
+ *   channels: [{...}, {...}]      a table when the objects are flat
+ *   drops: {bad_magic: 0, ...}    indented; zeros are not shown
+ */
+#include "opt.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/reason.h"
+
+#define SCHEMA 1
+#define COLUMN 20 /* where values begin */
+#define NAME   40
+#define VALUE  512
+
+/* -- fields ---------------------------------------------------------------- */
+
+static void put(json_t *o, const char *name, json_t *v)
+{
+	(void)json_object_set_new(o, name, v); /* out.h: left out */
+}
+
+void cli_put_u64(json_t *o, const char *name, uint64_t v)
+{
+	put(o, name, json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v));
+}
+
+void cli_put_int(json_t *o, const char *name, int64_t v)
+{
+	put(o, name, json_integer(v));
+}
+
+void cli_put_real(json_t *o, const char *name, double v)
+{
+	char text[400];
+
+	/* "11.234", not 11.233999999999999: round by way of the text */
+	snprintf(text, sizeof(text), "%.3f", v);
+	put(o, name, json_real(strtod(text, NULL)));
+}
+
+void cli_put_bool(json_t *o, const char *name, bool v)
+{
+	put(o, name, json_boolean(v));
+}
+
+void cli_put_str(json_t *o, const char *name, const char *v)
+{
+	json_t *s = v ? json_string(v) : json_null();
+	char ascii[VALUE], *p;
+
+	if (!s) { /* not UTF-8: a file name may be anything */
+		snprintf(ascii, sizeof(ascii), "%s", v);
+		for (p = ascii; *p; p++)
+			if ((unsigned char)*p >= 0x80)
+				*p = '?';
+		s = json_string(ascii);
+	}
+	put(o, name, s);
+}
+
+json_t *cli_put_object(json_t *o, const char *name)
+{
+	json_t *v = json_object();
+
+	return json_object_set_new(o, name, v) ? NULL : v;
+}
+
+json_t *cli_put_array(json_t *o, const char *name)
+{
+	json_t *v = json_array();
+
+	return json_object_set_new(o, name, v) ? NULL : v;
+}
+
+json_t *cli_add_object(json_t *array)
+{
+	json_t *v = json_object();
+
+	return json_array_append_new(array, v) ? NULL : v;
+}
+
+/* -- events ---------------------------------------------------------------- */
+
+json_t *cli_event_new(const char *event)
+{
+	json_t *o = json_object();
+
+	cli_put_str(o, "event", event);
+	cli_put_u64(o, "schema", SCHEMA);
+	return o;
+}
+
+static void json_print(struct cli_out *out, const json_t *o)
+{
+	size_t flags = JSON_REAL_PRECISION(15);
+
+	flags |= out->pretty ? JSON_INDENT(2) : JSON_COMPACT;
+	(void)json_dumpf(o, out->out, flags);
+	putc('\n', out->out);
+	fflush(out->out);
+}
+
+void cli_event_emit(struct cli_ctx *cli, json_t *event)
+{
+	if (cli->out.json && event)
+		json_print(&cli->out, event);
+	json_decref(event);
+}
+
+json_t *cli_result(struct cli_ctx *cli)
+{
+	if (!cli->out.result)
+		cli->out.result = json_object();
+	return cli->out.result;
+}
+
+static const char *status_word(enum xm_reason reason, enum cli_exit status)
+{
+	if (status == CLI_EXIT_DONE)
+		return "completed";
+	if (status == CLI_EXIT_UNKNOWN)
+		return "unknown";
+	if (reason == XM_REASON_CANCELLED || reason == XM_REASON_PEER_CANCELLED)
+		return "cancelled";
+	return "failed";
+}
+
+void cli_result_emit(struct cli_ctx *cli, enum cli_exit status)
+{
+	struct cli_out *out = &cli->out;
+	const struct xm_error *e = &cli->err;
+	bool is_own_word = json_object_get(out->result, "status");
+	bool has_fields = json_object_size(out->result) > 0;
+	json_t *o = cli_event_new("result");
+
+	cli_put_str(o, "status", status_word(e->reason, status));
+	cli_put_u64(o, "exit_status", status);
+	if (status != CLI_EXIT_DONE) {
+		json_object_del(out->result, "status");
+		cli_put_str(o, "reason", xm_reason_name(e->reason));
+		cli_put_str(o, "message", e->msg);
+	}
+	(void)json_object_update(o, out->result);
+	if (out->json) {
+		json_print(out, o);
+	} else if (has_fields) {
+		json_object_del(o, "event");
+		json_object_del(o, "schema");
+		json_object_del(o, "exit_status");
+		json_object_del(o, "message"); /* stderr said it */
+		if (status == CLI_EXIT_DONE && !is_own_word)
+			json_object_del(o, "status"); /* figures say more */
+		cli_result_text(out->out, o);
+		fflush(out->out);
+	}
+	json_decref(o);
+}
+
+/* -- text: names and values ------------------------------------------------ */
+
+static bool ends_with(const char *s, const char *tail)
+{
+	size_t n = strlen(s), m = strlen(tail);
+
+	return n >= m && !strcmp(s + n - m, tail);
+}
+
+/* A field's name without its unit, blanks for underscores. */
+static void name_text(const char *name, char *buf, size_t len)
+{
+	char *p;
+
+	if (!strcmp(name, "gbit_per_s"))
+		name = "rate";
+	snprintf(buf, len, "%s", name);
+	if (ends_with(buf, "_ms"))
+		buf[strlen(buf) - 3] = '\0';
+	p = strstr(buf, "bytes_");
+	if (p)
+		memmove(p, p + 6, strlen(p + 6) + 1);
+	else if (ends_with(buf, "_bytes"))
+		buf[strlen(buf) - 6] = '\0';
+	for (p = buf; *p; p++)
+		if (*p == '_')
+			*p = ' ';
+}
+
+static void bytes_text(double v, char *buf, size_t len)
+{
+	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	unsigned int i;
+
+	for (i = 0; i < 4 && v >= 1024; i++)
+		v /= 1024;
+	snprintf(buf, len, "%.*f %s", i ? 2 : 0, v, unit[i]);
+}
+
+static void integer_text(const char *name, json_int_t v, char *buf, size_t len)
+{
+	if (strstr(name, "bytes"))
+		bytes_text((double)v, buf, len);
+	else if (ends_with(name, "_ms") && v >= 10000)
+		snprintf(buf, len, "%.1f s", (double)v / 1000);
+	else
+		snprintf(buf, len, "%" JSON_INTEGER_FORMAT "%s", v,
+			 ends_with(name, "_ms") ? " ms" : "");
+}
+
+/* One scalar; strings with their control characters made harmless. */
+static void scalar_text(const char *name, const json_t *v, char *buf,
+			size_t len)
+{
+	char *p;
+
+	switch (json_typeof(v)) {
+	case JSON_INTEGER:
+		integer_text(name, json_integer_value(v), buf, len);
+		break;
+	case JSON_REAL:
+		snprintf(buf, len, "%.2f%s", json_real_value(v),
+			 ends_with(name, "gbit_per_s") ? " Gbit/s" : "");
+		break;
+	case JSON_STRING:
+		snprintf(buf, len, "%s", json_string_value(v));
+		for (p = buf; *p; p++)
+			if ((unsigned char)*p < ' ' || *p == 0x7f)
+				*p = '?';
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		snprintf(buf, len, json_is_true(v) ? "yes" : "no");
+		break;
+	case JSON_NULL:
+	case JSON_OBJECT:
+	case JSON_ARRAY:
+		snprintf(buf, len, "-");
+		break;
+	}
+}
+
+/* -- text: tables and trees ------------------------------------------------ */
+
+static bool is_container(const json_t *v)
+{
+	return json_is_object(v) || json_is_array(v);
+}
+
+/* All elements are objects without objects in them; the first one's fields
+ * are the columns. */
+static bool is_table(const json_t *array)
+{
+	const json_t *row;
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(array, i, row)
+	{
+		if (!json_is_object(row))
+			return false;
+		json_object_foreach((json_t *)row, key,
+				    v) if (is_container(v)) return false;
+	}
+	return json_array_size(array) > 0;
+}
+
+static int column_width(const json_t *array, const char *key)
+{
+	char text[VALUE];
+	const json_t *row;
+	size_t i, max;
+
+	name_text(key, text, sizeof(text));
+	max = strlen(text);
+	json_array_foreach(array, i, row)
+	{
+		const json_t *v = json_object_get(row, key);
+
+		if (v)
+			scalar_text(key, v, text, sizeof(text));
+		if (v && strlen(text) > max)
+			max = strlen(text);
+	}
+	return (int)max;
+}
+
+/* One line of a table: the names when @row is NULL. */
+static void table_line(FILE *f, int indent, const json_t *array,
+		       const json_t *row)
+{
+	const char *key, *gap = "";
+	char text[VALUE];
+	json_t *v;
+
+	fprintf(f, "%*s", indent, "");
+	json_object_foreach(json_array_get(array, 0), key, v)
+	{
+		const json_t *cell = row ? json_object_get(row, key) : NULL;
+
+		if (!row)
+			name_text(key, text, sizeof(text));
+		else if (cell)
+			scalar_text(key, cell, text, sizeof(text));
+		else
+			snprintf(text, sizeof(text), "-");
+		fprintf(f, json_is_string(v) ? "%s%-*s" : "%s%*s", gap,
+			column_width(array, key), text);
+		gap = "  ";
+	}
+	putc('\n', f);
+}
+
+static void object_text(FILE *f, int indent, const json_t *o);
+
+static void array_text(FILE *f, int indent, const json_t *array)
+{
+	char text[VALUE];
+	const json_t *v;
+	size_t i;
+
+	if (!json_array_size(array))
+		fprintf(f, "%*snone\n", indent, "");
+	if (is_table(array))
+		table_line(f, indent, array, NULL);
+	json_array_foreach(array, i, v)
+	{
+		if (is_table(array)) {
+			table_line(f, indent, array, v);
+		} else if (json_is_object(v)) {
+			object_text(f, indent, v);
+			if (i + 1 < json_array_size(array))
+				putc('\n', f);
+		} else {
+			scalar_text("", v, text, sizeof(text));
+			fprintf(f, "%*s%s\n", indent, "", text);
+		}
+	}
+}
+
+static bool is_zero(const json_t *v)
+{
+	return json_is_integer(v) && !json_integer_value(v);
+}
+
+static void object_text(FILE *f, int indent, const json_t *o)
+{
+	char name[NAME], text[VALUE];
+	bool has_line = false;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)o, key, v)
+	{
+		/* below the first level counters are many and mostly zero */
+		if (is_zero(v) && indent)
+			continue;
+		has_line = true;
+		name_text(key, name, sizeof(name));
+		if (is_container(v)) {
+			fprintf(f, "%*s%s:\n", indent, "", name);
+			if (json_is_object(v))
+				object_text(f, indent + 2, v);
+			else
+				array_text(f, indent + 2, v);
+			continue;
+		}
+		scalar_text(key, v, text, sizeof(text));
+		fprintf(f, "%*s%-*s %s\n", indent, "", COLUMN - indent, name,
+			text);
+	}
+	if (!has_line)
+		fprintf(f, "%*snone\n", indent, "");
+}
+
+void cli_result_text(FILE *f, const json_t *result)
+{
+	object_text(f, 0, result);
+}

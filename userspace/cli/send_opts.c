@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* send_opts.c - the command lines of send and recv
+ *
+ * An option stands where it has an effect: what both ends decide for
+ * themselves is in cli_xfer_opts, what only the source decides is send's.
+ * Options are never removed or changed in meaning once released.
+ */
+#include "send_opts.h"
+
+#include "xdpmig/limits.h"
+#include "xsk/chan.h"
+
+#define MS 1000000ull /* ns */
+#define S  (1000 * MS)
+
+/* in the order of enum xsk_zero_copy */
+static const char *const zero_copy_names[] = {
+	[XSK_ZERO_COPY_AUTO] = "auto",
+	[XSK_ZERO_COPY_REQUIRE] = "require",
+	[XSK_ZERO_COPY_PREFER] = "prefer",
+	[XSK_ZERO_COPY_OFF] = "off",
+	NULL,
+};
+
+#define XFER(field) offsetof(struct cli_xfer_opts, field)
+#define SEND(field) offsetof(struct cli_send_opts, field)
+#define RECV(field) offsetof(struct cli_recv_opts, field)
+
+static const struct cli_opt xfer_opts[] = {
+	{ "dev", .alias = "device", .type = CLI_STR, .arg = "DEV",
+	  .offset = XFER(dev), .max = 15,
+	  .help = "network device (default: the one where 'xdpmig attach' was "
+		  "run)" },
+	{ "ram", .type = CLI_STR, .arg = "FILE", .offset = XFER(ram),
+	  .required = true,
+	  .help = "guest memory: a file of shared memory, such as that of a "
+		  "QEMU memory-backend-file with share=on; recv creates it" },
+	{ "zero-copy", .type = CLI_ENUM, .names = zero_copy_names,
+	  .offset = XFER(zero_copy), .def = XSK_ZERO_COPY_AUTO,
+	  .help = "require: fail without it; prefer: take what there is, "
+		  "staging too; auto: require on a device that has it" },
+	{ "port", .type = CLI_UINT, .arg = "BASE", .offset = XFER(port),
+	  .min = 1024, .max = 65535 - XM_CHAN_MAX + 1, .def = XM_PORT_DATA,
+	  .help = "UDP port of channel 0; channel i has BASE + i" },
+	{ "timeout", .type = CLI_DURATION, .arg = "TIME",
+	  .offset = XFER(stall_ns), .min = 100 * MS, .max = 3600 * S,
+	  .def = XM_STALL_MS * MS,
+	  .help = "fail after so long without any progress" },
+	{ "dry-run", .type = CLI_FLAG, .offset = XFER(dry_run),
+	  .help = "print the plan and every option with its origin; touch "
+		  "nothing" },
+	{ 0 },
+};
+
+static const struct cli_opt tuning_opts[] = {
+	{ "lock-budget", .type = CLI_BYTES, .arg = "BYTES",
+	  .offset = XFER(lock_budget), .min = XM_PACKET_SIZE, .zero = "none",
+	  .help = "lock at most so much memory, all channels together" },
+	{ "rx-memory", .type = CLI_BYTES, .arg = "BYTES",
+	  .offset = XFER(rx_memory), .min = 1 << 20, .max = 1ull << 36,
+	  .def = XM_RX_MEMORY,
+	  .help = "receive buffers, all channels together" },
+	{ "threads", .type = CLI_UINT, .arg = "N", .offset = XFER(threads),
+	  .max = XM_CHAN_MAX, .zero = "auto",
+	  .help = "threads that serve the channels" },
+	{ "busy-poll", .type = CLI_DURATION, .arg = "TIME",
+	  .offset = XFER(busy_poll_ns), .min = 1000, .max = 10 * MS,
+	  .zero = "off", .bare = "50us",
+	  .help = "poll the device for so long before sleeping (50us when no "
+		  "TIME is given)" },
+	{ "trace", .type = CLI_STR, .arg = "FILE", .offset = XFER(trace),
+	  .help = "write the protocol's events to FILE" },
+	{ 0 },
+};
+
+static const struct cli_opt send_opts[] = {
+	{ "queues", .type = CLI_QUEUES, .arg = "N|A-B", .offset = SEND(queues),
+	  .max = 1023, .zero = "all",
+	  .help = "use so many channels, one for each queue of the device, or "
+		  "just these queues" },
+	{ "block", .type = CLI_STR, .arg = "NAME", .offset = SEND(block),
+	  .max = XM_BLOCK_NAME - 1, .def_str = "ram0",
+	  .help = "what the guest calls this memory (QEMU: the id of the "
+		  "memory backend)" },
+	{ "bandwidth", .type = CLI_RATE, .arg = "RATE",
+	  .offset = SEND(bandwidth), .min = 1000000, .zero = "none",
+	  .help = "never send faster than RATE bits per second" },
+	{ "in-flight", .type = CLI_BYTES, .arg = "BYTES",
+	  .offset = SEND(in_flight), .min = XM_PACKET_SIZE, .max = 1ull << 32,
+	  .def = XM_IN_FLIGHT,
+	  .help = "guest memory that a channel may have on its way at a "
+		  "time" },
+	{ 0 },
+};
+
+static const struct cli_opt send_pos[] = {
+	{ "peer", .type = CLI_STR, .arg = "PEER[:PORT]", .offset = SEND(peer),
+	  .required = true,
+	  .help = "the target, where 'xdpmig recv' waits: a name or an "
+		  "address, IPv6 with a port as [ADDR]:PORT" },
+	{ 0 },
+};
+
+static const struct cli_group send_groups[] = {
+	{ "What and where", xfer_opts, SEND(x) },
+	{ "Sending", send_opts },
+	{ "Tuning", tuning_opts, SEND(x) },
+	{ 0 },
+};
+
+const struct cli_spec cli_send = {
+	.name = "send",
+	.help = "migrate guest memory to PEER",
+	.about = "Send the memory of a paused guest to PEER. Until the target "
+		 "confirms that all of it arrived, every failure leaves the "
+		 "guest here.",
+	.pos = send_pos,
+	.groups = send_groups,
+	.size = sizeof(struct cli_send_opts),
+	.example = "  xdpmig send --dev ens1f0 --queues 16 --ram "
+		   "/dev/shm/vm1 198.18.0.2\n"
+		   "  xdpmig send --queues 16            the rest is in "
+		   "the configuration file\n"
+		   "  xdpmig send --dry-run --bandwidth 80G 198.18.0.2\n",
+};
+
+static const struct cli_opt recv_opts[] = {
+	{ "listen", .type = CLI_STR, .arg = "ADDR[:PORT]",
+	  .offset = RECV(listen),
+	  .help = "wait for the source here (default: DEV's first address, "
+		  "port 61951)" },
+	{ 0 },
+};
+_Static_assert(XM_PORT_CTL == 61951, "say so in recv's help and the man page");
+
+static const struct cli_group recv_groups[] = {
+	{ "What and where", xfer_opts, RECV(x) },
+	{ "Receiving", recv_opts },
+	{ "Tuning", tuning_opts, RECV(x) },
+	{ 0 },
+};
+
+const struct cli_spec cli_recv = {
+	.name = "recv",
+	.help = "receive guest memory",
+	.about = "Wait for one migration, receive it into FILE, and exit. FILE "
+		 "gets the size that the source announces.",
+	.groups = recv_groups,
+	.size = sizeof(struct cli_recv_opts),
+	.example = "  xdpmig recv --dev ens1f0 --ram /dev/shm/vm1\n"
+		   "  xdpmig recv --listen 198.18.0.2 --json\n",
+};
