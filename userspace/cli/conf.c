@@ -31,21 +31,21 @@ struct conf {
 	const struct cli_vocabulary *voc;
 	FILE *f;
 	const char *path;
-	unsigned int line;
-	struct xm_error *e;
-	int r; /* the first failure; then the rest is not read */
+	unsigned int line; /* being read */
+	struct xm_error e; /* the first failure; then the rest is not read */
 	/* lines of [default] keys that were seen, by setting */
 	unsigned int default_line[CLI_SETTINGS_MAX];
 	unsigned int section_line[CLI_SETTINGS_MAX];
 };
 
+static const char conf_syntax[] = "not 'key = value', '[section]' or '#'";
+
 static void conf_fail(struct conf *c, const char *what, const char *name,
 		      const char *why)
 {
-	if (c->r)
-		return;
-	c->r = xm_fail(c->e, -EINVAL, XM_REASON_USAGE, "%s:%u: %s%.60s%s%s",
-		       c->path, c->line, what, name, *name ? ": " : "", why);
+	(void)xm_fail(&c->e, -EINVAL, XM_REASON_USAGE, "%s:%u: %s%.60s%s%s",
+		      c->path, c->line, what, name, *what || *name ? ": " : "",
+		      why);
 }
 
 static bool opt_is(const struct cli_opt *opt, const char *key)
@@ -115,12 +115,12 @@ static void conf_take(struct conf *c, unsigned int i, enum cli_origin origin,
 		const char *str;
 		struct cli_queues queues;
 	} scratch;
-	char why[200], what[80];
+	char why[200], what[80 + 60];
 	bool wins = s->origin < origin;
 
 	if (cli_value_parse(s->opt, value, &scratch, why, sizeof(why))) {
-		snprintf(what, sizeof(what), "%.40s = ", key);
-		conf_fail(c, what, value, why);
+		snprintf(what, sizeof(what), "%.40s = '%.60s'", key, value);
+		conf_fail(c, what, "", why);
 		return;
 	}
 	if (!wins)
@@ -128,8 +128,8 @@ static void conf_take(struct conf *c, unsigned int i, enum cli_origin origin,
 	if (s->opt->type == CLI_STR) {
 		value = strdup(value);
 		if (!value) {
-			c->r = xm_fail(c->e, -ENOMEM, XM_REASON_MEMORY,
-				       "%s: out of memory", c->path);
+			(void)xm_fail(&c->e, -ENOMEM, XM_REASON_MEMORY,
+				      "%s: out of memory", c->path);
 			return;
 		}
 		c->cli->held[c->cli->n_held++] = (char *)value;
@@ -162,13 +162,13 @@ static int conf_line(void *user, const char *section, const char *key,
 	bool is_ours = !strcmp(section, c->cli->spec->name);
 	int i;
 
-	if (c->r)
+	if (c->e.err)
 		return 0;
-	if (!key ||
-	    !value) { /* inih built to announce sections, or bare keys */
+	/* inih may be built to announce sections, or to take bare keys */
+	if (!key || !*key || !value) {
 		if (key)
-			conf_fail(c, "", key, "not 'key = value'");
-		return !c->r;
+			conf_fail(c, "", key, conf_syntax);
+		return !c->e.err;
 	}
 	if (!is_default && !conf_has_section(c, section)) {
 		conf_fail(c, "section ", section, "no such command");
@@ -180,14 +180,14 @@ static int conf_line(void *user, const char *section, const char *key,
 	if (i < 0) {
 		if (!is_default || !conf_knows(c, key))
 			conf_fail(c, "", key, "no such option");
-		return !c->r;
+		return !c->e.err;
 	}
 	if (!conf_is_second(
 		    c, is_default ? &c->default_line[i] : &c->section_line[i],
 		    key))
 		conf_take(c, (unsigned int)i,
 			  is_default ? CLI_FILE_DEFAULT : CLI_FILE, key, value);
-	return !c->r;
+	return !c->e.err;
 }
 
 static bool is_blank(int ch)
@@ -200,9 +200,10 @@ static bool is_blank(int ch)
 static char *conf_read_line(char *buf, int len, void *stream)
 {
 	struct conf *c = stream;
+	char why[60];
 	int ch, n = 0;
 
-	if (c->r || feof(c->f))
+	if (c->e.err || feof(c->f))
 		return NULL;
 	c->line++;
 	while ((ch = getc(c->f)) != EOF && ch != '\n') {
@@ -215,7 +216,9 @@ static char *conf_read_line(char *buf, int len, void *stream)
 		if (n < len - 2)
 			buf[n++] = (char)ch;
 		else if (buf[0] != '#' && buf[0] != ';' && !is_blank(ch)) {
-			conf_fail(c, "", "", "line too long");
+			snprintf(why, sizeof(why),
+				 "line longer than %d characters", len - 2);
+			conf_fail(c, "", "", why);
 			return NULL;
 		}
 	}
@@ -229,26 +232,24 @@ static char *conf_read_line(char *buf, int len, void *stream)
 int cli_conf_read(struct cli_ctx *cli, const struct cli_vocabulary *voc,
 		  FILE *f, const char *path, struct xm_error *e)
 {
-	struct conf c = {
-		.cli = cli,
-		.voc = voc,
-		.f = f,
-		.path = path,
-		.e = e,
-	};
+	struct conf c = { .cli = cli, .voc = voc, .f = f, .path = path };
+	/* the first line with a mistake; inih itself goes on after one */
 	int bad = ini_parse_stream(conf_read_line, &c, conf_line, &c);
 
-	if (!c.r && ferror(f))
-		c.r = xm_fail(e, -EIO, XM_REASON_USAGE, "%s: cannot be read",
-			      path);
-	if (!c.r && bad < 0)
-		c.r = xm_fail(e, -ENOMEM, XM_REASON_MEMORY, "%s: out of memory",
-			      path);
-	if (!c.r && bad > 0) {
+	if (ferror(f))
+		return xm_fail(e, -EIO, XM_REASON_USAGE, "%s: cannot be read",
+			       path);
+	if (bad < 0)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			       "%s: out of memory", path);
+	if (bad > 0 && (!c.e.err || (unsigned int)bad < c.line)) {
+		c.e = (struct xm_error){ 0 };
 		c.line = (unsigned int)bad;
-		conf_fail(&c, "", "", "not 'key = value', '[section]' or '#'");
+		conf_fail(&c, "", "", conf_syntax);
 	}
-	return c.r;
+	if (c.e.err)
+		return xm_fail(e, c.e.err, c.e.reason, "%s", c.e.msg);
+	return 0;
 }
 
 int cli_conf_load(struct cli_ctx *cli, const struct cli_vocabulary *voc,

@@ -149,7 +149,7 @@ void cli_help_one(FILE *f, const struct cli_spec *spec)
 	for (g = spec->groups; g && g->title; g++)
 		help_opts(f, g->title, g->opts);
 	help_opts(f, "Common options", cli_std_opts);
-	fprintf(f, "   -h, --help               this text\n\n");
+	fprintf(f, "  -h, --help%*sthis text\n\n", INDENT - 12, "");
 	if (spec->example)
 		fprintf(f, "Examples:\n%s\n", spec->example);
 	help_wrap(f,

@@ -76,6 +76,6 @@ void cli_progress_at(struct cli_ctx *cli, const struct cli_progress *p,
 /* Complete the result with how it went, and print it. */
 void cli_result_emit(struct cli_ctx *cli, enum cli_exit status);
 /* The result as aligned text. */
-void cli_result_text(FILE *f, const json_t *result);
+void cli_result_text(FILE *f, json_t *result);
 
 #endif

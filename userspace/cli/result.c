@@ -263,36 +263,37 @@ static bool is_container(const json_t *v)
 	return json_is_object(v) || json_is_array(v);
 }
 
+static bool is_flat(json_t *o)
+{
+	void *it;
+
+	for (it = json_object_iter(o); it; it = json_object_iter_next(o, it))
+		if (is_container(json_object_iter_value(it)))
+			return false;
+	return json_is_object(o);
+}
+
 /* All elements are objects without objects in them; the first one's fields
  * are the columns. */
 static bool is_table(const json_t *array)
 {
-	const json_t *row;
-	const char *key;
-	json_t *v;
-	size_t i;
+	size_t i, n = json_array_size(array);
 
-	json_array_foreach(array, i, row)
-	{
-		if (!json_is_object(row))
+	for (i = 0; i < n; i++)
+		if (!is_flat(json_array_get(array, i)))
 			return false;
-		json_object_foreach((json_t *)row, key,
-				    v) if (is_container(v)) return false;
-	}
-	return json_array_size(array) > 0;
+	return n > 0;
 }
 
 static int column_width(const json_t *array, const char *key)
 {
 	char text[VALUE];
-	const json_t *row;
 	size_t i, max;
 
 	name_text(key, text, sizeof(text));
 	max = strlen(text);
-	json_array_foreach(array, i, row)
-	{
-		const json_t *v = json_object_get(row, key);
+	for (i = 0; i < json_array_size(array); i++) {
+		json_t *v = json_object_get(json_array_get(array, i), key);
 
 		if (v)
 			scalar_text(key, v, text, sizeof(text));
@@ -306,13 +307,15 @@ static int column_width(const json_t *array, const char *key)
 static void table_line(FILE *f, int indent, const json_t *array,
 		       const json_t *row)
 {
-	const char *key, *gap = "";
+	json_t *first = json_array_get(array, 0);
+	size_t n, last = json_object_size(first);
+	void *it = json_object_iter(first);
 	char text[VALUE];
-	json_t *v;
+	int width;
 
 	fprintf(f, "%*s", indent, "");
-	json_object_foreach(json_array_get(array, 0), key, v)
-	{
+	for (n = 1; it; it = json_object_iter_next(first, it), n++) {
+		const char *key = json_object_iter_key(it);
 		const json_t *cell = row ? json_object_get(row, key) : NULL;
 
 		if (!row)
@@ -321,33 +324,34 @@ static void table_line(FILE *f, int indent, const json_t *array,
 			scalar_text(key, cell, text, sizeof(text));
 		else
 			snprintf(text, sizeof(text), "-");
-		fprintf(f, json_is_string(v) ? "%s%-*s" : "%s%*s", gap,
-			column_width(array, key), text);
-		gap = "  ";
+		width = column_width(array, key);
+		if (json_is_string(json_object_iter_value(it)))
+			width = n < last ? -width :
+					   0; /* no blanks at the end */
+		fprintf(f, "%*s%s", width, text, n < last ? "  " : "\n");
 	}
-	putc('\n', f);
 }
 
-static void object_text(FILE *f, int indent, const json_t *o);
+static void object_text(FILE *f, int indent, json_t *o);
 
 static void array_text(FILE *f, int indent, const json_t *array)
 {
+	size_t i, n = json_array_size(array);
+	bool has_columns = is_table(array);
 	char text[VALUE];
-	const json_t *v;
-	size_t i;
 
-	if (!json_array_size(array))
+	if (!n)
 		fprintf(f, "%*snone\n", indent, "");
-	if (is_table(array))
+	if (has_columns)
 		table_line(f, indent, array, NULL);
-	json_array_foreach(array, i, v)
-	{
-		if (is_table(array)) {
+	for (i = 0; i < n; i++) {
+		json_t *v = json_array_get(array, i);
+
+		if (has_columns) {
 			table_line(f, indent, array, v);
 		} else if (json_is_object(v)) {
 			object_text(f, indent, v);
-			if (i + 1 < json_array_size(array))
-				putc('\n', f);
+			fputs(i + 1 < n ? "\n" : "", f);
 		} else {
 			scalar_text("", v, text, sizeof(text));
 			fprintf(f, "%*s%s\n", indent, "", text);
@@ -355,42 +359,55 @@ static void array_text(FILE *f, int indent, const json_t *array)
 	}
 }
 
-static bool is_zero(const json_t *v)
+/* Nothing but whole numbers: many, most of them zero, are a set of counters
+ * like the drops by reason. */
+static bool is_counters(json_t *o)
 {
-	return json_is_integer(v) && !json_integer_value(v);
+	void *it;
+
+	for (it = json_object_iter(o); it; it = json_object_iter_next(o, it))
+		if (!json_is_integer(json_object_iter_value(it)))
+			return false;
+	return true;
 }
 
-static void object_text(FILE *f, int indent, const json_t *o)
+static void field_text(FILE *f, int indent, const char *key, json_t *v)
 {
 	char name[NAME], text[VALUE];
-	bool has_line = false;
-	const char *key;
-	json_t *v;
 
-	json_object_foreach((json_t *)o, key, v)
-	{
-		/* below the first level counters are many and mostly zero */
-		if (is_zero(v) && indent)
-			continue;
-		has_line = true;
-		name_text(key, name, sizeof(name));
-		if (is_container(v)) {
-			fprintf(f, "%*s%s:\n", indent, "", name);
-			if (json_is_object(v))
-				object_text(f, indent + 2, v);
-			else
-				array_text(f, indent + 2, v);
-			continue;
-		}
+	name_text(key, name, sizeof(name));
+	if (is_container(v)) {
+		fprintf(f, "%*s%s:\n", indent, "", name);
+		if (json_is_object(v))
+			object_text(f, indent + 2, v);
+		else
+			array_text(f, indent + 2, v);
+	} else {
 		scalar_text(key, v, text, sizeof(text));
 		fprintf(f, "%*s%-*s %s\n", indent, "", COLUMN - indent, name,
 			text);
+	}
+}
+
+static void object_text(FILE *f, int indent, json_t *o)
+{
+	bool hides_zeros = indent > 0 && is_counters(o);
+	bool has_line = false;
+	void *it;
+
+	for (it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
+		json_t *v = json_object_iter_value(it);
+
+		if (hides_zeros && !json_integer_value(v))
+			continue;
+		has_line = true;
+		field_text(f, indent, json_object_iter_key(it), v);
 	}
 	if (!has_line)
 		fprintf(f, "%*snone\n", indent, "");
 }
 
-void cli_result_text(FILE *f, const json_t *result)
+void cli_result_text(FILE *f, json_t *result)
 {
 	object_text(f, 0, result);
 }

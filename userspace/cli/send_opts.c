@@ -66,8 +66,8 @@ static const struct cli_opt tuning_opts[] = {
 	{ "busy-poll", .type = CLI_DURATION, .arg = "TIME",
 	  .offset = XFER(busy_poll_ns), .min = 1000, .max = 10 * MS,
 	  .zero = "off", .bare = "50us",
-	  .help = "poll the device for so long before sleeping (50us when no "
-		  "TIME is given)" },
+	  .help = "poll the device for TIME before sleeping; alone: for "
+		  "50us" },
 	{ "trace", .type = CLI_STR, .arg = "FILE", .offset = XFER(trace),
 	  .help = "write the protocol's events to FILE" },
 	{ 0 },
