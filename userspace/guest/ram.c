@@ -331,7 +331,7 @@ static int walk(const struct guest_block *b, uint64_t len, guest_extent_fn *cb,
 static int make_dirtied(const struct guest_block *b, uint64_t len,
 			uint64_t **ret_bits, struct xm_error *e)
 {
-	uint64_t n_words = ((len >> XM_PAGE_SHIFT) + 63) / 64;
+	uint64_t n_words = ((len - 1) >> XM_PAGE_SHIFT) / 64 + 1;
 	uint64_t *bits = calloc(n_words, sizeof(*bits));
 	int r;
 
