@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* dst.c - the destination's session machine (protocol.md 6.4)
+ *
+ * enum xm_dst_state - what the receiving side is doing
+ *
+ * INIT     nothing.  Next: HELLO at START
+ * HELLO    the peer has not said who it is.  Next: CONSIDER on HELLO
+ * CONSIDER the conductor compares guests and opens channels.
+ *          Next: PROBE at ACCEPT (we answer WELCOME), FAILED at CANCEL
+ * PROBE    paths are being proven.  Next: READY when both said PROVEN
+ * READY    no epoch is open: every frame is stale
+ *          Next: OPEN on EPOCH_BEGIN, COMMIT on COMMIT after the final epoch
+ * OPEN     the channels' threads are being told of the epoch.
+ *          Next: EPOCH at OPENED (we answer EPOCH_READY)
+ * EPOCH    frames of this epoch are placed.  Next: TOTALS on EPOCH_END
+ * TOTALS   the channels are closed and counted.  Next: READY at INSTALLED, if
+ *          our figures are the peer's and what was placed is what was
+ *          announced (we answer EPOCH_DONE); FAILED if not
+ * COMMIT   the guest is ours and is being started.
+ *          may not: be cancelled.  Next: DONE at COMMIT (we answer COMMITTED)
+ * DONE     the guest is ours
+ * FAILED   the guest is not ours: its memory here is worth nothing
+ *
+ * Losing contact in COMMIT changes nothing here: the source will not resume
+ * its guest, so this side must run it.
+ */
+#include "dst.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define TO(state) (1u << XM_DST_##state)
+static const uint32_t dst_next[XM_DST__COUNT] = {
+	[XM_DST_INIT] = TO(HELLO) | TO(FAILED),
+	[XM_DST_HELLO] = TO(CONSIDER) | TO(FAILED),
+	[XM_DST_CONSIDER] = TO(PROBE) | TO(FAILED),
+	[XM_DST_PROBE] = TO(READY) | TO(FAILED),
+	[XM_DST_READY] = TO(OPEN) | TO(COMMIT) | TO(FAILED),
+	[XM_DST_OPEN] = TO(EPOCH) | TO(FAILED),
+	[XM_DST_EPOCH] = TO(TOTALS) | TO(FAILED),
+	[XM_DST_TOTALS] = TO(READY) | TO(FAILED),
+	[XM_DST_COMMIT] = TO(DONE) | TO(FAILED),
+};
+
+static void dst_enter(struct xm_dst *d, struct xm_time now,
+		      enum xm_dst_state next)
+{
+	assert(dst_next[d->state] & (1u << next));
+	xm_trace(d->trace, now, XM_TRACE_STATE, 0, d->state, next);
+	d->state = next;
+}
+
+static bool dst_is_over(const struct xm_dst *d)
+{
+	return d->state == XM_DST_DONE || d->state == XM_DST_FAILED;
+}
+
+static struct xm_msg *dst_say(struct xm_dst *d, struct xm_time now,
+			      struct xm_actions *act, enum xm_msg_type type)
+{
+	d->spoken = now;
+	return xm_actions_add(act, type);
+}
+
+static void dst_fail(struct xm_dst *d, struct xm_time now,
+		     enum xm_reason reason, bool by_peer, const char *text,
+		     struct xm_actions *act)
+{
+	xm_outcome_set(&d->outcome, reason, XM_HOME_SOURCE, by_peer, text);
+	dst_enter(d, now, XM_DST_FAILED);
+	act->flags |= XM_ACT_FINISHED;
+}
+
+static void dst_abort(struct xm_dst *d, struct xm_time now,
+		      enum xm_reason reason, const char *text,
+		      struct xm_actions *act)
+{
+	struct xm_msg *msg = dst_say(d, now, act, XM_MSG_ABORT);
+
+	msg->abort.reason = reason;
+	memcpy(msg->abort.text, text, strnlen(text, XM_MSG_TEXT - 1));
+	dst_fail(d, now, reason, false, text, act);
+}
+
+static void dst_take_proven(struct xm_dst *d, struct xm_time now)
+{
+	if (d->is_proven && d->peer_is_proven)
+		dst_enter(d, now, XM_DST_READY);
+}
+
+/* -- messages ---------------------------------------------------------------------- */
+
+static void dst_take_hello(struct xm_dst *d, struct xm_time now,
+			   const struct xm_msg_hello *hello,
+			   struct xm_actions *act)
+{
+	dst_enter(d, now, XM_DST_CONSIDER);
+	d->hello = *hello;
+	if (hello->version_min > XM_MSG_VERSION ||
+	    hello->version_max < XM_MSG_VERSION) {
+		dst_abort(d, now, XM_REASON_VERSION,
+			  "the destination speaks protocol version 1 only",
+			  act);
+		return;
+	}
+	act->flags |= XM_ACT_CONSIDER;
+}
+
+/* True when @m is legal here. */
+static bool dst_take_in_ready(struct xm_dst *d, struct xm_time now,
+			      const struct xm_msg *m, struct xm_actions *act)
+{
+	if (m->type == XM_MSG_EPOCH_BEGIN && !d->is_final &&
+	    m->epoch.epoch == d->epoch + 1) {
+		d->epoch = m->epoch.epoch;
+		d->is_final = m->epoch.is_final;
+		dst_enter(d, now, XM_DST_OPEN);
+		act->flags |= XM_ACT_OPEN_EPOCH;
+		act->epoch = d->epoch;
+		return true;
+	}
+	if (m->type == XM_MSG_COMMIT && d->is_final) {
+		dst_enter(d, now, XM_DST_COMMIT);
+		act->flags |= XM_ACT_TAKE_GUEST;
+		return true;
+	}
+	return false;
+}
+
+static bool dst_take_legal(struct xm_dst *d, struct xm_time now,
+			   const struct xm_msg *m, struct xm_actions *act)
+{
+	switch (d->state) {
+	case XM_DST_HELLO:
+		if (m->type != XM_MSG_HELLO)
+			return false;
+		dst_take_hello(d, now, &m->hello, act);
+		return true;
+	case XM_DST_PROBE:
+		if (m->type != XM_MSG_PROVEN || d->peer_is_proven)
+			return false;
+		d->peer_is_proven = true;
+		dst_take_proven(d, now);
+		return true;
+	case XM_DST_READY:
+		return dst_take_in_ready(d, now, m, act);
+	case XM_DST_EPOCH:
+		if (m->type != XM_MSG_EPOCH_END || m->epoch.epoch != d->epoch ||
+		    m->epoch.n_channels != d->agreed.n_channels)
+			return false;
+		d->announced = m->epoch;
+		dst_enter(d, now, XM_DST_TOTALS);
+		act->flags |= XM_ACT_TOTALS;
+		return true;
+	case XM_DST_INIT:
+	case XM_DST_CONSIDER:
+	case XM_DST_OPEN:
+	case XM_DST_TOTALS:
+	case XM_DST_COMMIT:
+	case XM_DST_DONE:
+	case XM_DST_FAILED:
+	case XM_DST__COUNT:
+		break;
+	}
+	return false;
+}
+
+static void dst_take_message(struct xm_dst *d, struct xm_time now,
+			     const struct xm_msg *m, struct xm_actions *act)
+{
+	enum xm_reason reason;
+
+	d->heard = now;
+	if (m->type == XM_MSG_HEARTBEAT || d->state == XM_DST_COMMIT)
+		return;
+	if (m->type == XM_MSG_ABORT) {
+		reason = m->abort.reason == XM_REASON_CANCELLED ?
+				 XM_REASON_PEER_CANCELLED :
+				 m->abort.reason;
+		dst_fail(d, now, reason, true, m->abort.text, act);
+		return;
+	}
+	if (!dst_take_legal(d, now, m, act))
+		dst_abort(d, now, XM_REASON_PROTOCOL,
+			  "the peer sent a message that does not fit here",
+			  act);
+}
+
+/* -- the conductor --------------------------------------------------------------- */
+
+static bool dst_totals_match(const struct xm_rx_totals *theirs,
+			     const struct xm_rx_totals *ours)
+{
+	return theirs->frames == ours->frames &&
+	       theirs->packets == ours->packets &&
+	       theirs->bytes_placed == ours->bytes_placed &&
+	       theirs->pages_announced == ours->pages_announced &&
+	       theirs->zero_pages == ours->zero_pages &&
+	       xm_rx_totals_agree(ours);
+}
+
+static void dst_take_totals(struct xm_dst *d, struct xm_time now,
+			    const struct xm_msg_epoch *ours,
+			    struct xm_actions *act)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->agreed.n_channels; i++) {
+		if (dst_totals_match(&d->announced.totals[i], &ours->totals[i]))
+			continue;
+		dst_abort(d, now, XM_REASON_INTEGRITY,
+			  "what was installed is not what was sent", act);
+		return;
+	}
+	dst_say(d, now, act, XM_MSG_EPOCH_DONE)->epoch.epoch = d->epoch;
+	dst_enter(d, now, XM_DST_READY);
+}
+
+static void dst_accept(struct xm_dst *d, struct xm_time now,
+		       const struct xm_msg_welcome *welcome,
+		       struct xm_actions *act)
+{
+	d->agreed = *welcome;
+	dst_say(d, now, act, XM_MSG_WELCOME)->welcome = *welcome;
+	dst_enter(d, now, XM_DST_PROBE);
+	act->flags |= XM_ACT_PROBE;
+}
+
+static void dst_guest_taken(struct xm_dst *d, struct xm_time now,
+			    struct xm_actions *act)
+{
+	dst_say(d, now, act, XM_MSG_COMMITTED);
+	xm_outcome_set(&d->outcome, XM_REASON_NONE, XM_HOME_TARGET, false, "");
+	dst_enter(d, now, XM_DST_DONE);
+	act->flags |= XM_ACT_FINISHED;
+}
+
+static void dst_timer(struct xm_dst *d, struct xm_time now,
+		      struct xm_actions *act)
+{
+	if (d->state != XM_DST_COMMIT &&
+	    xm_time_sub(now, d->heard) >= XM_CTL_STALL_MS * XM_MS)
+		dst_fail(d, now, XM_REASON_PEER_LOST, false,
+			 "the peer is silent", act);
+	else if (xm_time_sub(now, d->spoken) >= XM_HEARTBEAT_MS * XM_MS)
+		dst_say(d, now, act, XM_MSG_HEARTBEAT);
+}
+
+static void dst_opened(struct xm_dst *d, struct xm_time now,
+		       struct xm_actions *act)
+{
+	dst_say(d, now, act, XM_MSG_EPOCH_READY)->epoch.epoch = d->epoch;
+	dst_enter(d, now, XM_DST_EPOCH);
+}
+
+static void dst_proven(struct xm_dst *d, struct xm_time now,
+		       struct xm_actions *act)
+{
+	d->is_proven = true;
+	dst_say(d, now, act, XM_MSG_PROVEN);
+	dst_take_proven(d, now);
+}
+
+void xm_dst_step(struct xm_dst *d, struct xm_time now,
+		 const struct xm_event *ev, struct xm_actions *act)
+{
+	act->flags = 0;
+	act->n_msgs = 0;
+	act->epoch = 0;
+	if (dst_is_over(d))
+		return;
+	switch (ev->kind) {
+	case XM_EV_START:
+		d->heard = d->spoken = now;
+		dst_enter(d, now, XM_DST_HELLO);
+		break;
+	case XM_EV_MESSAGE:
+		dst_take_message(d, now, ev->msg, act);
+		break;
+	case XM_EV_ACCEPT:
+		dst_accept(d, now, &ev->msg->welcome, act);
+		break;
+	case XM_EV_PROVEN:
+		dst_proven(d, now, act);
+		break;
+	case XM_EV_OPENED:
+		dst_opened(d, now, act);
+		break;
+	case XM_EV_INSTALLED:
+		dst_take_totals(d, now, &ev->msg->epoch, act);
+		break;
+	case XM_EV_COMMIT:
+		dst_guest_taken(d, now, act);
+		break;
+	case XM_EV_CANCEL:
+		/* In COMMIT: the guest could not be started here; the source
+		 * may have it back, since nobody ran it. */
+		dst_abort(d, now, ev->msg->abort.reason, ev->msg->abort.text,
+			  act);
+		break;
+	case XM_EV_LOST:
+		if (d->state != XM_DST_COMMIT)
+			dst_fail(d, now, XM_REASON_PEER_LOST, false,
+				 "the control connection broke", act);
+		break;
+	case XM_EV_TIMER:
+		dst_timer(d, now, act);
+		break;
+	case XM_EV_NEXT_EPOCH:
+		assert(!"an event of the source");
+		break;
+	}
+}
+
+struct xm_time xm_dst_expiry(const struct xm_dst *d)
+{
+	struct xm_time beat = xm_time_add(d->spoken, XM_HEARTBEAT_MS * XM_MS);
+
+	if (d->state == XM_DST_INIT || dst_is_over(d))
+		return XM_TIME_NEVER;
+	if (d->state == XM_DST_COMMIT)
+		return beat;
+	return xm_time_min(xm_time_add(d->heard, XM_CTL_STALL_MS * XM_MS),
+			   beat);
+}
+
+void xm_dst_init(struct xm_dst *d, struct xm_trace *trace)
+{
+	memset(d, 0, sizeof(*d));
+	d->trace = trace;
+}
+
+const char *xm_dst_state_name(enum xm_dst_state state)
+{
+	static const char *const names[XM_DST__COUNT] = {
+		"init",  "hello",  "consider", "probe", "ready",  "open",
+		"epoch", "totals", "commit",   "done",  "failed",
+	};
+
+	return names[state];
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* msg.h - messages of the control connection (docs/protocol.md 6)
+ *
+ * On the stream a message is an 8-byte header (magic, version, type, length
+ * of the body) and a body of fixed layout for its type and version.  All
+ * integers big endian.  A body may be longer than this version knows: what
+ * follows is ignored, which is how later versions add fields.
+ */
+#ifndef XM_CORE_MSG_H
+#define XM_CORE_MSG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rx.h"
+#include "xdpmig/limits.h"
+#include "xdpmig/reason.h"
+
+#define XM_MSG_MAGIC   0x584d
+#define XM_MSG_HEADER  8           /* bytes */
+#define XM_MSG_MAX     (64 * 1024) /* bytes of a whole message */
+#define XM_MSG_VERSION 1   /* spoken here; N-1 is accepted when there is one */
+#define XM_MSG_TEXT    200 /* bytes of ABORT's text, NUL included */
+
+enum xm_msg_type {
+	XM_MSG_HELLO = 1,       /* source: who I am, what I want to send */
+	XM_MSG_WELCOME = 2,     /* destination: agreed, with cookies */
+	XM_MSG_PROVEN = 3,      /* either: all my channels' paths are proven */
+	XM_MSG_EPOCH_BEGIN = 4, /* source: take frames of this epoch only */
+	XM_MSG_EPOCH_READY = 5, /* destination: I do */
+	XM_MSG_EPOCH_END = 6,   /* source: all is acknowledged; these totals */
+	XM_MSG_EPOCH_DONE = 7,  /* destination: mine are the same */
+	XM_MSG_COMMIT = 8,      /* source: the guest is yours */
+	XM_MSG_COMMITTED = 9,   /* destination: it is */
+	XM_MSG_ABORT = 10,      /* either: why this migration ends */
+	XM_MSG_HEARTBEAT = 11,  /* either: still here */
+};
+
+struct xm_msg_hello {
+	uint16_t version_min, version_max;
+	uint64_t features;   /* none defined yet; unknown ones are ignored */
+	uint8_t session[16]; /* random; names the migration in logs */
+	uint8_t uuid[16];    /* the guest's, all zero when not known */
+	uint16_t n_channels;
+	uint16_t port_base; /* where the source listens for ACKs */
+	uint32_t ip_max;    /* largest frame the source can carry */
+	uint16_t max_pages; /* whole pages it can put into a frame */
+	uint16_t n_blocks;
+	struct {
+		char name[XM_BLOCK_NAME];
+		uint64_t len;
+	} block[XM_BLOCK_MAX];
+};
+
+struct xm_msg_welcome {
+	uint16_t version;
+	uint64_t features;
+	uint16_t n_channels; /* as asked, or refused */
+	uint16_t port_base;
+	uint32_t ip_max;    /* at most the source's */
+	uint16_t max_pages; /* at most the source's */
+	uint32_t credit;    /* frames a channel, to begin with */
+	uint64_t cookie[XM_CHAN_MAX];
+};
+
+struct xm_msg_epoch {
+	uint32_t epoch;
+	uint8_t is_final;    /* EPOCH_BEGIN: the guest is paused */
+	uint16_t n_channels; /* EPOCH_END */
+	struct xm_rx_totals totals[XM_CHAN_MAX];
+};
+
+struct xm_msg_abort {
+	enum xm_reason reason;
+	char text[XM_MSG_TEXT];
+};
+
+struct xm_msg {
+	enum xm_msg_type type;
+	union {
+		struct xm_msg_hello hello;
+		struct xm_msg_welcome welcome;
+		struct xm_msg_epoch epoch; /* BEGIN, READY, END, DONE */
+		struct xm_msg_abort abort;
+	};
+};
+
+/* Encode to @dst (XM_MSG_MAX bytes).  Returns the whole message's length. */
+size_t xm_msg_put(void *dst, const struct xm_msg *msg);
+
+/* Positive outcomes of xm_msg_get(). */
+enum {
+	XM_MSG_E_MAGIC = 1, /* not our protocol at all */
+	XM_MSG_E_VERSION,   /* a version we cannot read */
+	XM_MSG_E_TYPE,      /* unknown: ignore the message */
+	XM_MSG_E_LENGTH,    /* body too short, or counts that contradict it */
+	XM_MSG_E_VALUE,     /* a value out of range */
+};
+
+/* Body length a header of XM_MSG_HEADER bytes announces: 0 with @ret_len, or
+ * XM_MSG_E_MAGIC, or XM_MSG_E_LENGTH (whole message above XM_MSG_MAX). */
+int xm_msg_peek(const void *src, size_t *ret_len);
+
+/* Decode one whole message.  0 or an outcome above. */
+int xm_msg_get(struct xm_msg *ret_msg, const void *src, size_t len);
+
+const char *xm_msg_name(enum xm_msg_type type);
+
+#endif

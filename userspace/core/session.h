@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* session.h - what the two session machines (src.h, dst.h) have in common
+ *
+ * A session is stepped: one event goes in, actions come out.  The conductor
+ * (cli/, or the simulator) carries the actions out in the order of the fields
+ * below: messages first.  Nothing else is done behind its back.
+ */
+#ifndef XM_CORE_SESSION_H
+#define XM_CORE_SESSION_H
+
+#include <stdbool.h>
+
+#include "msg.h"
+#include "time.h"
+#include "trace.h"
+
+enum xm_event_kind {
+	XM_EV_START,   /* the control connection stands */
+	XM_EV_MESSAGE, /* msg: decoded, arrived */
+	XM_EV_ACCEPT,  /* dst: HELLO is acceptable; msg: WELCOME to answer with,
+			 * channels are open */
+	XM_EV_PROVEN,  /* all channels' paths are proven at this side */
+	XM_EV_NEXT_EPOCH, /* src: a harvest is complete; is_final: guest paused */
+	XM_EV_OPENED,     /* dst: every channel takes the new epoch */
+	XM_EV_INSTALLED, /* src: barrier passed on every channel; msg: EPOCH_END
+			  * with totals.  dst: answer to XM_ACT_TOTALS; the same */
+	XM_EV_COMMIT, /* src: hand the guest over.  dst: the guest was taken */
+	XM_EV_CANCEL, /* end it; msg: ABORT with reason and text */
+	XM_EV_LOST,   /* the control connection broke or was closed */
+	XM_EV_TIMER,  /* the time xm_*_expiry() named has come */
+};
+
+struct xm_event {
+	enum xm_event_kind kind;
+	bool is_final;
+	const struct xm_msg *msg; /* borrowed for the call */
+};
+
+/* Actions, as flags. */
+#define XM_ACT_SEND     0x001 /* send msg[0 .. n_msgs) */
+#define XM_ACT_CONSIDER 0x002 /* dst: is HELLO acceptable?  ACCEPT or CANCEL */
+#define XM_ACT_PROBE    0x004 /* open channels (src) and prove their paths */
+#define XM_ACT_HARVEST \
+	0x008 /* src: all is proven or done; NEXT_EPOCH, COMMIT
+				 * or CANCEL follows */
+#define XM_ACT_OPEN_EPOCH \
+	0x010                   /* src: channels may send epoch `epoch`.  dst:
+				 * channels must take it; then OPENED */
+#define XM_ACT_TOTALS     0x020 /* dst: collect totals; then INSTALLED */
+#define XM_ACT_TAKE_GUEST 0x040 /* dst: run the guest; then COMMIT */
+#define XM_ACT_FINISHED   0x080 /* outcome is final; close after sending */
+
+struct xm_actions {
+	unsigned int flags;
+	unsigned int n_msgs;
+	struct xm_msg *msg; /* room for XM_ACTIONS_MSGS, the caller's */
+	uint32_t epoch;
+};
+#define XM_ACTIONS_MSGS 2
+
+/* Where may the guest run?  The most important output. */
+enum xm_home {
+	XM_HOME_SOURCE,
+	XM_HOME_TARGET,
+	XM_HOME_UNKNOWN, /* contact lost after COMMIT: ask the destination */
+};
+
+struct xm_outcome {
+	enum xm_reason reason; /* XM_REASON_NONE: migrated */
+	enum xm_home home;
+	bool by_peer; /* the peer said so in ABORT */
+	char text[XM_MSG_TEXT];
+};
+
+const char *xm_home_name(enum xm_home home);
+
+/* Shared by src.c and dst.c. */
+struct xm_msg *xm_actions_add(struct xm_actions *act, enum xm_msg_type type);
+void xm_outcome_set(struct xm_outcome *o, enum xm_reason reason,
+		    enum xm_home home, bool by_peer, const char *text);
+
+#endif
