@@ -14,12 +14,10 @@
 
 #include "ctl/ctl.h"
 
-#define T_HEADER_LEN 8
-
 /* A message whose body bytes depend on their position and @type. */
 static inline uint8_t *t_msg_make(uint8_t type, uint32_t body)
 {
-	uint8_t *m = malloc(T_HEADER_LEN + body);
+	uint8_t *m = malloc(XM_MSG_HEADER + body);
 	uint32_t len = htobe32(body), i;
 
 	assert_non_null(m);
@@ -29,7 +27,7 @@ static inline uint8_t *t_msg_make(uint8_t type, uint32_t body)
 	m[3] = type;
 	memcpy(m + 4, &len, 4);
 	for (i = 0; i < body; i++)
-		m[T_HEADER_LEN + i] = (uint8_t)(i * 7 + type);
+		m[XM_MSG_HEADER + i] = (uint8_t)(i * 7 + type);
 	return m;
 }
 
@@ -41,7 +39,7 @@ static inline void t_msg_expect(struct ctl *ctl, uint8_t type, uint32_t body)
 	size_t len;
 
 	assert_int_equal(ctl_recv(ctl, &got, &len, &e), 0);
-	assert_int_equal(len, T_HEADER_LEN + body);
+	assert_int_equal(len, XM_MSG_HEADER + body);
 	assert_memory_equal(got, m, len);
 	assert_int_equal(e.err, 0);
 	free(m);
@@ -59,7 +57,7 @@ static inline int t_msg_send(struct ctl *ctl, uint8_t type, uint32_t body,
 			     struct xm_error *e)
 {
 	uint8_t *m = t_msg_make(type, body);
-	int r = ctl_send(ctl, m, T_HEADER_LEN + body, e);
+	int r = ctl_send(ctl, m, XM_MSG_HEADER + body, e);
 
 	free(m);
 	return r;

@@ -121,7 +121,7 @@ static void feed_msg(struct t_ctl *x, uint8_t type, uint32_t body)
 {
 	uint8_t *m = t_msg_make(type, body);
 
-	feed(x, m, T_HEADER_LEN + body);
+	feed(x, m, XM_MSG_HEADER + body);
 	free(m);
 }
 
@@ -154,7 +154,7 @@ static void ctl_recv__dry_after_every_byte(void **state)
 	uint8_t *m = t_msg_make(3, 40);
 	int i;
 
-	for (i = 0; i < T_HEADER_LEN + 40 - 1; i++) {
+	for (i = 0; i < XM_MSG_HEADER + 40 - 1; i++) {
 		feed(x, m + i, 1);
 		assert_int_equal(t_recv_err(x->ctl, &x->e), -EAGAIN);
 	}
@@ -193,19 +193,19 @@ static void ctl_recv__longest(void **state)
 	struct t_ctl *x = *state;
 
 	feed_msg(x, 1, 5);
-	feed_msg(x, 2, CTL_MSG_MAX - T_HEADER_LEN);
-	feed_msg(x, 3, CTL_MSG_MAX - T_HEADER_LEN);
+	feed_msg(x, 2, XM_MSG_MAX - XM_MSG_HEADER);
+	feed_msg(x, 3, XM_MSG_MAX - XM_MSG_HEADER);
 	t_msg_expect(x->ctl, 1, 5);
-	t_msg_expect(x->ctl, 2, CTL_MSG_MAX - T_HEADER_LEN);
-	t_msg_expect(x->ctl, 3, CTL_MSG_MAX - T_HEADER_LEN);
+	t_msg_expect(x->ctl, 2, XM_MSG_MAX - XM_MSG_HEADER);
+	t_msg_expect(x->ctl, 3, XM_MSG_MAX - XM_MSG_HEADER);
 }
 
 static void ctl_recv__too_long(void **state)
 {
 	struct t_ctl *x = *state;
-	uint8_t *m = t_msg_make(1, CTL_MSG_MAX - T_HEADER_LEN + 1);
+	uint8_t *m = t_msg_make(1, XM_MSG_MAX - XM_MSG_HEADER + 1);
 
-	feed(x, m, T_HEADER_LEN);
+	feed(x, m, XM_MSG_HEADER);
 	free(m);
 	assert_int_equal(t_recv_err(x->ctl, &x->e), -EMSGSIZE);
 	assert_int_equal(x->e.reason, XM_REASON_PROTOCOL);
@@ -215,10 +215,10 @@ static void ctl_recv__too_long(void **state)
 static void ctl_recv__announcement_costs_nothing(void **state)
 {
 	struct t_ctl *x = *state;
-	uint8_t *m = t_msg_make(1, CTL_MSG_MAX - T_HEADER_LEN);
+	uint8_t *m = t_msg_make(1, XM_MSG_MAX - XM_MSG_HEADER);
 	struct mallinfo2 before, after;
 
-	feed(x, m, T_HEADER_LEN + 1);
+	feed(x, m, XM_MSG_HEADER + 1);
 	before = mallinfo2();
 	assert_int_equal(t_recv_err(x->ctl, &x->e), -EAGAIN);
 	after = mallinfo2();
@@ -248,7 +248,7 @@ static void ctl_recv__other_version_is_delivered(void **state)
 	size_t len;
 
 	m[2] = 9;
-	feed(x, m, T_HEADER_LEN + 4);
+	feed(x, m, XM_MSG_HEADER + 4);
 	assert_int_equal(ctl_recv(x->ctl, &got, &len, &x->e), 0);
 	assert_memory_equal(got, m, len);
 	free(m);
@@ -295,10 +295,10 @@ static void ctl_send__goes_out_at_once(void **state)
 	struct t_ctl *x = *state;
 	uint8_t *m = t_msg_make(4, 99);
 
-	assert_int_equal(ctl_send(x->ctl, m, T_HEADER_LEN + 99, &x->e), 0);
+	assert_int_equal(ctl_send(x->ctl, m, XM_MSG_HEADER + 99, &x->e), 0);
 	assert_false(ctl_wants_write(x->ctl));
-	assert_int_equal(x->t->out_len, T_HEADER_LEN + 99);
-	assert_memory_equal(x->t->out, m, T_HEADER_LEN + 99);
+	assert_int_equal(x->t->out_len, XM_MSG_HEADER + 99);
+	assert_memory_equal(x->t->out, m, XM_MSG_HEADER + 99);
 	free(m);
 }
 
@@ -307,11 +307,11 @@ static void ctl_flush__byte_by_byte(void **state)
 {
 	struct t_ctl *x = *state;
 	uint8_t *a = t_msg_make(1, 20), *b = t_msg_make(2, 30);
-	size_t all = 2 * T_HEADER_LEN + 50;
+	size_t all = 2 * XM_MSG_HEADER + 50;
 
 	x->t->room = 0;
-	assert_int_equal(ctl_send(x->ctl, a, T_HEADER_LEN + 20, &x->e), 0);
-	assert_int_equal(ctl_send(x->ctl, b, T_HEADER_LEN + 30, &x->e), 0);
+	assert_int_equal(ctl_send(x->ctl, a, XM_MSG_HEADER + 20, &x->e), 0);
+	assert_int_equal(ctl_send(x->ctl, b, XM_MSG_HEADER + 30, &x->e), 0);
 	while (x->t->room < all) {
 		assert_true(ctl_wants_write(x->ctl));
 		x->t->room++;
@@ -319,9 +319,9 @@ static void ctl_flush__byte_by_byte(void **state)
 		assert_int_equal(x->t->out_len, x->t->room);
 	}
 	assert_false(ctl_wants_write(x->ctl));
-	assert_memory_equal(x->t->out, a, T_HEADER_LEN + 20);
-	assert_memory_equal(x->t->out + T_HEADER_LEN + 20, b,
-			    T_HEADER_LEN + 30);
+	assert_memory_equal(x->t->out, a, XM_MSG_HEADER + 20);
+	assert_memory_equal(x->t->out + XM_MSG_HEADER + 20, b,
+			    XM_MSG_HEADER + 30);
 	free(a);
 	free(b);
 }
@@ -331,7 +331,7 @@ static void ctl_flush__byte_by_byte(void **state)
 static void ctl_send__stalled_peer_is_bounded(void **state)
 {
 	struct t_ctl *x = *state;
-	uint32_t body = 100000, n = 0;
+	uint32_t body = 60000, n = 0;
 	size_t i;
 	int r;
 
@@ -340,14 +340,14 @@ static void ctl_send__stalled_peer_is_bounded(void **state)
 		assert_true(++n < 1000);
 	assert_int_equal(r, -ENOBUFS);
 	assert_int_equal(x->e.err, -ENOBUFS);
-	assert_true(n * (T_HEADER_LEN + body) <= CTL_QUEUE_MAX + 5);
-	assert_true((n + 1) * (T_HEADER_LEN + body) > CTL_QUEUE_MAX);
+	assert_true(n * (XM_MSG_HEADER + body) <= CTL_QUEUE_MAX + 5);
+	assert_true((n + 1) * (XM_MSG_HEADER + body) > CTL_QUEUE_MAX);
 
 	x->t->room = SIZE_MAX;
 	assert_int_equal(ctl_flush(x->ctl, NULL), 0);
-	assert_int_equal(x->t->out_len, n * (T_HEADER_LEN + body));
+	assert_int_equal(x->t->out_len, n * (XM_MSG_HEADER + body));
 	for (i = 0; i < n; i++)
-		assert_int_equal(x->t->out[i * (T_HEADER_LEN + body) + 3], i);
+		assert_int_equal(x->t->out[i * (XM_MSG_HEADER + body) + 3], i);
 	assert_int_equal(t_msg_send(x->ctl, 7, body, NULL), 0);
 }
 

@@ -326,20 +326,20 @@ static void ctl_recv__peer_closes_the_socket(void **state)
 static void ctl_send__slow_reader(void **state)
 {
 	struct t_tcp *t = *state;
-	uint32_t sent = 0, got = 0, body = 700000;
+	uint32_t sent = 0, got = 0, body = 60000;
 	const void *msg;
 	size_t len;
 
 	t_pair(t, "127.0.0.1");
-	while (sent < 3)
+	while (sent < 60)
 		assert_int_equal(t_msg_send(t->a, (uint8_t)sent++, body, &t->e),
 				 0);
-	while (got < 3) {
+	while (got < 60) {
 		int r;
 
 		t_wait(ctl_fd(t->b), POLLIN);
 		while (!(r = ctl_recv(t->b, &msg, &len, &t->e))) {
-			assert_int_equal(len, T_HEADER_LEN + body);
+			assert_int_equal(len, XM_MSG_HEADER + body);
 			assert_int_equal(((const uint8_t *)msg)[3], got++);
 		}
 		assert_int_equal(r, -EAGAIN);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* ctl.c - cutting a byte stream into messages, and queueing for a slow reader
  *
- * A message on the stream (docs/protocol.md 5.1), integers big endian:
+ * A message on the stream (docs/protocol.md 6), integers big endian:
  *
  *   0        2         3      4              8
  *   +--------+---------+------+--------------+----------------- - -
@@ -21,7 +21,7 @@
  *
  * The buffer starts small and doubles only when it is full of bytes that
  * really came: a peer that announces a long message and sends nothing costs
- * nothing.  It never grows above CTL_MSG_MAX.
+ * nothing.  It never grows above XM_MSG_MAX.
  *
  * Sending: a buffer of the same kind.  A peer that stops reading fills the
  * socket first and then this buffer up to CTL_QUEUE_MAX; after that
@@ -34,16 +34,13 @@
 #include "ctl.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "stream.h"
-#include "xdpmig/wire.h"
 
-#define HEADER_LEN 8
-#define BUF_START  4096 /* bytes; all messages but a large map fit */
+#define BUF_START 4096 /* bytes; all messages but a large map fit */
 
 struct ctl_buf {
 	uint8_t *data;
@@ -146,15 +143,6 @@ bool ctl_wants_write(const struct ctl *ctl)
 	return buf_len(&ctl->out) || ctl->stream->ops->wants_write(ctl->stream);
 }
 
-/* Body length of the header at @p, as announced. */
-static uint32_t header_body_len(const uint8_t *p)
-{
-	uint32_t len;
-
-	memcpy(&len, p + 4, sizeof(len));
-	return be32toh(len);
-}
-
 int ctl_flush(struct ctl *ctl, struct xm_error *e)
 {
 	struct ctl_buf *b = &ctl->out;
@@ -174,10 +162,11 @@ int ctl_flush(struct ctl *ctl, struct xm_error *e)
 
 int ctl_send(struct ctl *ctl, const void *msg, size_t len, struct xm_error *e)
 {
+	size_t body;
 	int r;
 
-	assert(len >= HEADER_LEN && len <= CTL_MSG_MAX);
-	assert(header_body_len(msg) == len - HEADER_LEN);
+	assert(len >= XM_MSG_HEADER && len <= XM_MSG_MAX);
+	assert(!xm_msg_peek(msg, &body) && XM_MSG_HEADER + body == len);
 	/* first what waits already: it may make the room that is missing */
 	r = ctl_flush(ctl, e);
 	if (r)
@@ -202,23 +191,21 @@ int ctl_send(struct ctl *ctl, const void *msg, size_t len, struct xm_error *e)
 static ssize_t in_msg_len(const struct ctl *ctl, struct xm_error *e)
 {
 	const uint8_t *p = ctl->in.data + ctl->in.head;
-	size_t have = buf_len(&ctl->in);
-	uint32_t body;
+	size_t have = buf_len(&ctl->in), body;
 
-	if (have >= 2 && (p[0] << 8 | p[1]) != XM_WIRE_MAGIC)
+	if (have >= 2 && (p[0] << 8 | p[1]) != XM_MSG_MAGIC)
 		return xm_fail(e, -EBADMSG, XM_REASON_PROTOCOL,
 			       "%s does not speak xdpmig: its message starts "
 			       "with %02x%02x",
 			       ctl->peer, p[0], p[1]);
-	if (have < HEADER_LEN)
+	if (have < XM_MSG_HEADER)
 		return 0;
-	body = header_body_len(p);
-	if (body > CTL_MSG_MAX - HEADER_LEN)
+	if (xm_msg_peek(p, &body))
 		return xm_fail(e, -EMSGSIZE, XM_REASON_PROTOCOL,
-			       "%s announces a message of %u bytes; at most %u "
-			       "are allowed",
-			       ctl->peer, body, CTL_MSG_MAX - HEADER_LEN);
-	return HEADER_LEN + (ssize_t)body;
+			       "%s announces a message of more than the %u "
+			       "bytes that are allowed",
+			       ctl->peer, XM_MSG_MAX);
+	return XM_MSG_HEADER + (ssize_t)body;
 }
 
 static int in_ended(const struct ctl *ctl, ssize_t want, struct xm_error *e)
@@ -229,7 +216,7 @@ static int in_ended(const struct ctl *ctl, ssize_t want, struct xm_error *e)
 		return xm_fail(e, -EPIPE, XM_REASON_PEER_LOST,
 			       "%s closed the control connection within a "
 			       "message (%zu of %zd bytes came)",
-			       ctl->peer, have, want ? want : HEADER_LEN);
+			       ctl->peer, have, want ? want : XM_MSG_HEADER);
 	return xm_fail(e, -EPIPE, XM_REASON_PEER_LOST,
 		       "%s closed the control connection", ctl->peer);
 }
@@ -249,7 +236,7 @@ int ctl_recv(struct ctl *ctl, const void **ret_msg, size_t *ret_len,
 			return (int)want;
 		if (want && buf_len(b) >= (size_t)want)
 			break;
-		r = buf_reserve(b, 1, CTL_MSG_MAX);
+		r = buf_reserve(b, 1, XM_MSG_MAX);
 		if (r)
 			return xm_fail(e, r, XM_REASON_MEMORY,
 				       "no memory for a message of %zd bytes "

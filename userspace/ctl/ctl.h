@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "core/msg.h"
 #include "util/error.h"
 
 struct ctl_addr {
@@ -20,8 +21,6 @@ struct ctl_addr {
 	socklen_t len;
 };
 
-/* Most bytes of a message, header included: a memory map of all blocks. */
-#define CTL_MSG_MAX ((1 << 20) + 64)
 /* Most bytes that may wait for a peer that does not read. */
 #define CTL_QUEUE_MAX (4 << 20)
 
@@ -54,7 +53,7 @@ const struct ctl_addr *ctl_local(const struct ctl *ctl);
 bool ctl_wants_write(const struct ctl *ctl); /* poll for POLLOUT too */
 
 /* Queue one encoded message (core/msg.h: header and body, together at most
- * CTL_MSG_MAX) and send what the socket takes.  0 or -errno with @e: -EPIPE and
+ * XM_MSG_MAX) and send what the socket takes.  0 or -errno with @e: -EPIPE and
  * friends when the peer is gone; -ENOBUFS when more than CTL_QUEUE_MAX would
  * wait, then nothing of @msg was queued.  A peer that left may have said why:
  * after a failure call ctl_recv() once more before closing. */
@@ -65,7 +64,7 @@ int ctl_flush(struct ctl *ctl, struct xm_error *e); /* on POLLOUT */
  * the next call) and @ret_len; -EAGAIN: not yet.  Call until it says so, since
  * several may have come with one POLLIN.  Else with @e: -EPIPE: the peer
  * closed, between messages or within one (the text says which); -EMSGSIZE: a
- * length above CTL_MSG_MAX; -EBADMSG: not our magic; other -errno: the
+ * length above XM_MSG_MAX; -EBADMSG: not our magic; other -errno: the
  * connection broke.  The version byte is not looked at. */
 int ctl_recv(struct ctl *ctl, const void **ret_msg, size_t *ret_len,
 	     struct xm_error *e);
