@@ -10,6 +10,8 @@ set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=tests/lib/packages.sh
 . tests/lib/packages.sh
+# shellcheck source=tests/lib/files.sh
+. tests/lib/files.sh
 
 # -- steps: name, in quick runs or not, what it does ---------------------------
 steps=(
@@ -185,22 +187,16 @@ step_noxdp() {
 }
 
 # -- linters ---------------------------------------------------------------------
-# Files of the project, as far as git knows or would take them.
-files() { # PATTERN...
-	git ls-files --cached --others --exclude-standard -- "$@" |
-		while read -r f; do [ ! -f "$f" ] || echo "$f"; done
-}
-
 step_format() {
 	local sources
-	mapfile -t sources < <(files '*.c' '*.h')
+	mapfile -t sources < <(project_files '*.c' '*.h')
 	check "clang-format; mend with: clang-format -i FILE" format \
 		clang-format --dry-run --Werror "${sources[@]}"
 }
 
 step_shellcheck() {
 	local scripts
-	mapfile -t scripts < <(files '*.sh' '*.bash' .ci/run)
+	mapfile -t scripts < <(project_files '*.sh' '*.bash' .ci/run)
 	check "shellcheck" shellcheck shellcheck -x "${scripts[@]}"
 }
 
