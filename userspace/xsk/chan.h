@@ -54,7 +54,11 @@ struct xsk_chan_opts {
 				      * max_descs is 1 */
 	const struct xsk_extent *extents; /* ascending (block, offset) */
 	size_t n_extents;                 /* 0 with a staged engine */
-	unsigned int busy_poll_us;        /* 0 = event-driven */
+	uint32_t max_maps;   /* mappings the extents may take, the largest are
+			      * kept; 0 = any number */
+	uint64_t max_locked; /* bytes the UMEM may pin: extents beyond are left
+			      * out; 0 = as many as the kernel takes */
+	unsigned int busy_poll_us; /* 0 = event-driven */
 };
 
 #define XSK_BUF_LEN  256  /* prefix + longest frame header, 64-byte aligned */
@@ -74,12 +78,19 @@ int xsk_chan_fd(const struct xsk_chan *chan);
 enum xsk_engine xsk_chan_engine(const struct xsk_chan *chan);
 bool xsk_chan_is_zero_copy(const struct xsk_chan *chan); /* XDP_OPTIONS */
 size_t xsk_chan_locked(const struct xsk_chan *chan);     /* UMEM bytes */
+/* Bytes of extents that are not in the UMEM (max_maps, max_locked, hugepages
+ * cut by an extent): xsk_tx_has() is false for them, they are sent staged. */
+uint64_t xsk_chan_left_out(const struct xsk_chan *chan);
+/* For an idle channel, which no _kick tells: 0, -ENETDOWN with @e when the
+ * device is gone and the socket with it, else -errno with @e. */
+int xsk_chan_check(struct xsk_chan *chan, struct xm_error *e);
 void *xsk_chan_slot(const struct xsk_chan *chan, uint32_t slot);
 const char *xsk_engine_name(enum xsk_engine engine);
 
 /* -- sending ---------------------------------------------------------------- */
 
-/* A buffer lent by _get until its _put or _unget. */
+/* A buffer lent by _get until its _put or _unget.  With max_descs 1 a frame
+ * cannot have segments: then only staging frames are of use. */
 struct xsk_buf {
 	uint8_t *data; /* SG: XSK_BUF_LEN bytes; staged: stage_len bytes */
 	uint32_t idx;
@@ -98,7 +109,8 @@ struct xsk_seg {
 /* A frame that the device is done with. */
 struct xsk_done {
 	uint64_t token;  /* as given to _put */
-	uint32_t copied; /* payload bytes some CPU copied for it */
+	uint32_t copied; /* payload bytes that CPUs copied for it: by us when
+			  * staged, by the kernel in copy mode; both: twice */
 };
 
 /* Lend a header buffer, or with @staged a staging frame to hold header and
@@ -109,19 +121,21 @@ void xsk_tx_unget(struct xsk_chan *chan, const struct xsk_buf *buf);
 
 /* Is this guest range in the UMEM, so that a segment may point at it?  False
  * for memory that became populated after registration: send it staged. */
-bool xsk_tx_has(const struct xsk_chan *chan, uint8_t block, uint64_t offset,
+bool xsk_tx_has(struct xsk_chan *chan, uint8_t block, uint64_t offset,
 		uint32_t len);
 
 /* Post: @len bytes of @buf, then the segments.  The frame is validated as the
  * kernel will (see desc.h): a descriptor it would reject is -EINVAL here, a
- * bug.  Published to the kernel by the next _kick. */
+ * bug; @buf is still lent then.  Published to the kernel by the next _kick.
+ * A completion carries @token back.  Guest segments must not cross a page. */
 int xsk_tx_put(struct xsk_chan *chan, const struct xsk_buf *buf, uint32_t len,
 	       const struct xsk_seg *seg, unsigned int n_segs,
 	       uint32_t payload_len, uint64_t token);
 
 /* Publish what was put and wake the kernel if it wants to be.  0, also when
- * it is busy or dropped a frame (counted; reap and kick again); -ENETDOWN
- * while the link is down (come back); else -errno with @e filled. */
+ * it is busy or dropped a frame (counted; reap and kick again, as long as
+ * xsk_tx_posted() says that frames are out); -ENETDOWN while the device is
+ * down (@e untouched; come back); else -errno with @e filled. */
 int xsk_tx_kick(struct xsk_chan *chan, struct xm_error *e);
 
 /* Collect completed frames into @done.  Returns how many, or -EPROTO with @e
@@ -143,12 +157,15 @@ struct xsk_frame {
 };
 
 /* Lend up to @max whole frames; a frame that has more pieces than a legal one
- * is swallowed and counted.  Then give all of them back at once. */
+ * is swallowed and counted.  Then give all of them back at once; _rx may be
+ * called several times before.  A frame whose tail has not come yet stays
+ * inside until it has. */
 unsigned int xsk_rx(struct xsk_chan *chan, struct xsk_frame *frames,
 		    unsigned int max);
 void xsk_rx_done(struct xsk_chan *chan);
 
-/* Frames of @frame_len bytes that the fill ring can hold: the credit. */
+/* Frames of @frame_len bytes (from the Ethernet header on) that the receive
+ * chunks can hold, all of them empty: the credit. */
 uint32_t xsk_rx_credit(const struct xsk_chan *chan, uint32_t frame_len);
 
 /* -- figures ------------------------------------------------------------------ */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* chan_priv.h - the inside of a channel, for chan*.c and their unit test */
+#ifndef XM_XSK_CHAN_PRIV_H
+#define XM_XSK_CHAN_PRIV_H
+
+#include "chan.h"
+#include "sock.h"
+#include "umem.h"
+
+#define CHAN_NONE UINT32_MAX
+
+/* What is remembered of a posted frame, by buffer: header buffers first
+ * (0 .. n_bufs - 1), then staging frames. */
+struct chan_frame {
+	uint64_t token;
+	uint32_t copied;
+	uint16_t n_descs; /* 0: not posted */
+};
+
+struct chan_tx {
+	struct chan_frame *frame;
+	uint64_t *addr; /* of header buffer i's segments: from
+			 * i * (max_descs - 1) on */
+	uint32_t *free_bufs, *free_stages; /* stacks: warm in the cache */
+	uint32_t n_free_bufs, n_free_stages;
+	uint32_t stage_descs; /* descriptors of a full staging frame */
+	uint32_t lent;        /* TX ring entries promised by _get */
+	uint32_t unpublished; /* descriptors written behind the producer */
+	uint32_t posted;      /* frames */
+	uint32_t reap;        /* frame whose completions are coming in, or
+			       * CHAN_NONE */
+	uint32_t reap_descs;  /* and how many of them have come */
+};
+
+struct chan_rx {
+	uint64_t *back; /* chunks to give back by _rx_done */
+	uint32_t n_back;
+	struct xsk_frame part; /* a frame whose tail is still to come */
+	uint64_t part_chunk[XM_FRAME_DESCS];
+	bool is_swallowing; /* the rest of a frame with too many pieces */
+};
+
+struct xsk_chan {
+	struct xsk_chan_opts opts; /* ifname and extents are not lent on */
+	char ifname[16];
+	struct umem umem;
+	struct xsk_sock sock;
+	struct chan_tx tx;
+	struct chan_rx rx;
+	struct xsk_stats stats;
+};
+
+int chan_tx_init(struct xsk_chan *chan);
+void chan_tx_fini(struct xsk_chan *chan);
+
+/* Also fills the fill ring. */
+int chan_rx_init(struct xsk_chan *chan);
+void chan_rx_fini(struct xsk_chan *chan);
+
+#endif

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* chan_tx.c - the sending half of a channel: TX ring and completion ring
+ *
+ *   _get   takes a buffer off its free list and promises TX ring entries for
+ *          the largest frame it can begin; so _put never fails for space and
+ *          a frame is never cut at the end of a batch.
+ *   _put   writes all descriptors of the frame behind the ring's producer.
+ *   _kick  moves the producer and wakes the kernel.  In copy mode the kernel
+ *          sends inside that system call, and only there.
+ *   _reap  reads completions; a whole frame gives its buffer back.
+ *
+ * Which frame a completion belongs to is told by its address alone.  A frame
+ * begins with a buffer that no other frame can have while it is posted, so
+ * that buffer's address names it.  The kernel gives back all descriptors of a
+ * frame in one run, header first: in copy mode they are written when its skb
+ * is freed (frames among each other in any order), in zero-copy mode they are
+ * in ring order.  A run may be cut by the end of a batch; chan_tx.reap and
+ * reap_descs remember where.  Each address is compared with the one that was
+ * posted.  Anything else is -EPROTO: accounting that is wrong once would give
+ * memory back that the device still reads.
+ *
+ * A completion says that the memory is ours again, not that the frame left:
+ * a frame that the kernel dropped completes too.
+ *
+ * Outcomes of the wake-up, all of them normal on a busy link:
+ *
+ *   EAGAIN   per-call budget, full completion ring, send buffer, or a device
+ *            that pushes back; nothing is lost.  Goes on at once only if
+ *            this call got somewhere, so that it cannot spin.
+ *   EBUSY    the device dropped one frame; the rest is still in the ring
+ *   ENOBUFS, ENOMEM   no memory for an skb right now
+ *   ENETDOWN the device is down; frames stay in the ring
+ *
+ * A wake-up can get lost (a driver that ends its poll as we look at the flag),
+ * and after EAGAIN or EBUSY the rest of the ring waits for the next one: so
+ * _kick may be called at any time and calls the kernel as long as the TX ring
+ * is not empty or, in zero-copy mode, a frame is not complete.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "chan_priv.h"
+#include "compat.h"
+#include "desc.h"
+
+#define TX_REAP_BATCH 64 /* completions between stores to the consumer */
+#define TX_KICK_MAX   16 /* system calls of one _kick that get somewhere */
+
+int chan_tx_init(struct xsk_chan *chan)
+{
+	const struct xsk_chan_opts *o = &chan->opts;
+	struct chan_tx *tx = &chan->tx;
+	uint32_t i;
+
+	tx->frame =
+		calloc((size_t)o->n_bufs + o->n_stages + 1, sizeof(*tx->frame));
+	tx->addr = calloc((size_t)o->n_bufs * (o->max_descs - 1) + 1,
+			  sizeof(*tx->addr));
+	tx->free_bufs = calloc((size_t)o->n_bufs + 1, sizeof(uint32_t));
+	tx->free_stages = calloc((size_t)o->n_stages + 1, sizeof(uint32_t));
+	if (!tx->frame || !tx->addr || !tx->free_bufs || !tx->free_stages)
+		return -ENOMEM;
+	for (i = o->n_bufs; i;)
+		tx->free_bufs[tx->n_free_bufs++] = --i;
+	for (i = o->n_stages; i;)
+		tx->free_stages[tx->n_free_stages++] = o->n_bufs + --i;
+	tx->stage_descs = o->stage_len / XSK_CHUNK_LEN;
+	tx->reap = CHAN_NONE;
+	return 0;
+}
+
+void chan_tx_fini(struct xsk_chan *chan)
+{
+	free(chan->tx.frame);
+	free(chan->tx.addr);
+	free(chan->tx.free_bufs);
+	free(chan->tx.free_stages);
+	memset(&chan->tx, 0, sizeof(chan->tx));
+}
+
+/* -- buffers ------------------------------------------------------------------- */
+
+static bool tx_is_stage(const struct xsk_chan *chan, uint32_t idx)
+{
+	return idx >= chan->opts.n_bufs;
+}
+
+/* UMEM address of buffer @idx: a frame's first descriptor. */
+static uint64_t tx_buf_addr(const struct xsk_chan *chan, uint32_t idx)
+{
+	if (tx_is_stage(chan, idx))
+		return chan->umem.stages_addr +
+		       (uint64_t)(idx - chan->opts.n_bufs) *
+			       chan->opts.stage_len;
+	return chan->umem.bufs_addr + (uint64_t)idx * XSK_BUF_LEN;
+}
+
+/* The buffer that begins at @addr, or CHAN_NONE. */
+static uint32_t tx_buf_at(const struct xsk_chan *chan, uint64_t addr)
+{
+	const struct umem *u = &chan->umem;
+	uint64_t i;
+
+	if (addr >= u->stages_addr && addr < u->rx_addr) {
+		i = addr - u->stages_addr;
+		if (!(i % chan->opts.stage_len))
+			return chan->opts.n_bufs +
+			       (uint32_t)(i / chan->opts.stage_len);
+	} else if (addr >= u->bufs_addr && addr < u->stages_addr) {
+		i = (addr - u->bufs_addr) / XSK_BUF_LEN;
+		if (!(addr % XSK_BUF_LEN) && i < chan->opts.n_bufs)
+			return (uint32_t)i;
+	}
+	return CHAN_NONE;
+}
+
+static uint32_t tx_room(const struct xsk_chan *chan, bool staged)
+{
+	return staged ? chan->tx.stage_descs : chan->opts.max_descs;
+}
+
+static void tx_free(struct xsk_chan *chan, uint32_t idx)
+{
+	struct chan_tx *tx = &chan->tx;
+
+	if (tx_is_stage(chan, idx))
+		tx->free_stages[tx->n_free_stages++] = idx;
+	else
+		tx->free_bufs[tx->n_free_bufs++] = idx;
+}
+
+bool xsk_tx_get(struct xsk_chan *chan, bool staged, struct xsk_buf *ret_buf)
+{
+	struct chan_tx *tx = &chan->tx;
+	uint32_t need = tx->lent + tx_room(chan, staged);
+
+	if (staged ? !tx->n_free_stages : !tx->n_free_bufs)
+		return false;
+	if (xsk_prod_nb_free(&chan->sock.tx, need) < need)
+		return false;
+	tx->lent = need;
+	ret_buf->idx = staged ? tx->free_stages[--tx->n_free_stages] :
+				tx->free_bufs[--tx->n_free_bufs];
+	ret_buf->data = chan->umem.base + tx_buf_addr(chan, ret_buf->idx);
+	ret_buf->staged = staged;
+	return true;
+}
+
+void xsk_tx_unget(struct xsk_chan *chan, const struct xsk_buf *buf)
+{
+	chan->tx.lent -= tx_room(chan, buf->staged);
+	tx_free(chan, buf->idx);
+}
+
+bool xsk_tx_has(struct xsk_chan *chan, uint8_t block, uint64_t offset,
+		uint32_t len)
+{
+	return umem_find(&chan->umem, block, offset, len) != UMEM_NONE;
+}
+
+/* -- posting --------------------------------------------------------------------- */
+
+static int tx_add_seg(struct xsk_chan *chan, struct xsk_desc_list *l,
+		      const struct xsk_seg *seg)
+{
+	uint64_t addr;
+
+	if (seg->kind == XSK_SEG_SLOT) {
+		if (seg->slot >= chan->opts.n_slots ||
+		    seg->offset > XSK_SLOT_LEN ||
+		    seg->len > XSK_SLOT_LEN - seg->offset)
+			return -EINVAL;
+		addr = chan->umem.slots_addr +
+		       (uint64_t)seg->slot * XSK_SLOT_LEN + seg->offset;
+	} else {
+		addr = umem_find(&chan->umem, seg->block, seg->offset,
+				 seg->len);
+		if (addr == UMEM_NONE)
+			return -EINVAL;
+	}
+	return xsk_desc_add(l, addr, seg->len);
+}
+
+/* All descriptors of a frame; -EINVAL for whatever the kernel would reject. */
+static int tx_build(struct xsk_chan *chan, struct xsk_desc_list *l,
+		    const struct xsk_buf *buf, uint32_t len,
+		    const struct xsk_seg *seg, unsigned int n_segs)
+{
+	uint64_t addr = tx_buf_addr(chan, buf->idx);
+	unsigned int i;
+
+	xsk_desc_init(l, chan->umem.len, chan->opts.max_descs);
+	if (buf->staged) {
+		if (n_segs || len > chan->opts.stage_len ||
+		    xsk_desc_add_span(l, addr, len))
+			return -EINVAL;
+		return xsk_desc_seal(l);
+	}
+	if (len > XSK_BUF_LEN || xsk_desc_add(l, addr, len))
+		return -EINVAL;
+	for (i = 0; i < n_segs; i++)
+		if (tx_add_seg(chan, l, &seg[i]))
+			return -EINVAL;
+	return xsk_desc_seal(l);
+}
+
+static void tx_post(struct xsk_chan *chan, const struct xsk_desc_list *l)
+{
+	uint32_t i, idx;
+
+	if (xsk_ring_prod__reserve(&chan->sock.tx, l->n, &idx) != l->n)
+		assert(!"_get promised room in the TX ring");
+	for (i = 0; i < l->n; i++)
+		*xsk_ring_prod__tx_desc(&chan->sock.tx, idx + i) = l->desc[i];
+	chan->tx.unpublished += l->n;
+	chan->stats.tx_descs += l->n;
+}
+
+int xsk_tx_put(struct xsk_chan *chan, const struct xsk_buf *buf, uint32_t len,
+	       const struct xsk_seg *seg, unsigned int n_segs,
+	       uint32_t payload_len, uint64_t token)
+{
+	struct chan_tx *tx = &chan->tx;
+	struct chan_frame *f = &tx->frame[buf->idx];
+	uint32_t copies = !chan->sock.is_zero_copy + buf->staged, i;
+	struct xsk_desc_list l;
+	int r;
+
+	r = tx_build(chan, &l, buf, len, seg, n_segs);
+	if (r)
+		return r;
+	tx_post(chan, &l);
+	tx->lent -= tx_room(chan, buf->staged);
+	f->token = token;
+	f->copied = payload_len * copies;
+	f->n_descs = (uint16_t)l.n;
+	if (!buf->staged)
+		for (i = 1; i < l.n; i++)
+			tx->addr[buf->idx * (chan->opts.max_descs - 1) + i - 1] =
+				l.desc[i].addr;
+	tx->posted++;
+	chan->stats.tx_frames++;
+	return 0;
+}
+
+uint32_t xsk_tx_posted(const struct xsk_chan *chan)
+{
+	return chan->tx.posted;
+}
+
+/* -- waking the kernel --------------------------------------------------------- */
+
+static uint32_t tx_consumer(const struct xsk_chan *chan)
+{
+	return __atomic_load_n(chan->sock.tx.consumer, __ATOMIC_ACQUIRE);
+}
+
+static bool tx_wants_kick(const struct xsk_chan *chan)
+{
+	if (!chan->tx.posted || !xsk_ring_prod__needs_wakeup(&chan->sock.tx))
+		return false;
+	return chan->sock.is_zero_copy ||
+	       tx_consumer(chan) != *chan->sock.tx.producer;
+}
+
+/* The wake-up failed with @err.  1: try again, 0: enough, -errno. */
+static int tx_kick_failed(struct xsk_chan *chan, int err, bool advanced,
+			  struct xm_error *e)
+{
+	switch (err) {
+	case EAGAIN:
+	case EINTR:
+		chan->stats.kicks_again++;
+		return advanced;
+	case ENOBUFS:
+	case ENOMEM:
+		chan->stats.kicks_again++;
+		return 0;
+	case EBUSY:
+		chan->stats.kicks_dropped++;
+		return 0;
+	case ENETDOWN:
+		return -ENETDOWN;
+	default:
+		break;
+	}
+	return xm_fail(
+		e, -err, XM_REASON_DEVICE, "%s: queue %u: sending: %s%s",
+		chan->ifname, chan->opts.queue, strerror(err),
+		!chan->sock.is_zero_copy ?
+			"; is the device gone?" :
+		err == EINVAL || err == ENXIO ?
+			"; the driver has no XDP rings: attach an XDP program in native mode" :
+			"");
+}
+
+int xsk_tx_kick(struct xsk_chan *chan, struct xm_error *e)
+{
+	uint32_t before;
+	int i, r;
+
+	if (chan->tx.unpublished) {
+		xsk_ring_prod__submit(&chan->sock.tx, chan->tx.unpublished);
+		chan->tx.unpublished = 0;
+	}
+	/* The producer must be seen before the flag is read: a driver sets
+	 * the flag and then looks at the ring a last time. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (i = 0; i < TX_KICK_MAX && tx_wants_kick(chan); i++) {
+		before = tx_consumer(chan);
+		chan->stats.kicks++;
+		chan->stats.syscalls++;
+		if (sendto(chan->sock.fd, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0)
+			return 0;
+		r = tx_kick_failed(chan, errno, tx_consumer(chan) != before, e);
+		if (r <= 0)
+			return r;
+	}
+	return 0;
+}
+
+/* -- completions ------------------------------------------------------------------- */
+
+/* Address of descriptor @i of the posted frame @idx. */
+static uint64_t tx_desc_addr(const struct xsk_chan *chan, uint32_t idx,
+			     uint32_t i)
+{
+	if (!i || tx_is_stage(chan, idx))
+		return tx_buf_addr(chan, idx) + (uint64_t)i * XSK_CHUNK_LEN;
+	return chan->tx.addr[idx * (chan->opts.max_descs - 1) + i - 1];
+}
+
+/* One completion.  True when it is the one that was expected. */
+static bool tx_complete(struct xsk_chan *chan, uint64_t addr)
+{
+	struct chan_tx *tx = &chan->tx;
+
+	if (tx->reap == CHAN_NONE) {
+		uint32_t idx = tx_buf_at(chan, addr);
+
+		if (idx == CHAN_NONE || !tx->frame[idx].n_descs)
+			return false;
+		tx->reap = idx;
+		tx->reap_descs = 1;
+		return true;
+	}
+	if (addr != tx_desc_addr(chan, tx->reap, tx->reap_descs))
+		return false;
+	tx->reap_descs++;
+	return true;
+}
+
+/* The frame being reaped has all its completions. */
+static void tx_finish(struct xsk_chan *chan, struct xsk_done *ret_done)
+{
+	struct chan_tx *tx = &chan->tx;
+	struct chan_frame *f = &tx->frame[tx->reap];
+
+	ret_done->token = f->token;
+	ret_done->copied = f->copied;
+	f->n_descs = 0;
+	tx_free(chan, tx->reap);
+	tx->reap = CHAN_NONE;
+	tx->posted--;
+}
+
+static int tx_fail_complete(struct xsk_chan *chan, uint64_t addr,
+			    struct xm_error *e)
+{
+	return xm_fail(e, -EPROTO, XM_REASON_DEVICE,
+		       "%s: queue %u: the kernel completed address 0x%" PRIx64
+		       ", which was not posted%s",
+		       chan->ifname, chan->opts.queue, addr,
+		       chan->tx.reap == CHAN_NONE ? "" : " next in its frame");
+}
+
+int xsk_tx_reap(struct xsk_chan *chan, struct xsk_done *done, unsigned int max,
+		struct xm_error *e)
+{
+	struct xsk_ring_cons *ring = &chan->sock.comp;
+	struct chan_tx *tx = &chan->tx;
+	uint32_t avail, i, idx;
+	unsigned int n = 0;
+	uint64_t addr;
+
+	while (n < max) {
+		avail = xsk_ring_cons__peek(ring, TX_REAP_BATCH, &idx);
+		if (!avail)
+			break;
+		for (i = 0; i < avail && n < max; i++) {
+			addr = *xsk_ring_cons__comp_addr(ring, idx + i);
+			if (!tx_complete(chan, addr))
+				return tx_fail_complete(chan, addr, e);
+			if (tx->reap_descs == tx->frame[tx->reap].n_descs)
+				tx_finish(chan, &done[n++]);
+		}
+		xsk_ring_cons__cancel(ring, avail - i);
+		xsk_ring_cons__release(ring, i);
+	}
+	return (int)n;
+}
