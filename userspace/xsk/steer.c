@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* steer.c - attaching and detaching the XDP steering program
+ *
+ * Files: steer.c      attach, detach; alone knows the skeleton
+ *        steer_dev.c  what is on a device: the only memory of an attach
+ *        steer_live.c open, counters, a session's queues
+ *        steer_pin.c  pins, for those who may not look up ids
+ *        steer_talk.c what the libraries say, for error texts
+ *        ntuple.c     rules in the NIC
+ *
+ * An attach outlives the process that made it, or it would be of no use: the
+ * program is attached by netlink, or inside a dispatcher whose links libxdp
+ * pins.  Therefore everything can be found again, and removed, by somebody who
+ * knows the device's name only, after any number of kill -9.
+ *
+ * Two ways onto the device:
+ *
+ *   joined  by libxdp's dispatcher, a program with slots for ten others that
+ *           are put in by freplace.  Programs of other tools live on beside
+ *           ours.  Takes a bpffs, and a kernel that permits freplace.
+ *   alone   directly.  The first to come has the device; we never replace a
+ *           foreign program, nor does libxdp replace ours.
+ *
+ * libxdp itself falls back from joined to alone, saying so at debug level
+ * only.  So the outcome is read from the device.  It may also have loaded our
+ * program as an extension before it gave up, and that strips the flag for
+ * frames of several buffers: such an attach is undone and made again alone.
+ *
+ * Frames larger than a page pass a dispatcher only when every program in it
+ * takes them.  Ours does; if another does not, the attach fails, because a
+ * migration would later lose its large frames without a trace.
+ *
+ * AUTO tries native mode, and on any failure that generic mode could cure,
+ * generic; info.why_generic has the kernel's words.
+ */
+#include "steer.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <string.h>
+#include <unistd.h>
+#include <xdp/libxdp.h>
+
+#include "caps.h"
+#include "ntuple.h"
+#include "steer.skel.h"
+#include "steer_dev.h"
+#include "util/fd.h"
+
+#define LIBXDP_DIR "/sys/fs/bpf/xdp"
+
+_Static_assert(sizeof(((struct xm_error *)0)->msg) ==
+		       sizeof(((struct steer_info *)0)->why_generic),
+	       "texts are copied whole");
+
+static enum xdp_attach_mode mode_libxdp(enum steer_mode mode)
+{
+	return mode == STEER_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
+}
+
+static uint32_t mode_flags(enum steer_mode mode)
+{
+	return mode == STEER_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+}
+
+/* The object with one of its two programs to be loaded. */
+static struct steer_bpf *skel_open(bool probe)
+{
+	struct steer_bpf *skel = steer_bpf__open();
+
+	if (!skel)
+		return NULL;
+	/* These cannot fail on an object that is not loaded. */
+	(void)bpf_program__set_autoload(skel->progs.xm_steer, !probe);
+	(void)bpf_program__set_autoload(skel->progs.xm_has_xsk, probe);
+	return skel;
+}
+
+int steer_probe_load(int xsks_fd)
+{
+	struct steer_bpf *skel = skel_open(true);
+	struct bpf_map *map;
+	int fd = -1, r;
+
+	if (!skel)
+		return -errno;
+	r = bpf_map__reuse_fd(skel->maps.xm_xsks, xsks_fd);
+	bpf_object__for_each_map(map, skel->obj) if (map != skel->maps.xm_xsks)(
+		void) bpf_map__set_autocreate(map, false);
+	if (!r)
+		r = steer_bpf__load(skel);
+	if (!r) {
+		fd = dup(bpf_program__fd(skel->progs.xm_has_xsk));
+		r = fd < 0 ? -errno : 0;
+	}
+	steer_bpf__destroy(skel);
+	return r ? r : fd;
+}
+
+/* -- onto the device --------------------------------------------------------- */
+
+/* Alone: fails with -EBUSY or -EEXIST when something is there. */
+static int put_alone(int ifindex, enum steer_mode mode)
+{
+	struct steer_bpf *skel = skel_open(false);
+	int r;
+
+	if (!skel)
+		return -errno;
+	r = steer_bpf__load(skel);
+	if (!r)
+		r = bpf_xdp_attach(
+			ifindex, bpf_program__fd(skel->progs.xm_steer),
+			mode_flags(mode) | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+	steer_bpf__destroy(skel);
+	return r;
+}
+
+/* By libxdp.  @ret_frags: the flag survived its fallback, if it took that.
+ * Where libxdp keeps its pins it makes a folder before it knows whether it
+ * will need one; an empty one that was not there before goes again. */
+static int put_joined(int ifindex, enum steer_mode mode, bool *ret_frags)
+{
+	struct steer_bpf *skel = skel_open(false);
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = STEER_PROG);
+	bool had_dir = !access(LIBXDP_DIR, F_OK);
+	struct xdp_program *prog;
+	int r;
+
+	if (!skel)
+		return -errno;
+	opts.obj = skel->obj;
+	prog = xdp_program__create(&opts);
+	r = (int)libxdp_get_error(prog);
+	if (!r) {
+		r = xdp_program__attach(prog, ifindex, mode_libxdp(mode), 0);
+		*ret_frags = bpf_program__flags(skel->progs.xm_steer) &
+			     BPF_F_XDP_HAS_FRAGS;
+		xdp_program__close(prog);
+	}
+	steer_bpf__destroy(skel);
+	if (!had_dir)
+		(void)rmdir(LIBXDP_DIR); /* fails if it is in use */
+	return r;
+}
+
+/* -- off the device ------------------------------------------------------------ */
+
+static int take_alone(const struct steer_dev *dev)
+{
+	/* Only if it still is ours that is attached. */
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = dev->prog_fd);
+
+	return bpf_xdp_detach(dev->ifindex, mode_flags(dev->mode), &opts);
+}
+
+static int take_joined(const struct steer_dev *dev)
+{
+	struct xdp_multiprog *mp =
+		xdp_multiprog__get_from_ifindex(dev->ifindex);
+	struct xdp_program *prog = NULL;
+	int r = (int)libxdp_get_error(mp);
+
+	if (r)
+		return r;
+	r = -EXDEV; /* libxdp's pins are in another mount namespace */
+	while ((prog = xdp_multiprog__next_prog(prog, mp)))
+		if (xdp_program__id(prog) == dev->prog_id) {
+			r = xdp_program__detach(prog, dev->ifindex,
+						mode_libxdp(dev->mode), 0);
+			break;
+		}
+	xdp_multiprog__close(mp);
+	return r;
+}
+
+static int take(const struct steer_dev *dev, struct xm_error *e)
+{
+	int r = dev->is_dispatcher ? take_joined(dev) : take_alone(dev);
+
+	if (r == -EXDEV)
+		return xm_fail(
+			e, r, XM_REASON_STEERING,
+			"%s: program %u is in libxdp's dispatcher, whose pins are not visible here; run detach where /sys/fs/bpf/xdp shows them (`nsenter --net`, not `ip netns exec`)",
+			dev->ifname, dev->prog_id);
+	if (r)
+		return xm_fail(e, r, XM_REASON_STEERING,
+			       "%s: cannot detach program %u: %s%s",
+			       dev->ifname, dev->prog_id, strerror(-r),
+			       steer_talk_kernel());
+	return 0;
+}
+
+/* -- attaching ----------------------------------------------------------------- */
+
+static int fail_put(const struct steer_dev *dev, enum steer_mode mode, int err,
+		    struct xm_error *e)
+{
+	const char *why = steer_talk_kernel();
+
+	if (err == -EPERM)
+		return xm_fail(
+			e, err, XM_REASON_PERMISSION,
+			"%s: not allowed to attach an XDP program: run as root, or with CAP_NET_ADMIN, CAP_BPF and CAP_SYS_ADMIN",
+			dev->ifname);
+	if (!why[0] && err != -ENODEV)
+		why = steer_talk_library();
+	return xm_fail(e, err, XM_REASON_STEERING,
+		       "%s: cannot attach in %s mode: %s%s", dev->ifname,
+		       steer_mode_name(mode), strerror(-err), why);
+}
+
+/* libxdp fell back, but only after it had made an extension of the program. */
+static int put_again(const struct steer_dev *dev, enum steer_mode mode,
+		     struct xm_error *e)
+{
+	int r = take(dev, e);
+
+	if (r)
+		return r;
+	r = put_alone(dev->ifindex, mode);
+	return r ? fail_put(dev, mode, r, e) : 0;
+}
+
+static int fail_frags(const struct steer_dev *dev, struct xm_error *e)
+{
+	int r = take(dev, e);
+
+	if (r)
+		return r;
+	return xm_fail(
+		e, -EOPNOTSUPP, XM_REASON_STEERING,
+		"%s: another XDP program in the dispatcher does not take frames larger than a page (see `xdp-loader status %s`); unload it, or load one built with xdp.frags",
+		dev->ifname, dev->ifname);
+}
+
+/* What is on the device now. */
+static int look_again(struct steer_dev *dev, struct xm_error *e)
+{
+	struct steer_dev now;
+	int r = steer_dev_find(&now, dev->ifname, e);
+
+	if (r)
+		return r;
+	steer_dev_close(dev);
+	*dev = now;
+	if (!dev->prog_id)
+		return xm_fail(e, -EAGAIN, XM_REASON_STEERING,
+			       "%s: somebody detached the program at once",
+			       dev->ifname);
+	return 0;
+}
+
+/* Attach in one mode.  Leaves what is on the device in @dev. */
+static int attach_mode(struct steer_dev *dev, enum steer_mode mode,
+		       struct xm_error *e)
+{
+	bool frags = false;
+	int r = put_joined(dev->ifindex, mode, &frags);
+
+	/* With programs of others in a dispatcher there is no other way. */
+	if (r && !dev->is_dispatcher && r != -EPERM && r != -ENODEV) {
+		frags = true;
+		r = put_alone(dev->ifindex, mode);
+	}
+	if (r)
+		return fail_put(dev, mode, r, e);
+	r = look_again(dev, e);
+	if (!r && dev->is_dispatcher && !dev->has_frags)
+		return fail_frags(dev, e);
+	if (!r && !dev->is_dispatcher && !frags) {
+		r = put_again(dev, mode, e);
+		if (!r)
+			r = look_again(dev, e);
+	}
+	return r;
+}
+
+static int attach_modes(struct steer_dev *dev, enum steer_mode mode,
+			struct steer_info *info, struct xm_error *e)
+{
+	struct xm_error native = { 0 };
+	int r;
+
+	/* All programs of a dispatcher share its mode. */
+	if (mode == STEER_AUTO && dev->is_dispatcher)
+		mode = dev->mode;
+	if (mode != STEER_AUTO)
+		return attach_mode(dev, mode, e);
+	r = attach_mode(dev, STEER_NATIVE, &native);
+	switch (r) {
+	case 0:
+		return 0;
+	case -EPERM:
+	case -ENODEV:
+	case -EBUSY:
+	case -EEXIST:
+		return xm_fail(e, r, native.reason, "%s", native.msg);
+	default:
+		memcpy(info->why_generic, native.msg,
+		       sizeof(info->why_generic));
+		return attach_mode(dev, STEER_GENERIC, e);
+	}
+}
+
+static int attach_check(const struct steer_dev *dev, struct xm_error *e)
+{
+	if (dev->prog_id)
+		return xm_fail(
+			e, -EEXIST, XM_REASON_STEERING,
+			"%s: xdpmig is attached already, program %u in %s mode; `xdpmig detach %s` first to change it",
+			dev->ifname, dev->prog_id, steer_mode_name(dev->mode),
+			dev->ifname);
+	if (dev->main_id && !dev->is_dispatcher)
+		return xm_fail(
+			e, -EBUSY, XM_REASON_STEERING,
+			"%s: XDP program %s (id %u) is there, without libxdp's dispatcher, and will not be replaced; detach it with the tool that attached it, or load it by xdp-loader",
+			dev->ifname, dev->main_name, dev->main_id);
+	return 0;
+}
+
+/* What was asked, fitted to the device.  @ret_rx: receive queues it has. */
+static int attach_queues(const struct steer_dev *dev, struct steer_info *info,
+			 unsigned int *ret_rx, struct xm_error *e)
+{
+	struct xsk_caps caps;
+	int r = xsk_caps_get(&caps, dev->ifname, e);
+
+	if (r)
+		return r;
+	*ret_rx = caps.rx_queues;
+	if (!info->n_queues && info->first_queue < caps.rx_queues &&
+	    info->first_queue < XM_CHAN_MAX) {
+		info->n_queues = caps.rx_queues < XM_CHAN_MAX ? caps.rx_queues :
+								XM_CHAN_MAX;
+		info->n_queues -= info->first_queue;
+	}
+	if (!info->n_queues ||
+	    info->first_queue + info->n_queues > caps.rx_queues)
+		return xm_fail(
+			e, -ERANGE, XM_REASON_DEVICE,
+			"%s: queues up to %u were asked for, but it has %u receive queues in use (0-%u); ask for fewer, or `ethtool -L` may give it more",
+			dev->ifname,
+			info->first_queue +
+				(info->n_queues ? info->n_queues - 1 : 0),
+			caps.rx_queues, caps.rx_queues - 1);
+	if (info->first_queue + info->n_queues > XM_CHAN_MAX)
+		return xm_fail(
+			e, -ERANGE, XM_REASON_USAGE,
+			"%s: queue %u was asked for, but only queues 0-%u can be served",
+			dev->ifname, info->first_queue + info->n_queues - 1,
+			XM_CHAN_MAX - 1);
+	return 0;
+}
+
+static int attach_conf(const struct steer_dev *dev,
+		       const struct steer_info *info, struct xm_error *e)
+{
+	struct xm_steer_conf conf = { .version = XM_STEER_VERSION,
+				      .first_queue = (__u8)info->first_queue,
+				      .n_queues = (__u8)info->n_queues };
+	struct bpf_map_info map;
+	uint32_t key = 0;
+	int r, fd fd_cleanup = steer_dev_map(dev, "xm_conf", &map);
+
+	r = fd < 0 ? fd : bpf_map_update_elem(fd, &key, &conf, BPF_ANY);
+	if (r)
+		return xm_fail(e, r, XM_REASON_STEERING,
+			       "%s: cannot configure program %u: %s",
+			       dev->ifname, dev->prog_id, strerror(-r));
+	return 0;
+}
+
+static void attach_rules(const struct steer_dev *dev, struct steer_info *info,
+			 unsigned int rx_queues)
+{
+	struct xm_error why = { 0 };
+
+	(void)ntuple_remove(dev->ifname); /* of an attach that was lost */
+	if (rx_queues > 1)
+		(void)ntuple_insert(dev->ifname, info->first_queue,
+				    info->n_queues, &why);
+	memcpy(info->why_no_rules, why.msg, sizeof(info->why_no_rules));
+}
+
+/* The program is there: all that belongs to it, and a look from outside. */
+static int attach_finish(const struct steer_dev *dev, struct steer_info *info,
+			 unsigned int rx_queues, struct xm_error *e)
+{
+	struct steer_info asked = *info;
+	struct steer s;
+	int r = attach_conf(dev, info, e);
+
+	if (r)
+		return r;
+	attach_rules(dev, &asked, rx_queues);
+	(void)steer_unpin(dev->ifindex); /* of an attach that was lost */
+	(void)steer_pin(dev);            /* a convenience, see steer_pin.c */
+	r = steer_open(&s, dev->ifname, e);
+	if (r)
+		return r;
+	*info = s.info;
+	memcpy(info->why_generic, asked.why_generic, sizeof(info->why_generic));
+	memcpy(info->why_no_rules, asked.why_no_rules,
+	       sizeof(info->why_no_rules));
+	steer_close(&s);
+	return 0;
+}
+
+/* Everything but the program. */
+static bool clean(const struct steer_dev *dev)
+{
+	bool had_rules = ntuple_remove(dev->ifname) > 0;
+
+	return steer_unpin(dev->ifindex) || had_rules;
+}
+
+int steer_attach(struct steer_info *ret_info, const char *ifname,
+		 enum steer_mode mode, unsigned int first_queue,
+		 unsigned int n_queues, struct xm_error *e)
+{
+	struct steer_info info = { .first_queue = first_queue,
+				   .n_queues = n_queues };
+	unsigned int rx_queues = 0;
+	struct steer_dev dev;
+	int r;
+
+	steer_talk_begin();
+	r = steer_dev_find(&dev, ifname, e);
+	if (!r)
+		r = attach_check(&dev, e);
+	if (!r)
+		r = attach_queues(&dev, &info, &rx_queues, e);
+	if (!r)
+		r = attach_modes(&dev, mode, &info, e);
+	if (!r) {
+		r = attach_finish(&dev, &info, rx_queues, e);
+		if (r) {
+			(void)clean(&dev);
+			(void)take(&dev, NULL); /* @e has the first failure */
+		}
+	}
+	steer_dev_close(&dev);
+	steer_talk_end();
+	if (!r)
+		*ret_info = info;
+	return r;
+}
+
+/* -- detaching ------------------------------------------------------------------- */
+
+static int detach_check(const struct steer_dev *dev, struct xm_error *e)
+{
+	struct xm_error other = { 0 };
+	struct steer s;
+	int r = steer_open(&s, dev->ifname, &other);
+
+	/* Of another version?  Then there is no telling. */
+	if (r == -EPROTO)
+		return 0;
+	if (r)
+		return xm_fail(e, r, other.reason, "%s", other.msg);
+	if (s.info.live)
+		r = xm_fail(
+			e, -EBUSY, XM_REASON_STEERING,
+			"%s: a session is live on %d queues, the first is %d; let it end, or detach with --force, and it will fail",
+			dev->ifname, __builtin_popcountll(s.info.live),
+			__builtin_ctzll(s.info.live));
+	steer_close(&s);
+	return r;
+}
+
+static int detach_found(const struct steer_dev *dev, bool force,
+			struct xm_error *e)
+{
+	int r = dev->prog_id && !force ? detach_check(dev, e) : 0;
+	bool had;
+
+	if (!r && dev->prog_id)
+		r = take(dev, e);
+	if (r)
+		return r;
+	had = clean(dev);
+	if (had || dev->prog_id)
+		return 0;
+	if (dev->main_id)
+		return xm_fail(
+			e, -ENOENT, XM_REASON_STEERING,
+			"%s: xdpmig is not attached; XDP program %s (id %u) is not ours and stays",
+			dev->ifname, dev->main_name, dev->main_id);
+	return xm_fail(e, -ENOENT, XM_REASON_STEERING,
+		       "%s: xdpmig is not attached, nothing to detach",
+		       dev->ifname);
+}
+
+int steer_detach(const char *ifname, bool force, struct xm_error *e)
+{
+	struct steer_dev dev;
+	int r;
+
+	steer_talk_begin();
+	r = steer_dev_find(&dev, ifname, e);
+	if (!r)
+		r = detach_found(&dev, force, e);
+	else if (r == -ENODEV)
+		steer_pin_sweep(); /* it took the program along, not the pins */
+	steer_dev_close(&dev);
+	steer_talk_end();
+	return r;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* steer_dev.h - inside of the steering driver: what XDP has on a device,
+ * where the pins are, and what libbpf and libxdp had to say
+ */
+#ifndef XM_XSK_STEER_DEV_H
+#define XM_XSK_STEER_DEV_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "steer.h"
+#include "util/error.h"
+
+#define STEER_PROG "xm_steer"
+
+/* What is attached.  Close it, also when nothing was found. */
+struct steer_dev {
+	char ifname[16];
+	int ifindex;
+	enum steer_mode mode;             /* of the program on the device */
+	uint32_t main_id;                 /* that program; 0: none */
+	char main_name[BPF_OBJ_NAME_LEN]; /* empty when we may not know */
+	bool is_dispatcher;               /* it is libxdp's dispatcher */
+	bool has_frags;
+	uint32_t prog_id; /* ours, in the dispatcher or alone; 0: none */
+	int prog_fd;      /* ours, or -1 */
+	bool by_pins;     /* ids are not for us: maps come from pins */
+};
+
+/* Look.  0, whether or not there is anything; -ENODEV; -EPERM. */
+int steer_dev_find(struct steer_dev *ret_dev, const char *ifname,
+		   struct xm_error *e);
+void steer_dev_close(struct steer_dev *dev);
+
+/* Our program's map @name: a new fd with @ret_info, or -errno. */
+int steer_dev_map(const struct steer_dev *dev, const char *name,
+		  struct bpf_map_info *ret_info);
+
+/* -- steer.c: the skeleton stays there ------------------------------------- */
+
+/* Load the program that tells which queues of the XSKMAP have a socket: a new
+ * fd, or -errno. */
+int steer_probe_load(int xsks_fd);
+
+/* -- steer_pin.c ------------------------------------------------------------- */
+
+/* Pin the program and its maps.  0, or -errno: without a bpffs, for instance;
+ * then nothing is pinned, and steer_dev_find() works by ids. */
+int steer_pin(const struct steer_dev *dev);
+/* Remove the pins of devices that are gone. */
+void steer_pin_sweep(void);
+/* The same, and those of @ifindex.  True when it had some. */
+bool steer_unpin(int ifindex);
+/* A new fd of the pinned program or map, or -errno. */
+int steer_pinned(int ifindex, const char *name);
+
+/* -- steer_talk.c ---------------------------------------------------------------- */
+
+/* Between these two the libraries print nothing. */
+void steer_talk_begin(void);
+void steer_talk_end(void);
+/* What the kernel said about the last netlink request that it refused, as
+ * ": text", or "".  Valid until the next _begin. */
+const char *steer_talk_kernel(void);
+/* The same for the last complaint of a library. */
+const char *steer_talk_library(void);
+
+#endif
