@@ -87,7 +87,10 @@ size_t xm_probe_fill(struct xm_probe *p, struct xm_time now, void *dst,
 	if (!p->has_begun) {
 		p->has_begun = true;
 		p->at = now;
-		p->deadline = xm_time_add(now, XM_PROBE_STALL_MS * XM_MS);
+		p->deadline =
+			p->opts.waits_for_peer ?
+				XM_TIME_NEVER :
+				xm_time_add(now, XM_PROBE_STALL_MS * XM_MS);
 	}
 	if (!p->burst && !xm_time_before(now, p->at)) {
 		p->at = xm_time_add(now, XM_PROBE_EVERY_US * XM_US);

@@ -19,6 +19,8 @@ struct xm_probe_opts {
 	uint16_t n_ports;    /* so many */
 	uint16_t size;   /* bytes from the IP header on that must get through */
 	uint16_t ip_len; /* bytes of the IP header */
+	bool waits_for_peer; /* never give up: the peer, which may still be
+			      * busy registering memory, does that */
 };
 
 struct xm_probe {
@@ -53,7 +55,7 @@ enum xm_drop xm_probe_packet(struct xm_probe *p, struct xm_time now,
 /* Both directions are proven. */
 bool xm_probe_is_done(const struct xm_probe *p);
 
-/* XM_PROBE_STALL_MS passed without that. */
+/* XM_PROBE_STALL_MS passed without that, and opts.waits_for_peer is not set. */
 bool xm_probe_has_failed(const struct xm_probe *p, struct xm_time now);
 
 struct xm_time xm_probe_expiry(const struct xm_probe *p);

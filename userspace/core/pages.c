@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* pages.c - one channel's walk over the pages of an epoch; theory in pages.h */
+#include "pages.h"
+
+#include <string.h>
+
+#include "zero.h"
+
+/* Pages [first, end) of stripe @stripe, which is in block @block. */
+static void stripe_range(const struct xm_map *map, unsigned int block,
+			 uint32_t stripe, uint64_t *ret_first,
+			 uint64_t *ret_end)
+{
+	const struct xm_block *b = &map->block[block];
+	unsigned int shift = map->stripe_shift - XM_PAGE_SHIFT;
+	uint64_t n_pages = b->len >> XM_PAGE_SHIFT;
+	uint64_t first = (uint64_t)(stripe - b->first_stripe) << shift;
+	uint64_t end = first + (1ULL << shift);
+
+	*ret_first = first;
+	*ret_end = end < n_pages ? end : n_pages;
+}
+
+static unsigned int stripe_block(const struct xm_map *map, unsigned int block,
+				 uint32_t stripe)
+{
+	while (block + 1 < map->n_blocks &&
+	       map->block[block + 1].first_stripe <= stripe)
+		block++;
+	return block;
+}
+
+void xm_pages_begin(struct xm_pages *p, const struct xm_map *map,
+		    const struct xm_page_set *set, unsigned int channel)
+{
+	memset(p, 0, sizeof(*p));
+	p->map = map;
+	p->set = set;
+	p->channel = channel;
+	p->stripe = channel;
+	if (p->stripe >= map->n_stripes)
+		return;
+	p->block = stripe_block(map, 0, p->stripe);
+	stripe_range(map, p->block, p->stripe, &p->page, &p->end);
+}
+
+static bool bit_is_set(const uint64_t *bitmap, uint64_t i)
+{
+	return !bitmap || (bitmap[i / 64] >> (i % 64) & 1);
+}
+
+/* The next page to send at or behind p->page, in this stripe; p->end if there
+ * is none.  Whole words without a bit are skipped at once. */
+static uint64_t next_page(const struct xm_pages *p)
+{
+	const uint64_t *todo = p->set->todo[p->block];
+	uint64_t page = p->page, w;
+
+	if (!todo)
+		return page;
+	while (page < p->end) {
+		w = todo[page / 64] >> (page % 64);
+		if (w) {
+			page += (uint64_t)__builtin_ctzll(w);
+			break;
+		}
+		page = (page | 63) + 1;
+	}
+	return page < p->end ? page : p->end;
+}
+
+/* Step to the channel's next stripe; false at the end of the guest. */
+static bool next_stripe(struct xm_pages *p)
+{
+	if (p->map->n_stripes - p->stripe <= p->map->n_channels) {
+		p->stripe = p->map->n_stripes;
+		return false;
+	}
+	p->stripe += p->map->n_channels;
+	p->block = stripe_block(p->map, p->block, p->stripe);
+	stripe_range(p->map, p->block, p->stripe, &p->page, &p->end);
+	return true;
+}
+
+static bool page_is_zero(const struct xm_pages *p, uint64_t page)
+{
+	return !bit_is_set(p->set->populated[p->block], page) ||
+	       xm_zero_is(p->map->block[p->block].hva + (page << XM_PAGE_SHIFT),
+			  XM_PAGE_SIZE);
+}
+
+bool xm_pages_next(struct xm_pages *p, struct xm_page_batch *batch)
+{
+	uint64_t zero[XM_PACKET_PAGES], page;
+
+	batch->n_normal = batch->n_zero = 0;
+	if (p->stripe >= p->map->n_stripes)
+		return false;
+	batch->block = p->block;
+	while (batch->n_normal + batch->n_zero < XM_PACKET_PAGES) {
+		page = next_page(p);
+		if (page >= p->end) {
+			p->page = p->end;
+			if (!next_stripe(p))
+				break;
+			if (p->block == batch->block)
+				continue;
+			if (batch->n_normal + batch->n_zero)
+				break;
+			batch->block = p->block;
+			continue;
+		}
+		p->page = page + 1;
+		if (page_is_zero(p, page))
+			zero[batch->n_zero++] = page << XM_PAGE_SHIFT;
+		else
+			batch->offset[batch->n_normal++] = page
+							   << XM_PAGE_SHIFT;
+	}
+	memcpy(batch->offset + batch->n_normal, zero,
+	       batch->n_zero * sizeof(*zero));
+	p->n_done += batch->n_normal + batch->n_zero;
+	return batch->n_normal + batch->n_zero > 0;
+}
+
+uint64_t xm_pages_count(const struct xm_map *map, unsigned int channel)
+{
+	unsigned int block = 0;
+	uint64_t n = 0, first, end;
+	uint32_t s;
+
+	for (s = channel; s < map->n_stripes; s += map->n_channels) {
+		block = stripe_block(map, block, s);
+		stripe_range(map, block, s, &first, &end);
+		n += end - first;
+	}
+	return n;
+}
