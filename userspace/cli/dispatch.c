@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* frame.c - from argv to the exit status
+/* dispatch.c - from argv to the exit status
  *
  * The order matters: flags before the file, since --config is a flag; levels
  * and --json before anything is said; the result last, whatever happened.
@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct cli_cmd *frame_find(const struct cli_cmd *cmds,
-					const char *name)
+static const struct cli_cmd *dispatch_find(const struct cli_cmd *cmds,
+					   const char *name)
 {
 	for (; cmds->spec; cmds++)
 		if (!strcmp(cmds->spec->name, name))
@@ -24,7 +24,7 @@ static const struct cli_cmd *frame_find(const struct cli_cmd *cmds,
 	return NULL;
 }
 
-static int frame_usage(const char *what, const char *name)
+static int dispatch_usage(const char *what, const char *name)
 {
 	fprintf(stderr,
 		"xdpmig: %s%.60s%s\n"
@@ -35,7 +35,7 @@ static int frame_usage(const char *what, const char *name)
 
 /* stdout is the result: losing it is worth a word, but must not change the
  * status, which tells where the guest may run. */
-static int frame_flush(int status)
+static int dispatch_flush(int status)
 {
 	if (fflush(stdout) || ferror(stdout))
 		fprintf(stderr, "xdpmig: warning: standard output could not "
@@ -43,21 +43,21 @@ static int frame_flush(int status)
 	return status;
 }
 
-static int frame_help(const struct cli_cmd *cmds, int argc, char **argv)
+static int dispatch_help(const struct cli_cmd *cmds, int argc, char **argv)
 {
 	const struct cli_cmd *cmd;
 
 	if (argc > 2)
-		return frame_usage("unexpected argument '", argv[2]);
+		return dispatch_usage("unexpected argument '", argv[2]);
 	if (argc < 2) {
 		cli_help_all(stdout, cmds);
-		return frame_flush(CLI_EXIT_DONE);
+		return dispatch_flush(CLI_EXIT_DONE);
 	}
-	cmd = frame_find(cmds, argv[1]);
+	cmd = dispatch_find(cmds, argv[1]);
 	if (!cmd)
-		return frame_usage("no such command '", argv[1]);
+		return dispatch_usage("no such command '", argv[1]);
 	cli_help_one(stdout, cmd->spec);
-	return frame_flush(CLI_EXIT_DONE);
+	return dispatch_flush(CLI_EXIT_DONE);
 }
 
 static bool argv_has(char **argv, const char *word)
@@ -69,8 +69,8 @@ static bool argv_has(char **argv, const char *word)
 }
 
 /* Read flags and file.  0, -errno, or CLI_OPT_E_HELP. */
-static int frame_options(struct cli_ctx *cli, const struct cli_cmd *cmds,
-			 int argc, char **argv)
+static int dispatch_options(struct cli_ctx *cli, const struct cli_cmd *cmds,
+			    int argc, char **argv)
 {
 	const struct cli_vocabulary voc = { cmds };
 	int r;
@@ -89,7 +89,7 @@ static int frame_options(struct cli_ctx *cli, const struct cli_cmd *cmds,
 }
 
 /* Say how it ended: one message, one result. */
-static int frame_end(struct cli_ctx *cli, int r)
+static int dispatch_end(struct cli_ctx *cli, int r)
 {
 	enum cli_exit status = CLI_EXIT_DONE;
 
@@ -104,11 +104,11 @@ static int frame_end(struct cli_ctx *cli, int r)
 			cli->err.msg);
 	}
 	cli_result_emit(cli, status);
-	return frame_flush(status);
+	return dispatch_flush(status);
 }
 
-static int frame_run(const struct cli_cmd *cmds, const struct cli_cmd *cmd,
-		     int argc, char **argv)
+static int dispatch_run(const struct cli_cmd *cmds, const struct cli_cmd *cmd,
+			int argc, char **argv)
 {
 	struct cli_ctx cli = { .spec = cmd->spec, .signal_fd = -1 };
 	void *opts = calloc(1, cmd->spec->size ? cmd->spec->size : 1);
@@ -118,19 +118,19 @@ static int frame_run(const struct cli_cmd *cmds, const struct cli_cmd *cmd,
 	if (!opts) {
 		r = xm_fail(&cli.err, -ENOMEM, XM_REASON_MEMORY,
 			    "out of memory");
-		return frame_end(&cli, r);
+		return dispatch_end(&cli, r);
 	}
 	cli_opt_init(&cli, opts);
-	r = frame_options(&cli, cmds, argc, argv);
+	r = dispatch_options(&cli, cmds, argc, argv);
 	if (r == CLI_OPT_E_HELP) {
 		cli_help_one(stdout, cmd->spec);
-		status = frame_flush(CLI_EXIT_DONE);
+		status = dispatch_flush(CLI_EXIT_DONE);
 	} else {
 		bool is_usage = r < 0;
 
 		if (!r)
 			r = cmd->run(&cli, opts);
-		status = frame_end(&cli, r);
+		status = dispatch_end(&cli, r);
 		if (is_usage && status == CLI_EXIT_USAGE)
 			fprintf(stderr, "Try 'xdpmig %s --help'.\n",
 				cmd->spec->name);
@@ -150,20 +150,20 @@ int cli_main(const struct cli_cmd *cmds, int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN); /* a dead reader is an error, not death */
 	if (argc < 2)
-		return frame_usage("a command is missing", "");
+		return dispatch_usage("a command is missing", "");
 	if (!strcmp(word, "--help") || !strcmp(word, "-h") ||
 	    !strcmp(word, "help"))
-		return frame_help(cmds, argc - 1, argv + 1);
+		return dispatch_help(cmds, argc - 1, argv + 1);
 	if (!strcmp(word, "--version")) {
 		printf("xdpmig %s\n", XM_VERSION);
-		return frame_flush(CLI_EXIT_DONE);
+		return dispatch_flush(CLI_EXIT_DONE);
 	}
-	cmd = frame_find(cmds, word);
+	cmd = dispatch_find(cmds, word);
 	if (!cmd)
-		return frame_usage(word[0] == '-' ? "no such option '" :
-						    "no such command '",
-				   word);
-	return frame_run(cmds, cmd, argc - 1, argv + 1);
+		return dispatch_usage(word[0] == '-' ? "no such option '" :
+						       "no such command '",
+				      word);
+	return dispatch_run(cmds, cmd, argc - 1, argv + 1);
 }
 
 /* -- the echo of --dry-run ---------------------------------------------------- */
