@@ -114,7 +114,9 @@ static void progress_json(struct cli_ctx *cli, const struct cli_progress *p)
 
 static void progress_line(const struct cli_progress *p, char *buf, size_t len)
 {
-	double part = p->total ? (double)p->done / (double)p->total : 1;
+	/* a guest that dirties pages makes more of them than there were */
+	uint64_t left = p->done < p->total ? p->total - p->done : 0;
+	double part = left ? (double)p->done / (double)p->total : 1;
 	char eta[32] = "";
 
 	if (p->eta_ms >= 0)
@@ -123,8 +125,8 @@ static void progress_line(const struct cli_progress *p, char *buf, size_t len)
 	snprintf(buf, len,
 		 "epoch %u  %3.0f %%  %.1f MiB left  %.2f Gbit/s%s  %" PRIu64
 		 " resent",
-		 p->epoch, part * 100, (double)(p->total - p->done) / (1 << 20),
-		 p->gbit_per_s, eta, p->losses);
+		 p->epoch, part * 100, (double)left / (1 << 20), p->gbit_per_s,
+		 eta, p->losses);
 }
 
 /* Columns of the terminal; 80 when it does not say. */

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* pump.c - the bridge between one channel's rings and its protocol
+ *
+ * What a turn does, in this order and for a reason:
+ *
+ *   1. drain the RX ring      ACKs that wait must count before a timer says
+ *                             that they did not come
+ *   2. drain the completions  a frame that has left the host can be lost; one
+ *                             that has not cannot
+ *   3. run the timers
+ *   4. make packets, send     with all that is known
+ *   5. kick                   one system call for the whole batch
+ *   6. drain the completions  in copy mode the kick has just made some
+ *
+ * The pump decides nothing about the protocol.  It knows where bytes are:
+ *
+ *     TX  [prefix|frame header] in a header buffer of the UMEM, then guest
+ *         pages where they lie (SEG_GUEST) or the multifd header in its slot
+ *         (SEG_SLOT); or all of it one after another in a staging frame
+ *     RX  pieces of the RX UMEM, prefix in the first; payload goes from there
+ *         into guest memory, once
+ *
+ * Probing works the same at both sides and is here; pump_tx.c has the source's
+ * part, pump_rx.c the destination's.
+ */
+#include "pump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/crc32c.h"
+
+/* A completion wakes nobody: look for it after so long. */
+#define PUMP_REAP_NS (1 * XM_MS)
+
+/* -- life ------------------------------------------------------------------------- */
+
+static int pump_init_half(struct pump *p, struct xm_error *e)
+{
+	struct pump_opts *o = &p->opts;
+	size_t len;
+
+	if (o->is_sender) {
+		o->tx.hdr_ring = xsk_chan_slot(p->chan, 0);
+		o->tx.hdr_stride = XSK_SLOT_LEN;
+		len = xm_tx_footprint(&o->tx);
+	} else {
+		o->rx.credit = xsk_rx_credit(p->chan, o->ip_max + 18u);
+		/* A frame given up for lost may still arrive and take its
+		 * place besides the one sent for it. */
+		o->rx.credit -= o->rx.credit / 8;
+		len = xm_rx_footprint(&o->rx);
+	}
+	p->mem = aligned_alloc(64, (len + 63) & ~(size_t)63);
+	p->linear = malloc(XM_MTU_MAX);
+	if (!p->mem || !p->linear)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			       "channel %u: no memory for %zu bytes of state",
+			       o->channel, len);
+	if (o->is_sender)
+		p->tx = xm_tx_init(p->mem, &o->tx);
+	else if (o->rx.credit)
+		p->rx = xm_rx_init(p->mem, &o->rx);
+	if (!p->tx && !p->rx)
+		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
+			       "channel %u: %u receive chunks hold no frame of "
+			       "%u bytes: raise --rx-memory",
+			       o->channel, o->chan.rx_chunks, o->ip_max);
+	return 0;
+}
+
+int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
+{
+	int r;
+
+	memset(p, 0, sizeof(*p));
+	p->opts = *opts;
+	p->path = opts->path;
+	p->path.dport = (uint16_t)(opts->peer_base + opts->channel);
+	r = xsk_chan_open(&p->chan, &opts->chan, e);
+	if (!r)
+		r = pump_init_half(p, e);
+	if (r) {
+		pump_close(p);
+		return r;
+	}
+	p->state = PUMP_OPEN;
+	return 0;
+}
+
+void pump_close(struct pump *p)
+{
+	p->chan = xsk_chan_close(p->chan);
+	free(p->mem);
+	free(p->linear);
+	memset(p, 0, sizeof(*p));
+}
+
+void pump_set_path(struct pump *p, const struct xm_path *path)
+{
+	uint16_t sport = p->path.sport, dport = p->path.dport;
+
+	p->path = *path;
+	p->path.sport = sport;
+	p->path.dport = dport;
+}
+
+/* -- probing -------------------------------------------------------------------------- */
+
+void pump_begin_probe(struct pump *p)
+{
+	const struct pump_opts *o = &p->opts;
+	struct xm_probe_opts opts = {
+		.cookie = o->cookie,
+		.channel = (uint8_t)o->channel,
+		.port_base = (uint16_t)(o->my_base + o->channel),
+		/* Below Linux's ephemeral range, where nothing listens. */
+		.port_first = 20000,
+		.n_ports = XM_PROBE_PORTS,
+		.size = o->ip_max,
+		.ip_len = (uint16_t)xm_path_ip_len(&p->path),
+		.waits_for_peer = o->waits_for_peer,
+	};
+
+	xm_probe_init(&p->probe, &opts);
+	p->state = PUMP_PROBE;
+}
+
+bool pump_is_proven(const struct pump *p)
+{
+	return p->state == PUMP_PROBE && xm_probe_is_done(&p->probe);
+}
+
+static int pump_fail_probe(const struct pump *p, struct xm_error *e)
+{
+	const struct xm_probe *b = &p->probe;
+	const struct xsk_chan_opts *o = &p->opts.chan;
+
+	if (!b->my_port)
+		return xm_fail(
+			e, -ENETUNREACH, XM_REASON_PATH,
+			"%s: channel %u: no frame reached queue %u of the peer "
+			"(UDP port %u, %u source ports tried)%s; check "
+			"'xdpmig status' and, on a NIC, 'ethtool -n DEV "
+			"rx-flow-hash udp4' there",
+			o->ifname, p->opts.channel, o->queue, p->path.dport,
+			b->n_tried, b->n_seen ? "" : ", and none came from it");
+	return xm_fail(
+		e, -ENETUNREACH, XM_REASON_PATH,
+		"%s: channel %u: frames of %u bytes do not get through "
+		"to queue %u of the peer%s; check the MTU along the path",
+		o->ifname, p->opts.channel, p->opts.ip_max, o->queue,
+		b->is_sent_proven ? " and back" : "");
+}
+
+static int pump_probe(struct pump *p, struct xm_time now, struct xm_error *e)
+{
+	size_t prefix = xm_encap_len(&p->path), len;
+	struct xsk_buf buf;
+	uint16_t sport;
+	int n = 0, r;
+
+	if (xm_probe_has_failed(&p->probe, now))
+		return pump_fail_probe(p, e);
+	while (n < XM_PROBE_BURST && xsk_tx_get(p->chan, true, &buf)) {
+		len = xm_probe_fill(&p->probe, now, buf.data + prefix, &sport);
+		if (!len) {
+			xsk_tx_unget(p->chan, &buf);
+			break;
+		}
+		r = pump_put_whole(p, &buf, len, sport, e);
+		if (r)
+			return r;
+		n++;
+	}
+	return n;
+}
+
+/* -- receiving ----------------------------------------------------------------------- */
+
+/* The payload behind @skip bytes of frame @x, @len bytes of it, as vectors.
+ * Returns how many. */
+static unsigned int pump_payload(const struct xsk_frame *x, size_t skip,
+				 size_t len, struct xm_vec *vec)
+{
+	unsigned int i, n = 0;
+	size_t part;
+
+	for (i = 0; i < x->n_pieces && len; i++) {
+		part = x->piece[i].len;
+		if (skip >= part) {
+			skip -= part;
+			continue;
+		}
+		part -= skip;
+		if (part > len)
+			part = len;
+		vec[n].base = x->piece[i].base + skip;
+		vec[n++].len = part;
+		len -= part;
+		skip = 0;
+	}
+	return n;
+}
+
+static const void *pump_linearise(struct pump *p, const struct xm_vec *vec,
+				  unsigned int n)
+{
+	uint8_t *to = p->linear;
+	unsigned int i;
+
+	if (n == 1)
+		return vec[0].base;
+	for (i = 0; i < n; i++) {
+		memcpy(to, vec[i].base, vec[i].len);
+		to += vec[i].len;
+	}
+	return p->linear;
+}
+
+/* Frames that prove their sender and contradict what was agreed: its bug. */
+static bool pump_is_fatal(enum xm_drop reason)
+{
+	return reason == XM_DROP_BAD_ADDRESS || reason == XM_DROP_BAD_CHANNEL ||
+	       reason == XM_DROP_BAD_PACKET;
+}
+
+static int pump_dispatch(struct pump *p, struct xm_time now,
+			 const struct xm_frame *f, const struct xm_vec *vec,
+			 unsigned int n, const struct xm_encap *enc,
+			 struct xm_error *e)
+{
+	enum xm_drop reason = XM_DROP_BAD_TYPE;
+
+	if (f->type == XM_WIRE_PROBE) {
+		if (p->state != PUMP_PROBE)
+			return 0; /* a late one: it was of use in its time */
+		reason = xm_probe_packet(&p->probe, now, f,
+					 pump_linearise(p, vec, n), enc->sport,
+					 enc->ip_len);
+	} else if (p->tx) {
+		xm_tx_packet(p->tx, now, f, pump_linearise(p, vec, n));
+		return 0;
+	} else if (p->rx) {
+		reason = xm_rx_packet(p->rx, now, f, vec, n, enc->ce);
+		if (pump_is_fatal(reason))
+			return xm_fail(e, -EPROTO, XM_REASON_PROTOCOL,
+				       "channel %u: the peer sent a frame that "
+				       "does not fit the memory map (%s)",
+				       p->opts.channel, xm_drop_name(reason));
+		return 0;
+	}
+	p->drops.n[reason]++;
+	return 0;
+}
+
+static int pump_take(struct pump *p, struct xm_time now,
+		     const struct xsk_frame *x, struct xm_error *e)
+{
+	struct xm_vec vec[XM_FRAME_DESCS];
+	struct xm_encap enc;
+	struct xm_frame f;
+	enum xm_drop reason;
+	size_t hdr_len = 0;
+	unsigned int n;
+
+	reason = xm_encap_get(&enc, x->piece[0].base, x->piece[0].len, x->len);
+	if (!reason)
+		reason = xm_frame_get(&f, &hdr_len,
+				      x->piece[0].base + enc.payload,
+				      x->piece[0].len - enc.payload, enc.len);
+	if (reason) {
+		p->drops.n[reason]++;
+		return 0;
+	}
+	n = pump_payload(x, enc.payload + hdr_len, enc.len - hdr_len, vec);
+	return pump_dispatch(p, now, &f, vec, n, &enc, e);
+}
+
+int pump_receive(struct pump *p, struct xm_time now, struct xm_error *e)
+{
+	struct xsk_frame frames[16];
+	unsigned int got, i, n = 0;
+	int r = 0;
+
+	while (n < PUMP_BATCH && !r) {
+		got = xsk_rx(p->chan, frames, 16);
+		for (i = 0; i < got && !r; i++)
+			r = pump_take(p, now, &frames[i], e);
+		xsk_rx_done(p->chan);
+		n += got;
+		if (got < 16)
+			break;
+	}
+	return r ? r : (int)n;
+}
+
+/* -- sending ----------------------------------------------------------------------------- */
+
+int pump_put_whole(struct pump *p, const struct xsk_buf *buf, size_t frame_len,
+		   uint16_t sport, struct xm_error *e)
+{
+	struct xm_path path = p->path;
+	size_t prefix;
+	int r;
+
+	path.sport = sport;
+	prefix = xm_encap_put(buf->data, &path, frame_len);
+	r = xsk_tx_put(p->chan, buf, (uint32_t)(prefix + frame_len), NULL, 0, 0,
+		       UINT64_MAX);
+	if (r)
+		return xm_fail(e, r, XM_REASON_INTERNAL,
+			       "channel %u: a frame of %zu bytes cannot be "
+			       "posted",
+			       p->opts.channel, prefix + frame_len);
+	return 0;
+}
+
+/* While the device is down frames wait in the ring; the stall deadline says
+ * when that is too long. */
+int pump_kick(struct pump *p, struct xm_error *e)
+{
+	int r = xsk_tx_kick(p->chan, e);
+
+	return r == -ENETDOWN ? xsk_chan_check(p->chan, e) : r;
+}
+
+int pump_reap(struct pump *p, struct xm_time now, struct xm_error *e)
+{
+	struct xsk_done done[PUMP_BATCH];
+	int i, n, r;
+
+	n = xsk_tx_reap(p->chan, done, PUMP_BATCH, e);
+	for (i = 0; i < n; i++) {
+		if (done[i].token == UINT64_MAX)
+			continue; /* an ACK or a PROBE */
+		r = xm_tx_on_complete(p->tx, now,
+				      (uint32_t)(done[i].token >> 32),
+				      (uint32_t)done[i].token, done[i].copied);
+		if (r)
+			return xm_fail(e, r, XM_REASON_INTERNAL,
+				       "channel %u: frame %u completed twice",
+				       p->opts.channel,
+				       (uint32_t)done[i].token);
+	}
+	return n;
+}
+
+/* -- turns --------------------------------------------------------------------------------- */
+
+int pump_begin_epoch(struct pump *p, uint32_t epoch,
+		     const struct xm_page_set *set, struct xm_time now,
+		     struct xm_error *e)
+{
+	int r = 0;
+
+	p->path.sport = p->probe.my_port;
+	p->epoch = epoch;
+	if (p->rx) {
+		xm_rx_epoch(p->rx, epoch);
+		p->state = PUMP_RECV;
+		return 0;
+	}
+	r = xm_tx_epoch(p->tx, epoch, now);
+	if (r)
+		return xm_fail(e, r, XM_REASON_INTERNAL,
+			       "channel %u: epoch %u cannot begin",
+			       p->opts.channel, epoch);
+	xm_pages_begin(&p->pages, p->opts.tx.map, set, p->opts.channel);
+	p->epoch_base = *xm_tx_stats(p->tx);
+	p->has_batch = p->makes_space = false;
+	p->state = PUMP_SEND;
+	return 0;
+}
+
+bool pump_is_installed(const struct pump *p)
+{
+	return p->state == PUMP_IDLE;
+}
+
+void pump_end_epoch(struct pump *p)
+{
+	xm_rx_close(p->rx);
+	p->state = PUMP_IDLE;
+}
+
+int pump_turn(struct pump *p, struct xm_time now, struct xm_error *e)
+{
+	int n, r;
+
+	if (p->state == PUMP_SHUT)
+		return 0;
+	n = pump_receive(p, now, e);
+	if (n < 0)
+		return n;
+	r = pump_reap(p, now, e);
+	if (r < 0)
+		return r;
+	if (p->state == PUMP_PROBE)
+		r = pump_probe(p, now, e);
+	else if (p->tx)
+		r = pump_tx_turn(p, now, e);
+	else
+		r = pump_rx_turn(p, now, e);
+	if (r < 0)
+		return r;
+	n += r;
+	if (xsk_tx_posted(p->chan)) {
+		r = pump_kick(p, e);
+		if (r < 0)
+			return r;
+		r = pump_reap(p, now, e);
+		if (r < 0)
+			return r;
+	}
+	return n > 0;
+}
+
+struct xm_time pump_expiry(const struct pump *p, struct xm_time now)
+{
+	struct xm_time t = XM_TIME_NEVER;
+
+	if (p->state == PUMP_SHUT)
+		return t;
+	if (p->state == PUMP_PROBE)
+		t = xm_probe_expiry(&p->probe);
+	else if (p->tx)
+		t = xm_tx_expiry(p->tx);
+	else if (p->state == PUMP_RECV)
+		t = xm_rx_expiry(p->rx);
+	if (xsk_tx_posted(p->chan))
+		t = xm_time_min(t, xm_time_add(now, PUMP_REAP_NS));
+	return t;
+}
+
+void pump_report(struct pump *p, struct pump_report *rep)
+{
+	memset(rep, 0, sizeof(*rep));
+	rep->drops = p->drops;
+	if (p->state == PUMP_SHUT)
+		return;
+	rep->engine = xsk_chan_engine(p->chan);
+	rep->is_zero_copy = xsk_chan_is_zero_copy(p->chan);
+	rep->locked = xsk_chan_locked(p->chan);
+	rep->left_out = xsk_chan_left_out(p->chan);
+	xsk_chan_stats(p->chan, &rep->xsk);
+	if (p->tx) {
+		rep->tx = *xm_tx_stats(p->tx);
+		rep->tx_frames = xm_tx_frames(p->tx);
+		rep->pages_done = p->pages.n_done;
+		rep->totals.frames = rep->tx_frames;
+		rep->totals.packets =
+			(uint32_t)(rep->tx.packets - p->epoch_base.packets);
+		rep->totals.pages_announced =
+			rep->tx.pages - p->epoch_base.pages;
+		rep->totals.bytes_placed =
+			rep->totals.pages_announced * XM_PAGE_SIZE;
+		rep->totals.zero_pages =
+			rep->tx.zero_pages - p->epoch_base.zero_pages;
+	}
+	if (p->rx) {
+		rep->rx = *xm_rx_stats(p->rx);
+		rep->totals = xm_rx_totals(p->rx);
+		rep->credit = p->opts.rx.credit;
+	}
+}

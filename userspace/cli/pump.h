@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pump.h - the bridge between one channel's rings and its protocol
+ *
+ * A pump belongs to one thread (worker.h).  It owns the channel's socket and
+ * the sending or receiving half of the protocol, and moves frames between
+ * them: pump_turn() does as much as can be done without waiting.
+ */
+#ifndef XM_CLI_PUMP_H
+#define XM_CLI_PUMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/encap.h"
+#include "core/pages.h"
+#include "core/probe.h"
+#include "core/rx.h"
+#include "core/tx.h"
+#include "util/error.h"
+#include "xsk/chan.h"
+
+enum pump_state {
+	PUMP_SHUT,  /* no socket yet */
+	PUMP_OPEN,  /* socket stands; frames are dropped */
+	PUMP_PROBE, /* path is being proven, or proven and still answering */
+	PUMP_IDLE,  /* between epochs */
+	PUMP_SEND,  /* source: packets are made and sent */
+	PUMP_FLUSH, /* source: flush(0) before SYNC */
+	PUMP_SYNC,  /* source: SYNC is on its way: flush(0) again */
+	PUMP_RECV,  /* destination: frames of the epoch are placed */
+};
+
+struct pump_opts {
+	unsigned int channel;
+	struct xsk_chan_opts chan;   /* extents lent until the pump is open */
+	struct xm_path path;         /* ports are set by the pump */
+	uint16_t my_base, peer_base; /* UDP ports of channel 0 */
+	uint64_t cookie;
+	uint16_t ip_max;     /* agreed */
+	bool waits_for_peer; /* do not give up probing: the peer does */
+	bool is_sender;
+	struct xm_tx_opts tx; /* hdr_ring is filled in by the pump */
+	struct xm_rx_opts rx;
+};
+
+/* Figures, copied out for other threads. */
+struct pump_report {
+	struct xm_tx_stats tx;
+	struct xm_rx_stats rx;
+	struct xsk_stats xsk;
+	struct xm_rx_totals totals;     /* of the last closed epoch, dst */
+	uint32_t tx_frames, tx_packets; /* of the current epoch, src */
+	uint64_t pages_done;            /* given out by the walk, this epoch */
+	uint64_t locked;                /* bytes the UMEM pins */
+	uint64_t left_out; /* bytes of guest memory not in the UMEM */
+	uint32_t credit;
+	uint64_t polls; /* system calls to wait, this worker's share */
+	enum xsk_engine engine;
+	bool is_zero_copy;
+	struct xm_drops drops; /* of frames that no half took */
+};
+
+struct pump {
+	struct pump_opts opts;
+	enum pump_state state;
+	struct xsk_chan *chan;
+	struct xm_path path;
+	struct xm_probe probe;
+
+	struct xm_tx *tx;
+	struct xm_pages pages;
+	struct xm_page_batch batch;
+	bool has_batch;   /* a packet waits for a slot */
+	bool makes_space; /* the ring was full: flush(N/2) first */
+	uint32_t epoch;
+	struct xm_tx_stats epoch_base; /* at the epoch's begin */
+
+	struct xm_rx *rx;
+	void *mem;       /* of tx or rx */
+	uint8_t *linear; /* XM_MTU_MAX bytes, for payloads in pieces */
+	struct xm_drops drops;
+};
+
+/* Open socket and protocol.  0 or -errno with @e. */
+int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e);
+void pump_close(struct pump *p); /* a zeroed pump is fine */
+
+void pump_begin_probe(struct pump *p);
+bool pump_is_proven(const struct pump *p);
+
+/* A new path for the same flow: MAC or VLAN changed. */
+void pump_set_path(struct pump *p, const struct xm_path *path);
+
+/* Source: send the pages of @set as epoch @epoch.  Destination: take them. */
+int pump_begin_epoch(struct pump *p, uint32_t epoch,
+		     const struct xm_page_set *set, struct xm_time now,
+		     struct xm_error *e);
+/* Source: everything of the epoch, SYNC included, is acknowledged. */
+bool pump_is_installed(const struct pump *p);
+/* Destination: take no more frames of it. */
+void pump_end_epoch(struct pump *p);
+
+/* One round of work.  1: something was done, call again; 0: nothing to do
+ * before pump_expiry() or the socket becomes readable; -errno with @e. */
+int pump_turn(struct pump *p, struct xm_time now, struct xm_error *e);
+struct xm_time pump_expiry(const struct pump *p, struct xm_time now);
+
+void pump_report(struct pump *p, struct pump_report *ret_report);
+
+/* For pump.c, pump_tx.c and pump_rx.c. */
+int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
+int pump_rx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
+/* Take up to a batch off the RX ring.  Returns how many, or -errno. */
+int pump_receive(struct pump *p, struct xm_time now, struct xm_error *e);
+int pump_kick(struct pump *p, struct xm_error *e);
+int pump_reap(struct pump *p, struct xm_time now, struct xm_error *e);
+/* Put prefix and frame into a staging buffer whose frame begins at
+ * prefix_len. */
+int pump_put_whole(struct pump *p, const struct xsk_buf *buf, size_t frame_len,
+		   uint16_t sport, struct xm_error *e);
+
+#define PUMP_BATCH 64 /* frames of one turn: the budget of a NAPI poll */
+
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* pump_tx.c - the source's part of a turn: packets, frames, flushes
+ *
+ *   SEND   take pages from the walk, push packets while the ring has slots.
+ *          A full ring means flush(N/2): nothing is pushed until half of it
+ *          is released, while the device works on the other half.
+ *   FLUSH  the walk is over: flush(0), then SYNC
+ *   SYNC   flush(0) again; then the epoch is installed at the peer
+ *
+ * A frame goes out of guest memory where its pages are in the UMEM, and from
+ * a staging frame where the engine has one descriptor a frame, a page is not
+ * in the UMEM (it became populated later, or there were too many extents), or
+ * the protocol asks for it (a live page failed its CRC).  Which of the two is
+ * known only after xm_tx_next() has chosen the frame, and then it counts as
+ * posted: so a staging frame is in hand before that is called.
+ */
+#include "pump.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/crc32c.h"
+#include "core/multifd.h"
+
+/* Packets made in a turn: enough to keep the device busy, few enough that
+ * ACKs are not kept waiting by a scan for zero pages. */
+#define TX_PUSH_MAX 4
+
+/* -- packets ----------------------------------------------------------------------- */
+
+/* Push packets while there are slots and pages.  Returns packets pushed. */
+static int tx_push(struct pump *p, struct xm_error *e)
+{
+	int n = 0, r;
+
+	if (p->makes_space) {
+		r = xm_tx_flush(p->tx, p->opts.tx.n_slots / 2);
+		if (r == XM_TX_E_PENDING)
+			return 0;
+		if (r < 0)
+			return r;
+		p->makes_space = false;
+	}
+	while (n < TX_PUSH_MAX) {
+		if (!p->has_batch && !xm_pages_next(&p->pages, &p->batch)) {
+			p->state = PUMP_FLUSH;
+			break;
+		}
+		p->has_batch = true;
+		r = xm_tx_push(p->tx, p->batch.block, p->batch.offset,
+			       p->batch.n_normal, p->batch.n_zero);
+		if (r == XM_TX_E_FULL) {
+			p->makes_space = true;
+			break;
+		}
+		if (r)
+			return xm_fail(e, r, XM_REASON_INTERNAL,
+				       "channel %u: a packet was not taken",
+				       p->opts.channel);
+		p->has_batch = false;
+		n++;
+	}
+	return n;
+}
+
+/* The barrier: flush(0), SYNC, flush(0).  1 when a step was made. */
+static int tx_barrier(struct pump *p, struct xm_error *e)
+{
+	int r = xm_tx_flush(p->tx, 0);
+
+	if (r == XM_TX_E_PENDING)
+		return 0;
+	if (r < 0)
+		return r;
+	if (p->state == PUMP_SYNC) {
+		p->state = PUMP_IDLE;
+		return 1;
+	}
+	r = xm_tx_sync(p->tx);
+	if (r)
+		return xm_fail(e, r < 0 ? r : -EPROTO, XM_REASON_INTERNAL,
+			       "channel %u: SYNC was not taken",
+			       p->opts.channel);
+	p->state = PUMP_SYNC;
+	return 1;
+}
+
+/* -- frames -------------------------------------------------------------------------- */
+
+static const uint8_t *tx_seg_hva(const struct pump *p, const struct xm_frame *f,
+				 unsigned int i)
+{
+	return p->opts.tx.map->block[f->block].hva + f->seg[i];
+}
+
+static const uint8_t *tx_slot(const struct pump *p, uint32_t slot)
+{
+	return (const uint8_t *)p->opts.tx.hdr_ring +
+	       (size_t)slot * p->opts.tx.hdr_stride;
+}
+
+/* Are all pages of the frame in the UMEM? */
+static bool tx_is_mapped(struct pump *p, const struct xm_frame *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < f->n_segs; i++)
+		if (!xsk_tx_has(p->chan, f->block, f->seg[i], f->seg_len))
+			return false;
+	return true;
+}
+
+static int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
+			  const struct xsk_buf *buf, uint64_t token)
+{
+	size_t prefix = xm_encap_len(&p->path), hdr_len;
+	uint8_t *hdr = buf->data + prefix, *to;
+	uint32_t crc = 0;
+	unsigned int i;
+
+	hdr_len = xm_frame_put(hdr, &t->f);
+	to = hdr + hdr_len;
+	if (t->f.type == XM_WIRE_HEADER)
+		crc = xm_crc32c_copy(0, to, tx_slot(p, t->slot), t->f.len);
+	for (i = 0; i < t->f.n_segs; i++)
+		crc = xm_crc32c_copy(crc, to + (size_t)i * t->f.seg_len,
+				     tx_seg_hva(p, &t->f, i), t->f.seg_len);
+	xm_frame_seal(hdr, crc);
+	(void)xm_encap_put(buf->data, &p->path, hdr_len + t->f.len);
+	return xsk_tx_put(p->chan, buf, (uint32_t)(prefix + hdr_len + t->f.len),
+			  NULL, 0, t->f.len, token);
+}
+
+static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
+			  const struct xsk_buf *buf, uint64_t token)
+{
+	size_t prefix = xm_encap_len(&p->path), hdr_len;
+	struct xsk_seg seg[XM_FRAME_SEGS];
+	uint8_t *hdr = buf->data + prefix;
+	unsigned int i, n = t->f.n_segs;
+	uint32_t crc = 0;
+
+	hdr_len = xm_frame_put(hdr, &t->f);
+	for (i = 0; i < n; i++) {
+		crc = xm_crc32c(crc, tx_seg_hva(p, &t->f, i), t->f.seg_len);
+		seg[i] = (struct xsk_seg){
+			.kind = XSK_SEG_GUEST,
+			.block = t->f.block,
+			.offset = t->f.seg[i],
+			.len = t->f.seg_len,
+		};
+	}
+	if (t->f.type == XM_WIRE_HEADER) {
+		crc = xm_crc32c(0, tx_slot(p, t->slot), t->f.len);
+		seg[n++] = (struct xsk_seg){
+			.kind = XSK_SEG_SLOT,
+			.slot = t->slot,
+			.len = t->f.len,
+		};
+	}
+	xm_frame_seal(hdr, crc);
+	(void)xm_encap_put(buf->data, &p->path, hdr_len + t->f.len);
+	return xsk_tx_put(p->chan, buf, (uint32_t)(prefix + hdr_len), seg, n,
+			  t->f.len, token);
+}
+
+static bool tx_has_segments(const struct pump *p)
+{
+	return p->opts.chan.engine == XSK_COPY_SG ||
+	       p->opts.chan.engine == XSK_ZC_SG;
+}
+
+/* Send one frame.  1: sent; 0: nothing to send, or no room. */
+static int tx_send(struct pump *p, struct xm_time now, struct xm_error *e)
+{
+	bool has_sg = tx_has_segments(p), staged;
+	struct xsk_buf stage, buf;
+	struct xm_tx_frame t;
+	uint64_t token;
+	int r;
+
+	if (!xsk_tx_get(p->chan, true, &stage))
+		return 0;
+	if (has_sg && !xsk_tx_get(p->chan, false, &buf)) {
+		xsk_tx_unget(p->chan, &stage);
+		return 0;
+	}
+	r = xm_tx_next(p->tx, now, &t);
+	staged = !r && (!has_sg || t.stage || !tx_is_mapped(p, &t.f));
+	if (has_sg && (r || staged))
+		xsk_tx_unget(p->chan, &buf);
+	if (r || !staged)
+		xsk_tx_unget(p->chan, &stage);
+	if (r)
+		return r < 0 ? r : 0;
+	token = (uint64_t)t.f.epoch << 32 | t.f.seq;
+	r = staged ? tx_post_staged(p, &t, &stage, token) :
+		     tx_post_mapped(p, &t, &buf, token);
+	if (r)
+		return xm_fail(e, r, XM_REASON_INTERNAL,
+			       "channel %u: frame %u cannot be posted",
+			       p->opts.channel, t.f.seq);
+	return 1;
+}
+
+/* -- a turn ---------------------------------------------------------------------------- */
+
+int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e)
+{
+	int n = 0, i, r = 0;
+
+	if (!xm_time_before(now, xm_tx_expiry(p->tx)))
+		r = xm_tx_expire(p->tx, now);
+	if (r == -ETIMEDOUT)
+		return xm_fail(e, r, XM_REASON_STALLED,
+			       "channel %u: the peer acknowledged nothing for "
+			       "%lld s",
+			       p->opts.channel,
+			       (long long)(p->opts.tx.stall_ns / XM_SEC));
+	if (!r && p->state == PUMP_SEND)
+		r = tx_push(p, e);
+	else if (!r && (p->state == PUMP_FLUSH || p->state == PUMP_SYNC))
+		r = tx_barrier(p, e);
+	if (r < 0)
+		return r;
+	n = r;
+	for (i = 0; i < PUMP_BATCH; i++) {
+		r = tx_send(p, now, e);
+		if (r < 0)
+			return r;
+		if (!r)
+			break;
+		n++;
+	}
+	return n;
+}
