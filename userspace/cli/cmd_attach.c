@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* cmd_attach.c - xdpmig attach: load the steering program on a device
+ *
+ * The result says what was obtained; what the user may want to know beyond it
+ * (generic mode although native was hoped for, no room for other programs, no
+ * flow rules) is said on stderr with its reason, because each of them works.
+ */
+#include "cmd_steer.h"
+
+#include "xdpmig/limits.h"
+
+struct attach_opts {
+	const char *dev;
+	struct cli_queues queues;
+	enum steer_mode mode;
+};
+
+#define ATTACH(field) offsetof(struct attach_opts, field)
+
+static const char *const mode_names[] = {
+	[STEER_AUTO] = "auto",
+	[STEER_NATIVE] = "native",
+	[STEER_GENERIC] = "generic",
+	NULL,
+};
+
+static const struct cli_opt attach_pos[] = {
+	{ "dev", .alias = "device", .type = CLI_STR, .arg = "DEV",
+	  .offset = ATTACH(dev), .max = 15, .required = true,
+	  .help = "network device" },
+	{ 0 },
+};
+
+static const struct cli_opt attach_opts[] = {
+	{ "queues", .type = CLI_QUEUES, .arg = "N|A-B",
+	  .offset = ATTACH(queues), .max = XM_CHAN_MAX - 1, .zero = "all",
+	  .help = "receive queues that migrations may use" },
+	{ "mode", .type = CLI_ENUM, .names = mode_names, .offset = ATTACH(mode),
+	  .def = STEER_AUTO,
+	  .help = "native: in the driver; generic: behind it, works "
+		  "everywhere and slower; auto: native where the driver has "
+		  "it" },
+	{ 0 },
+};
+
+static const struct cli_group attach_groups[] = {
+	{ "Options", attach_opts },
+	{ 0 },
+};
+
+const struct cli_spec cli_attach = {
+	.name = "attach",
+	.help = "load the XDP steering program on DEV",
+	.about = "Load the program that brings a migration's frames to its "
+		 "sockets. All other traffic passes as before. It stays until "
+		 "'xdpmig detach', over any number of migrations.",
+	.pos = attach_pos,
+	.groups = attach_groups,
+	.size = sizeof(struct attach_opts),
+	.example = "  xdpmig attach ens1f0\n"
+		   "  xdpmig attach --queues 0-15 --mode native ens1f0\n",
+};
+
+static void attach_say(struct cli_ctx *cli, const struct steer_info *info)
+{
+	const char *mode = steer_mode_name(info->mode);
+
+	if (info->why_generic[0])
+		cli_warn(cli,
+			 "%s; took generic mode, which is slower and never "
+			 "zero-copy",
+			 info->why_generic);
+	if (info->has_dispatcher)
+		cli_info(cli,
+			 "%s: attached in %s mode through libxdp's dispatcher; "
+			 "other XDP programs can live beside it",
+			 info->ifname, mode);
+	else
+		cli_info(cli,
+			 "%s: attached in %s mode, alone; no other XDP program "
+			 "can be there until 'xdpmig detach' (libxdp's "
+			 "dispatcher takes a bpffs and a kernel that permits "
+			 "freplace)",
+			 info->ifname, mode);
+	if (info->why_no_rules[0])
+		cli_info(cli,
+			 "%s; a migration will search for source ports that "
+			 "reach the queues",
+			 info->why_no_rules);
+}
+
+int cmd_attach(struct cli_ctx *cli, const void *opts)
+{
+	const struct attach_opts *o = opts;
+	struct steer_info info;
+	int r;
+
+	r = steer_attach(&info, o->dev, o->mode, o->queues.first, o->queues.n,
+			 &cli->err);
+	if (r)
+		return r;
+	attach_say(cli, &info);
+	cli_put_str(cli_result(cli), "status", "attached");
+	cli_put_steer(cli_result(cli), &info);
+	return 0;
+}
