@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* soak.c - random worlds, one from each seed
+ *
+ *     soak --seeds N [--from S] [--trace]
+ *
+ * A seed decides everything: geometry, channels, window sizes, devices, faults
+ * in both directions and what the guest does meanwhile.  Each world migrates
+ * its guest; memory must be the same at the end, and once more after all that
+ * was still on its way has arrived.  A world that fails is named by its seed,
+ * with the command that shows it again; the others still run.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+#define TRACE_ALL UINT32_MAX
+
+static const char *const verdicts[] = {
+	[WORLD_SAME] = "same",       [WORLD_BROKEN] = "broken",
+	[WORLD_TOTALS] = "totals",   [WORLD_RAM] = "ram",
+	[WORLD_TOUCHED] = "touched", [WORLD_ENDED] = "ended",
+	[WORLD_STUCK] = "stuck",
+};
+
+static uint32_t pick_u32(struct sim_rng *r, uint32_t lo, uint32_t hi)
+{
+	return (uint32_t)sim_rng_range(r, lo, hi);
+}
+
+/* Between @lo and @hi, small values as likely as large ones. */
+static int64_t pick_log(struct sim_rng *r, int64_t lo, int64_t hi)
+{
+	int64_t top = lo;
+
+	while (top < hi && sim_rng_chance(r, SIM_PPM * 3 / 4))
+		top = top * 4 + 1;
+	return sim_rng_range(r, lo, top < hi ? top : hi);
+}
+
+static void random_cuts(struct sim_rng *r, struct sim_window *w)
+{
+	int64_t at = 0;
+	unsigned int i;
+
+	for (i = 0; i < SIM_WINDOWS_MAX; i++) {
+		at += pick_log(r, 10 * XM_US, XM_SEC);
+		w[i].from_ns = at;
+		at += pick_log(r, 10 * XM_US, 300 * XM_MS);
+		w[i].to_ns = at;
+	}
+}
+
+static void random_path(struct sim_rng *r, struct sim_path_opts *p)
+{
+	uint32_t half = SIM_PPM / 2, quarter = SIM_PPM / 4;
+
+	p->delay_ns = pick_log(r, XM_US, 20 * XM_MS);
+	p->reorder_ns = pick_log(r, XM_US, 5 * XM_MS);
+	if (sim_rng_chance(r, half))
+		p->loss_ppm = pick_u32(r, 1, 300000);
+	if (sim_rng_chance(r, half))
+		p->dup_ppm = pick_u32(r, 1, 300000);
+	if (sim_rng_chance(r, half))
+		p->corrupt_ppm = pick_u32(r, 1, 300000);
+	if (sim_rng_chance(r, half))
+		p->reorder_ppm = pick_u32(r, 1, 500000);
+	if (sim_rng_chance(r, quarter))
+		p->gilbert = (struct sim_gilbert){
+			.to_bad_ppm = pick_u32(r, 1, 50000),
+			.to_good_ppm = pick_u32(r, 20000, 500000),
+			.loss_bad_ppm = pick_u32(r, 1, SIM_PPM),
+		};
+	if (sim_rng_chance(r, quarter))
+		random_cuts(r, p->cut);
+	if (sim_rng_chance(r, half)) {
+		p->rate = (uint64_t)pick_log(r, 10000000, 10000000000);
+		p->queue = (uint64_t)pick_log(r, 200000, 10000000);
+		p->ecn = sim_rng_chance(r, half) ? p->queue / 4 : 0;
+	}
+}
+
+static void random_guest(struct sim_rng *r, struct world_opts *o)
+{
+	struct sim_guest_opts *g = &o->guest;
+	unsigned int i;
+
+	g->n_blocks = pick_u32(r, 1, 2 * o->n_channels);
+	for (i = 0; i < g->n_blocks; i++)
+		g->pages[i] = pick_u32(r, 1, 300 / g->n_blocks);
+	g->hole_ppm = pick_u32(r, 0, SIM_PPM / 2);
+	g->zero_ppm = pick_u32(r, 0, SIM_PPM / 2);
+	g->pattern = (enum sim_pattern)sim_rng_below(r, SIM_PATTERN__COUNT);
+	if (!sim_rng_chance(r, SIM_PPM / 8))
+		g->write_ns = pick_log(r, 200, 10 * XM_MS);
+	g->writes_max = 2000;
+}
+
+static void random_world(struct world_opts *o, uint64_t seed)
+{
+	static const unsigned int mtus[] = { 1500, 3498, 9000, 65535 };
+	struct sim_rng rng = { seed }, *r = &rng;
+
+	*o = world_defaults();
+	o->seed = sim_rng_next(r);
+	o->n_channels = sim_rng_chance(r, SIM_PPM / 2) ? 1 : pick_u32(r, 2, 16);
+	o->mtu = sim_rng_chance(r, SIM_PPM / 2) ?
+			 mtus[sim_rng_below(r, 4)] :
+			 (unsigned int)pick_log(r, 1500, 65535);
+	o->max_pages = pick_u32(r, 1, XM_FRAME_SEGS);
+	o->ipv6 = sim_rng_chance(r, SIM_PPM / 2);
+	o->n_slots = pick_u32(r, 1, 8);
+	o->packet_pages = pick_u32(
+		r, 1, sim_rng_chance(r, SIM_PPM / 2) ? 16 : XM_PACKET_PAGES);
+	o->credit = (uint32_t)pick_log(r, 1, 512);
+	o->rx_frames = sim_rng_chance(r, SIM_PPM / 4) ?
+			       (unsigned int)pick_log(r, 1, 512) :
+			       0;
+	o->rx_ns = pick_log(r, 0, 20 * XM_US);
+	o->rx_batch = pick_u32(r, 1, 64);
+	if (sim_rng_chance(r, SIM_PPM / 8))
+		random_cuts(r, o->rx_stall);
+	if (sim_rng_chance(r, SIM_PPM / 8))
+		o->tell_late_ns = pick_log(r, XM_US, 10 * XM_MS);
+	o->probe = sim_rng_chance(r, SIM_PPM / 4);
+	o->rss = o->probe && sim_rng_chance(r, SIM_PPM / 2);
+	o->ctl.delay_ns = pick_log(r, XM_US, 20 * XM_MS);
+	if (sim_rng_chance(r, SIM_PPM / 8))
+		o->rate = (uint64_t)pick_log(r, 20000000, 1000000000);
+	o->stall_ns = 100 * XM_SEC;
+	o->dev = (struct sim_dev_opts){
+		.depth = pick_u32(r, 1, 128),
+		.dma_ns = pick_log(r, 0, 50 * XM_US),
+		.dma_jitter_ns = pick_log(r, 0, 50 * XM_US),
+		.done_ns = pick_log(r, 0, 50 * XM_US),
+		.done_jitter_ns = pick_log(r, 0, 500 * XM_US),
+		.copies = sim_rng_chance(r, SIM_PPM / 2),
+	};
+	random_guest(r, o);
+	random_path(r, &o->up);
+	random_path(r, &o->down);
+	o->live_epochs = pick_u32(r, 0, 4);
+}
+
+/* True when the world of @seed is right in the end. */
+static bool soak_one(uint64_t seed, bool trace, const char *self)
+{
+	struct world_opts opts;
+	struct world w;
+	unsigned int block;
+	uint32_t page;
+	bool touched, ok;
+
+	random_world(&opts, seed);
+	opts.show = trace ? TRACE_ALL : 0;
+	world_init(&w, &opts);
+	if (world_run(&w) == WORLD_SAME) {
+		world_drain(&w);
+		if (!w.verdict &&
+		    !guest_same(&w.guest, &block, &page, &touched))
+			world_fail(&w, WORLD_RAM,
+				   "block %u page %u changed after the end",
+				   block, page);
+	}
+	ok = w.verdict == WORLD_SAME;
+	if (trace)
+		fputs(sim_log_text(&w.log), stdout);
+	if (trace || !ok)
+		printf("seed %" PRIu64 ": %s %s (%u channels, MTU %u, "
+		       "%" PRIu64 " steps, %lld us)\n",
+		       seed, verdicts[w.verdict], w.why, opts.n_channels,
+		       opts.mtu, w.sim.steps,
+		       (long long)(w.sim.now.ns / XM_US));
+	if (!ok)
+		printf("replay: %s --seeds 1 --from %" PRIu64 " --trace\n",
+		       self, seed);
+	world_fini(&w);
+	return ok;
+}
+
+static int usage(const char *self)
+{
+	fprintf(stderr, "usage: %s --seeds N [--from S] [--trace]\n", self);
+	return 2;
+}
+
+static bool get_u64(const char *s, uint64_t *ret)
+{
+	char *end;
+
+	*ret = strtoull(s, &end, 0);
+	return *s && !*end;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "seeds", required_argument, NULL, 'n' },
+		{ "from", required_argument, NULL, 'f' },
+		{ "trace", no_argument, NULL, 't' },
+		{ 0 },
+	};
+	uint64_t seeds = 0, from = 1, i, bad = 0;
+	bool trace = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 't')
+			trace = true;
+		else if (c == '?' ||
+			 !get_u64(optarg, c == 'n' ? &seeds : &from))
+			return usage(argv[0]);
+	}
+	if (!seeds || optind != argc)
+		return usage(argv[0]);
+	for (i = 0; i < seeds; i++)
+		bad += !soak_one(from + i, trace, argv[0]);
+	printf("%" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " failed\n",
+	       seeds, from, bad);
+	return bad ? 1 : 0;
+}
