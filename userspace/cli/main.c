@@ -5,10 +5,9 @@
 #include "send_opts.h"
 
 static const struct cli_cmd cmds[] = {
-	{ &cli_attach, cmd_attach },
-	{ &cli_detach, cmd_detach },
-	{ &cli_status, cmd_status },
-	{ 0 },
+	{ &cli_attach, cmd_attach }, { &cli_detach, cmd_detach },
+	{ &cli_status, cmd_status }, { &cli_send, cmd_send },
+	{ &cli_recv, cmd_recv },     { 0 },
 };
 
 int main(int argc, char **argv)

@@ -7,6 +7,8 @@
  * as <3>.  On a terminal the progress line is rewritten in place: it is wiped
  * before a message is said and never longer than the terminal is wide.
  */
+#include "out.h"
+
 #include "opt.h"
 
 #include <inttypes.h>

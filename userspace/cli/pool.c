@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* pool.c - the channels' threads
+ *
+ * Thread t of T runs the channels t, t + T, t + 2T ...: one each when there
+ * are CPUs enough, several when there are not, never two threads at one
+ * channel.  So nothing on the way of a frame is locked.
+ *
+ *     conductor                         thread t
+ *       pool_begin(phase) --eventfd-->    carries the phase out for each of
+ *                                         its pumps, turns them until done
+ *       pool_check()      <--eventfd--    done, or failed
+ *
+ * What crosses between them is under the worker's mutex: the command (phase,
+ * epoch, set, path, generation) one way, the answer (generation done, error,
+ * reports) the other.  The mutex is taken once a phase and ten times a second
+ * for the reports; between phases a thread goes on turning its pumps, because
+ * a proven path still answers PROBEs and an installed epoch still
+ * acknowledges duplicates.
+ *
+ * A thread that has nothing to do sleeps in ppoll() until a socket is
+ * readable, a command comes, or a pump's timer is due.  With busy_poll it
+ * does not sleep while a phase is under way.
+ */
+#include "pool.h"
+
+#include <errno.h>
+#include <numa.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "clock.h"
+#include "util/fd.h"
+
+#define POOL_REPORT_NS (100 * XM_MS)
+
+struct worker {
+	struct pool *pool;
+	unsigned int index;
+	pthread_t thread;
+	bool has_thread;
+	int wake_fd;
+
+	pthread_mutex_t lock; /* what follows, both ways */
+	unsigned int want;    /* generation commanded */
+	enum pool_phase phase;
+	uint32_t epoch;
+	const struct xm_page_set *set;
+	struct xm_path path;
+	bool has_path, must_stop;
+	unsigned int done; /* generation carried out */
+	struct xm_error err;
+
+	/* the thread's own */
+	unsigned int gen;
+	struct xm_time reported;
+	uint64_t polls;
+	struct pollfd *fds;
+};
+
+struct pool {
+	struct pool_opts opts;
+	struct pump *pump;
+	struct pump_report *report; /* each under its worker's lock */
+	struct worker *worker;
+	unsigned int n_workers;
+	int done_fd;
+};
+
+static void notify(int fd)
+{
+	uint64_t one = 1;
+
+	/* Fails only when the counter is full: then it is readable anyway. */
+	(void)!write(fd, &one, sizeof(one));
+}
+
+static void drain(int fd)
+{
+	uint64_t n;
+
+	(void)!read(fd, &n, sizeof(n)); /* EAGAIN: nothing there */
+}
+
+/* -- a thread's side -------------------------------------------------------------- */
+
+#define for_each_pump(w, i)                                   \
+	for ((i) = (w)->index; (i) < (w)->pool->opts.n_pumps; \
+	     (i) += (w)->pool->n_workers)
+
+static void worker_report(struct worker *w, struct xm_time now)
+{
+	struct pump_report rep;
+	unsigned int i;
+
+	for_each_pump(w, i)
+	{
+		pump_report(&w->pool->pump[i], &rep);
+		rep.polls = i == w->index ? w->polls : 0;
+		pthread_mutex_lock(&w->lock);
+		w->pool->report[i] = rep;
+		pthread_mutex_unlock(&w->lock);
+	}
+	w->reported = now;
+}
+
+static void worker_answer(struct worker *w, const struct xm_error *e)
+{
+	worker_report(w, xm_clock());
+	pthread_mutex_lock(&w->lock);
+	if (e)
+		w->err = *e;
+	w->done = w->gen;
+	pthread_mutex_unlock(&w->lock);
+	notify(w->pool->done_fd);
+}
+
+static int worker_begin(struct worker *w, enum pool_phase phase, uint32_t epoch,
+			const struct xm_page_set *set, struct xm_error *e)
+{
+	struct pool *pool = w->pool;
+	struct xm_time now = xm_clock();
+	unsigned int i;
+	int r = 0;
+
+	for_each_pump(w, i)
+	{
+		struct pump *p = &pool->pump[i];
+
+		switch (phase) {
+		case POOL_OPEN:
+			r = pump_open(p, &pool->opts.pumps[i], e);
+			break;
+		case POOL_PROBE:
+			pump_begin_probe(p);
+			break;
+		case POOL_EPOCH:
+			r = pump_begin_epoch(p, epoch, set, now, e);
+			break;
+		case POOL_CLOSE:
+			pump_end_epoch(p);
+			break;
+		}
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static bool worker_is_done(const struct worker *w, enum pool_phase phase)
+{
+	unsigned int i;
+
+	for_each_pump(w, i)
+	{
+		const struct pump *p = &w->pool->pump[i];
+
+		if (phase == POOL_PROBE && !pump_is_proven(p))
+			return false;
+		if (phase == POOL_EPOCH && p->opts.is_sender &&
+		    !pump_is_installed(p))
+			return false;
+	}
+	return true;
+}
+
+static int worker_turn(struct worker *w, struct xm_error *e)
+{
+	struct xm_time now = xm_clock();
+	unsigned int i;
+	int busy = 0, r;
+
+	for_each_pump(w, i)
+	{
+		r = pump_turn(&w->pool->pump[i], now, e);
+		if (r < 0)
+			return r;
+		busy |= r;
+	}
+	if (xm_time_sub(now, w->reported) >= POOL_REPORT_NS)
+		worker_report(w, now);
+	return busy;
+}
+
+/* Sleep until something may have happened. */
+static void worker_wait(struct worker *w, bool is_idle)
+{
+	struct xm_time now = xm_clock(), t = XM_TIME_NEVER;
+	struct timespec ts, *timeout = NULL;
+	unsigned int i, n = 1;
+	int64_t ns;
+
+	w->fds[0] = (struct pollfd){ .fd = w->wake_fd, .events = POLLIN };
+	for_each_pump(w, i)
+	{
+		const struct pump *p = &w->pool->pump[i];
+
+		if (!p->chan)
+			continue;
+		w->fds[n++] = (struct pollfd){
+			.fd = xsk_chan_fd(p->chan),
+			.events = POLLIN,
+		};
+		t = xm_time_min(t, pump_expiry(p, now));
+	}
+	if (!xm_time_is_never(t)) {
+		ns = xm_time_sub(t, now);
+		if (ns < 0)
+			ns = 0;
+		ts.tv_sec = ns / XM_SEC;
+		ts.tv_nsec = ns % XM_SEC;
+		timeout = &ts;
+	}
+	if (w->pool->opts.busy_poll && !is_idle) {
+		ts = (struct timespec){ 0 };
+		timeout = &ts;
+	}
+	w->polls++;
+	if (ppoll(w->fds, n, timeout, NULL) > 0 && w->fds[0].revents)
+		drain(w->wake_fd);
+}
+
+/* Take a new command, if there is one.  False: stop. */
+static bool worker_take(struct worker *w, bool *ret_new, enum pool_phase *phase,
+			uint32_t *epoch, const struct xm_page_set **set)
+{
+	bool must_stop, has_path;
+	struct xm_path path;
+	unsigned int i;
+
+	pthread_mutex_lock(&w->lock);
+	must_stop = w->must_stop;
+	*ret_new = w->want != w->gen;
+	w->gen = w->want;
+	*phase = w->phase;
+	*epoch = w->epoch;
+	*set = w->set;
+	has_path = w->has_path;
+	path = w->path;
+	w->has_path = false;
+	pthread_mutex_unlock(&w->lock);
+	if (has_path)
+		for_each_pump(w, i) pump_set_path(&w->pool->pump[i], &path);
+	return !must_stop;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	const struct xm_page_set *set = NULL;
+	struct xm_error e = { 0 };
+	enum pool_phase phase = POOL_OPEN;
+	bool is_open = false, is_done = true, is_new;
+	uint32_t epoch = 0;
+	int r = 0;
+
+	if (w->pool->opts.numa_node >= 0 && numa_available() >= 0)
+		(void)numa_run_on_node(w->pool->opts.numa_node);
+	while (worker_take(w, &is_new, &phase, &epoch, &set)) {
+		if (is_new && !e.err) {
+			r = worker_begin(w, phase, epoch, set, &e);
+			is_open = is_open || phase == POOL_OPEN;
+			is_done = false;
+		}
+		if (!r && is_open)
+			r = worker_turn(w, &e);
+		if (r < 0 || (!is_done && worker_is_done(w, phase))) {
+			if (!is_done || r < 0)
+				worker_answer(w, r < 0 ? &e : NULL);
+			is_done = true;
+		}
+		if (r < 0)
+			is_open = false;
+		if (r <= 0)
+			worker_wait(w, is_done);
+		r = 0;
+	}
+	return NULL;
+}
+
+/* -- the conductor's side ------------------------------------------------------------ */
+
+static int pool_start(struct pool *pool, struct xm_error *e)
+{
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < pool->n_workers; i++) {
+		struct worker *w = &pool->worker[i];
+
+		w->pool = pool;
+		w->index = i;
+		pthread_mutex_init(&w->lock, NULL);
+		w->fds = calloc(pool->opts.n_pumps + 1, sizeof(*w->fds));
+		w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (!w->fds || w->wake_fd < 0)
+			return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+				       "cannot make thread %u: %s", i,
+				       strerror(errno));
+		r = pthread_create(&w->thread, NULL, worker_main, w);
+		if (r)
+			return xm_fail(e, -r, XM_REASON_MEMORY,
+				       "cannot make thread %u: %s", i,
+				       strerror(r));
+		w->has_thread = true;
+	}
+	return 0;
+}
+
+int pool_new(struct pool **ret_pool, const struct pool_opts *opts,
+	     struct xm_error *e)
+{
+	struct pool *pool = calloc(1, sizeof(*pool));
+	unsigned int i;
+	int r = -ENOMEM;
+
+	if (!pool)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY, "out of memory");
+	pool->opts = *opts;
+	pool->n_workers = opts->n_threads;
+	if (!pool->n_workers)
+		pool->n_workers = xm_cpus();
+	if (pool->n_workers > opts->n_pumps)
+		pool->n_workers = opts->n_pumps;
+	pool->pump = calloc(opts->n_pumps, sizeof(*pool->pump));
+	pool->report = calloc(opts->n_pumps, sizeof(*pool->report));
+	pool->worker = calloc(pool->n_workers, sizeof(*pool->worker));
+	pool->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (i = 0; pool->worker && i < pool->n_workers; i++)
+		pool->worker[i].wake_fd = -1;
+	if (pool->pump && pool->report && pool->worker && pool->done_fd >= 0)
+		r = pool_start(pool, e);
+	else
+		(void)xm_fail(e, r, XM_REASON_MEMORY, "out of memory");
+	if (r) {
+		pool_free(pool);
+		return r;
+	}
+	*ret_pool = pool;
+	return 0;
+}
+
+static void worker_stop(struct worker *w)
+{
+	if (w->has_thread) {
+		pthread_mutex_lock(&w->lock);
+		w->must_stop = true;
+		pthread_mutex_unlock(&w->lock);
+		notify(w->wake_fd);
+		pthread_join(w->thread, NULL);
+	}
+	fd_closep(&w->wake_fd);
+	free(w->fds);
+}
+
+struct pool *pool_free(struct pool *pool)
+{
+	unsigned int i;
+
+	if (!pool)
+		return NULL;
+	for (i = 0; pool->worker && i < pool->n_workers; i++)
+		worker_stop(&pool->worker[i]);
+	for (i = 0; pool->pump && i < pool->opts.n_pumps; i++)
+		pump_close(&pool->pump[i]);
+	fd_closep(&pool->done_fd);
+	free(pool->pump);
+	free(pool->report);
+	free(pool->worker);
+	free(pool);
+	return NULL;
+}
+
+void pool_begin(struct pool *pool, enum pool_phase phase, uint32_t epoch,
+		const struct xm_page_set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < pool->n_workers; i++) {
+		struct worker *w = &pool->worker[i];
+
+		pthread_mutex_lock(&w->lock);
+		w->phase = phase;
+		w->epoch = epoch;
+		w->set = set;
+		w->want++;
+		pthread_mutex_unlock(&w->lock);
+		notify(w->wake_fd);
+	}
+}
+
+int pool_check(struct pool *pool, struct xm_error *e)
+{
+	unsigned int i;
+	int r = 0;
+
+	drain(pool->done_fd);
+	for (i = 0; i < pool->n_workers; i++) {
+		struct worker *w = &pool->worker[i];
+
+		pthread_mutex_lock(&w->lock);
+		if (w->err.err && r >= 0) {
+			r = xm_fail(e, w->err.err, w->err.reason, "%s",
+				    w->err.msg);
+		} else if (w->done != w->want && !r) {
+			r = POOL_E_BUSY;
+		}
+		pthread_mutex_unlock(&w->lock);
+	}
+	return r;
+}
+
+int pool_fd(const struct pool *pool)
+{
+	return pool->done_fd;
+}
+
+void pool_set_path(struct pool *pool, const struct xm_path *path)
+{
+	unsigned int i;
+
+	for (i = 0; i < pool->n_workers; i++) {
+		struct worker *w = &pool->worker[i];
+
+		pthread_mutex_lock(&w->lock);
+		w->path = *path;
+		w->has_path = true;
+		pthread_mutex_unlock(&w->lock);
+		notify(w->wake_fd);
+	}
+}
+
+int pool_xsk_fd(const struct pool *pool, unsigned int i)
+{
+	return xsk_chan_fd(pool->pump[i].chan);
+}
+
+unsigned int pool_threads(const struct pool *pool)
+{
+	return pool->n_workers;
+}
+
+void pool_report(struct pool *pool, unsigned int i, struct pump_report *rep)
+{
+	struct worker *w = &pool->worker[i % pool->n_workers];
+
+	pthread_mutex_lock(&w->lock);
+	*rep = pool->report[i];
+	pthread_mutex_unlock(&w->lock);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* report.h - figures of a migration, while it runs and at its end */
+#ifndef XM_CLI_REPORT_H
+#define XM_CLI_REPORT_H
+
+#include "side.h"
+
+struct report {
+	struct xm_time begun;    /* the command */
+	struct xm_time sending;  /* first epoch's begin; 0 = not yet */
+	struct xm_time finished; /* last epoch's end; 0 = not yet */
+	struct xm_time seen;     /* the last progress line's */
+	uint64_t seen_bytes;
+	uint32_t epoch;
+};
+
+/* A progress line, if one is due. */
+void report_progress(struct side *s, struct report *r);
+
+/* The result's fields.  Call before the pool is freed. */
+void report_result(struct side *s, const struct report *r);
+
+/* --dry-run: the plan. */
+void report_plan(struct side *s);
+
+#endif

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* side.c - building up and taking down what one end of a migration needs
+ *
+ * The order is the same at both ends: device and steering program, control
+ * connection, route, memory, plan, agreement, channels.  Everything that can
+ * be refused is refused before a channel is opened, and nothing of the
+ * device's is changed before the slots go live.
+ */
+#include "side.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- device ---------------------------------------------------------------------- */
+
+static int side_find_device(struct side *s, struct xm_error *e)
+{
+	char names[8][16];
+	int n;
+
+	if (s->opts->dev) {
+		strncpy(s->dev, s->opts->dev, sizeof(s->dev) - 1);
+		return 0;
+	}
+	n = steer_list(names, 8, e);
+	if (n < 0)
+		return n;
+	if (!n)
+		return xm_fail(e, -ENODEV, XM_REASON_STEERING,
+			       "no device is attached here: run 'xdpmig attach "
+			       "DEV' first");
+	if (n > 1)
+		return xm_fail(e, -ENODEV, XM_REASON_USAGE,
+			       "%d devices are attached (%s, %s%s): say which "
+			       "with --dev",
+			       n, names[0], names[1], n > 2 ? ", ..." : "");
+	memcpy(s->dev, names[0], sizeof(s->dev));
+	return 0;
+}
+
+static int side_pick_queues(struct side *s, const struct cli_queues *queues,
+			    struct xm_error *e)
+{
+	const struct steer_info *info = &s->steer.info;
+
+	s->first_queue = info->first_queue;
+	s->n_channels = info->n_queues;
+	if (queues->n) {
+		s->first_queue = info->first_queue + queues->first;
+		s->n_channels = queues->n;
+	}
+	if (s->n_channels > XM_CHAN_MAX)
+		s->n_channels = XM_CHAN_MAX;
+	if (s->first_queue + s->n_channels > info->first_queue + info->n_queues)
+		return xm_fail(e, -ERANGE, XM_REASON_USAGE,
+			       "%s: %u queues from queue %u asked for, but "
+			       "'xdpmig attach' serves queues %u-%u",
+			       s->dev, s->n_channels, s->first_queue,
+			       info->first_queue,
+			       info->first_queue + info->n_queues - 1);
+	return 0;
+}
+
+int side_open_device(struct side *s, const struct cli_queues *queues,
+		     struct xm_error *e)
+{
+	int r = side_find_device(s, e);
+
+	if (!r)
+		r = xsk_caps_get(&s->caps, s->dev, e);
+	if (!r)
+		r = steer_open(&s->steer, s->dev, e);
+	if (r)
+		return r;
+	s->has_steer = true;
+	if (!s->caps.is_up)
+		return xm_fail(e, -ENETDOWN, XM_REASON_DEVICE,
+			       "%s is down or has no carrier: 'ip link set %s "
+			       "up'",
+			       s->dev, s->dev);
+	return side_pick_queues(s, queues, e);
+}
+
+/* -- memory ------------------------------------------------------------------------- */
+
+struct scan {
+	struct side *s;
+	unsigned int block;
+	struct xm_error *e;
+};
+
+/* Append a range that lies in one stripe, merging it with the one before. */
+static int scan_add(struct scan *sc, uint64_t offset, uint64_t len)
+{
+	struct side *s = sc->s;
+	const struct guest_block *b = &s->ram.block[sc->block];
+	unsigned int c = xm_map_channel(&s->ram.map, sc->block, offset);
+	struct xsk_extent *last, *grown;
+	size_t n = s->n_extents[c];
+
+	last = n ? &s->extents[c][n - 1] : NULL;
+	if (last && last->block == sc->block &&
+	    last->offset + last->len == offset) {
+		last->len += len;
+		return 0;
+	}
+	if (!(n & (n - 1))) { /* grow at powers of two */
+		grown = reallocarray(s->extents[c], n ? 2 * n : 1,
+				     sizeof(*grown));
+		if (!grown)
+			return xm_fail(sc->e, -ENOMEM, XM_REASON_MEMORY,
+				       "no memory for %zu extents", 2 * n);
+		s->extents[c] = grown;
+	}
+	s->extents[c][s->n_extents[c]++] = (struct xsk_extent){
+		.fd = b->fd,
+		.block = (uint8_t)sc->block,
+		.offset = offset,
+		.file_off = b->file_off + offset,
+		.len = len,
+	};
+	return 0;
+}
+
+static int scan_extent(void *arg, uint64_t offset, uint64_t len)
+{
+	struct scan *sc = arg;
+	struct side *s = sc->s;
+	uint64_t stripe = 1ULL << s->ram.map.stripe_shift, part, page;
+	uint64_t *bits = s->pages.populated[sc->block];
+	int r;
+
+	s->populated += len;
+	for (page = offset >> XM_PAGE_SHIFT;
+	     page < (offset + len) >> XM_PAGE_SHIFT; page++)
+		bits[page / 64] |= 1ULL << (page % 64);
+	while (len) {
+		part = stripe - (offset & (stripe - 1));
+		if (part > len)
+			part = len;
+		r = scan_add(sc, offset, part);
+		if (r)
+			return r;
+		offset += part;
+		len -= part;
+	}
+	return 0;
+}
+
+int side_scan_memory(struct side *s, struct xm_error *e)
+{
+	struct xm_map *map = &s->ram.map;
+	unsigned int i;
+	uint64_t sum;
+	size_t k;
+	int r;
+
+	r = xm_map_shard(map, s->n_channels);
+	if (r)
+		return xm_fail(e, r, XM_REASON_MEMORY, "no guest memory");
+	for (i = 0; i < map->n_blocks; i++) {
+		struct scan sc = { s, i, e };
+		uint64_t words = (map->block[i].len >> XM_PAGE_SHIFT) / 64 + 1;
+
+		s->pages.populated[i] = calloc(words, sizeof(uint64_t));
+		if (!s->pages.populated[i])
+			return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+				       "no memory for a bitmap of %" PRIu64
+				       " bytes",
+				       words * 8);
+		r = guest_ram_extents(&s->ram, i, scan_extent, &sc, e);
+		if (r)
+			return r;
+	}
+	for (i = 0; i < s->n_channels; i++) {
+		for (sum = 0, k = 0; k < s->n_extents[i]; k++)
+			sum += s->extents[i][k].len;
+		if (sum > s->slice_max)
+			s->slice_max = sum;
+	}
+	return 0;
+}
+
+/* -- plan ------------------------------------------------------------------------------ */
+
+int side_plan(struct side *s, const struct ctl_addr *peer,
+	      const struct ctl_addr *src, uint64_t in_flight,
+	      struct xm_error *e)
+{
+	struct xsk_wish wish = {
+		.zero_copy = (enum xsk_zero_copy)s->opts->zero_copy,
+		.is_sender = s->is_sender,
+		.n_channels = s->n_channels,
+		.in_flight = in_flight,
+		.lock_budget = s->opts->lock_budget,
+		.slice_max = s->slice_max,
+		.rx_memory = s->opts->rx_memory,
+		.is_native = s->steer.info.mode == STEER_NATIVE,
+	};
+	unsigned int i;
+	int r;
+
+	r = route_get(&s->route, s->dev, (const struct sockaddr *)&peer->ss,
+		      src ? (const struct sockaddr *)&src->ss : NULL, 2000, e);
+	if (r)
+		return r;
+	wish.ip_max = s->route.ip_max;
+	if (wish.ip_max < XM_MTU_MIN)
+		return xm_fail(e, -EMSGSIZE, XM_REASON_DEVICE,
+			       "%s: MTU %u is below the %u that a frame needs: "
+			       "'ip link set %s mtu %u'",
+			       s->dev, wish.ip_max, XM_MTU_MIN, s->dev,
+			       XM_MTU_MIN);
+	if (wish.ip_max > XM_MTU_MAX)
+		wish.ip_max = XM_MTU_MAX;
+	for (i = 0; i < s->ram.map.n_blocks; i++)
+		wish.payload_copied |= !s->ram.block[i].can_pin;
+	r = xsk_plan_make(&s->plan, &s->caps, &wish, e);
+	if (r)
+		return r;
+	s->plan.opts.ifname = s->dev;
+	s->plan.opts.ifindex = s->caps.ifindex;
+	s->plan.opts.busy_poll_us =
+		(unsigned int)(s->opts->busy_poll_ns / XM_US);
+	return 0;
+}
+
+unsigned int side_max_pages(const struct side *s)
+{
+	unsigned int pages = s->plan.opts.max_descs - 1;
+	bool has_sg = s->plan.opts.engine == XSK_COPY_SG ||
+		      s->plan.opts.engine == XSK_ZC_SG;
+
+	return s->is_sender && has_sg && pages < XM_FRAME_SEGS ? pages :
+								 XM_FRAME_SEGS;
+}
+
+/* -- channels --------------------------------------------------------------------------- */
+
+static void side_fill_pump(struct side *s, unsigned int i, uint64_t in_flight,
+			   uint64_t bandwidth)
+{
+	struct pump_opts *p = &s->pump[i];
+
+	memset(p, 0, sizeof(*p));
+	p->channel = i;
+	p->chan = s->plan.opts;
+	p->chan.queue = s->first_queue + i;
+	p->path = s->route.path;
+	p->my_base = s->my_base;
+	p->peer_base = s->peer_base;
+	p->cookie = s->agreed.cookie[i];
+	p->ip_max = (uint16_t)s->frame_max;
+	p->is_sender = s->is_sender;
+	p->waits_for_peer = !s->is_sender;
+	if (!s->is_sender) {
+		p->rx = (struct xm_rx_opts){
+			.map = &s->ram.map,
+			.cookie = p->cookie,
+			.channel = (uint8_t)i,
+		};
+		return;
+	}
+	if (s->plan.maps_guest) {
+		p->chan.extents = s->extents[i];
+		p->chan.n_extents = s->n_extents[i];
+	}
+	p->tx = (struct xm_tx_opts){
+		.map = &s->ram.map,
+		.geo = s->geo,
+		.cookie = p->cookie,
+		.channel = (uint8_t)i,
+		.n_channels = s->n_channels,
+		.n_slots = s->plan.opts.n_slots,
+		.credit = s->agreed.credit,
+		.stall_ns = (int64_t)s->opts->stall_ns,
+		.cc = {
+			.mss = s->frame_max + 18,
+			.cwnd_max = in_flight,
+			.n_channels = s->n_channels,
+			.rate = bandwidth / 8 / s->n_channels,
+		},
+	};
+}
+
+int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
+		       struct xm_error *e)
+{
+	unsigned int ip_len = xm_path_ip_len(&s->route.path), i;
+	struct pool_opts po = {
+		.pumps = s->pump,
+		.n_pumps = s->n_channels,
+		.n_threads = s->opts->threads,
+		.numa_node = s->caps.numa_node,
+		.busy_poll = s->opts->busy_poll_ns != 0,
+	};
+	int r;
+
+	r = xm_geometry_fit(&s->geo, s->agreed.ip_max, ip_len,
+			    s->agreed.max_pages);
+	if (r)
+		return xm_fail(e, r, XM_REASON_REFUSED,
+			       "no frame fits the %u bytes that both sides can "
+			       "carry",
+			       s->agreed.ip_max);
+	s->frame_max = xm_geometry_ip_len(&s->geo, ip_len);
+	for (i = 0; i < s->n_channels; i++)
+		side_fill_pump(s, i, in_flight, bandwidth);
+	r = pool_new(&s->pool, &po, e);
+	if (!r)
+		pool_begin(s->pool, POOL_OPEN, 0, NULL);
+	return r;
+}
+
+int side_go_live(struct side *s, struct xm_error *e)
+{
+	unsigned int i;
+	int r = 0;
+
+	s->is_live = true;
+	for (i = 0; i < s->n_channels && !r; i++) {
+		struct xm_steer_slot slot = {
+			.cookie = htobe64(s->agreed.cookie[i]),
+			.dport = htobe16((uint16_t)(s->my_base + i)),
+			.channel = (uint16_t)i,
+		};
+
+		r = steer_live(&s->steer, s->first_queue + i, &slot,
+			       pool_xsk_fd(s->pool, i), e);
+	}
+	return r;
+}
+
+void side_close(struct side *s)
+{
+	unsigned int i;
+
+	for (i = 0; s->is_live && i < s->n_channels; i++)
+		steer_unlive(&s->steer, s->first_queue + i);
+	s->is_live = false;
+	s->pool = pool_free(s->pool);
+	s->watch = route_watch_close(s->watch);
+	s->ctl = ctl_close(s->ctl);
+	if (s->has_steer)
+		steer_close(&s->steer);
+	s->has_steer = false;
+	for (i = 0; i < XM_BLOCK_MAX; i++) {
+		free(s->pages.populated[i]);
+		s->pages.populated[i] = NULL;
+	}
+	for (i = 0; i < XM_CHAN_MAX; i++) {
+		free(s->extents[i]);
+		s->extents[i] = NULL;
+	}
+	guest_ram_close(&s->ram);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* side.h - what send and recv both have: device, memory, channels, peer
+ *
+ * A side starts zeroed and is built up step by step; side_close() undoes what
+ * there is, in reverse, from any step.
+ */
+#ifndef XM_CLI_SIDE_H
+#define XM_CLI_SIDE_H
+
+#include "cli.h"
+#include "core/session.h"
+#include "ctl/ctl.h"
+#include "guest/ram.h"
+#include "pool.h"
+#include "send_opts.h"
+#include "xsk/caps.h"
+#include "xsk/plan.h"
+#include "xsk/route.h"
+#include "xsk/steer.h"
+
+struct side {
+	struct cli_ctx *cli;
+	const struct cli_xfer_opts *opts;
+	bool is_sender;
+
+	char dev[16];
+	struct xsk_caps caps;
+	struct steer steer;
+	bool has_steer;
+	unsigned int first_queue, n_channels;
+
+	struct guest_ram ram;
+	struct xm_page_set pages; /* source: populated, todo all */
+	struct xsk_extent *extents[XM_CHAN_MAX]; /* source: of each channel */
+	size_t n_extents[XM_CHAN_MAX];
+	uint64_t slice_max; /* populated bytes of the largest channel */
+	uint64_t populated; /* bytes, all channels */
+
+	struct ctl *ctl;
+	struct route route;
+	struct route_watch *watch;
+	struct xsk_plan plan;
+	struct xm_msg_welcome agreed;
+	uint16_t my_base, peer_base;
+	struct xm_geometry geo;
+	uint32_t frame_max; /* bytes from the IP header on */
+
+	struct pump_opts pump[XM_CHAN_MAX];
+	struct pool *pool;
+	bool is_live;
+
+	/* conduct.c */
+	struct xm_time next_progress;
+	struct xm_msg msg;
+	uint8_t wire[XM_MSG_MAX];
+};
+
+/* Find the device (--dev, or the one that is attached), its steering program
+ * and capabilities; @queues 0 means all that attach serves. */
+int side_open_device(struct side *s, const struct cli_queues *queues,
+		     struct xm_error *e);
+
+/* Source: populated pages and each channel's extents.  The map is sharded. */
+int side_scan_memory(struct side *s, struct xm_error *e);
+
+/* Route to the control connection's peer, and the plan for this side. */
+int side_plan(struct side *s, const struct ctl_addr *peer,
+	      const struct ctl_addr *src, uint64_t in_flight,
+	      struct xm_error *e);
+
+/* Whole pages this side can put into a frame, or take out of one. */
+unsigned int side_max_pages(const struct side *s);
+
+/* Geometry from what was agreed; then open the channels in their threads.
+ * @bandwidth: bits per second, 0 none. */
+int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
+		       struct xm_error *e);
+
+/* Sockets are open: let the XDP program send them their frames. */
+int side_go_live(struct side *s, struct xm_error *e);
+
+void side_close(struct side *s);
+
+/* -- conduct.c ---------------------------------------------------------------------- */
+
+enum side_event {
+	SIDE_MESSAGE, /* s->msg */
+	SIDE_LOST,    /* the control connection broke */
+	SIDE_POOL,    /* a phase is done */
+	SIDE_FAILED,  /* @e says why */
+	SIDE_CANCEL,  /* the user; @e is filled */
+	SIDE_TIMER,   /* @until has come */
+};
+
+/* Wait for the next thing to happen.  @fd: another descriptor to wait for
+ * (recv's listening socket), -1 none; readable counts as SIDE_TIMER. */
+enum side_event side_wait(struct side *s, struct xm_time until, int fd,
+			  bool is_committed, struct xm_error *e);
+
+/* Send @act's messages.  A failure to is not one here: the connection's end
+ * will be seen by side_wait(). */
+void side_send(struct side *s, const struct xm_actions *act);
+
+/* Give what was sent a second to leave. */
+void side_flush(struct side *s);
+
+/* Turn a failure into the event that ends the session. */
+void side_cancel_msg(const struct xm_error *e, struct xm_msg *ret_msg);
+
+/* Turn an outcome into cli->err.  0 or the -errno. */
+int side_outcome(const struct xm_outcome *o, struct xm_error *e);
+
+#endif
