@@ -314,11 +314,6 @@ static int live_claim(struct steer *s, uint32_t queue, int xsk_fd,
 			e, -EBUSY, XM_REASON_STEERING,
 			"%s: another session is live on queue %u; wait until it ends (see `xdpmig status %s`) or use other queues",
 			s->info.ifname, queue, s->info.ifname);
-	if (r == -ENOBUFS)
-		return xm_fail(
-			e, r, XM_REASON_INTERNAL,
-			"%s: the socket for queue %u has no receive ring",
-			s->info.ifname, queue);
 	if (r)
 		return fail_map(s, "xm_xsks", r, e);
 	return 0;
