@@ -465,9 +465,9 @@ static int detach_check(const struct steer_dev *dev, struct xm_error *e)
 	if (s.info.live)
 		r = xm_fail(
 			e, -EBUSY, XM_REASON_STEERING,
-			"%s: a session is live on %d queues, the first is %d; let it end, or detach with --force, and it will fail",
-			dev->ifname, __builtin_popcountll(s.info.live),
-			__builtin_ctzll(s.info.live));
+			"%s: a session is live (queue %d%s); let it end, or detach with --force, and it will fail",
+			dev->ifname, __builtin_ctzll(s.info.live),
+			s.info.live & (s.info.live - 1) ? " and others" : "");
 	steer_close(&s);
 	return r;
 }
