@@ -50,7 +50,7 @@ struct lane {
 	size_t prefix_len;
 	uint64_t first, next,
 		end; /* bytes of guest memory: this lane's slice */
-	uint64_t frames, bytes;
+	uint64_t frames, bytes, polls;
 	int64_t first_ns, last_ns;
 };
 
@@ -166,7 +166,7 @@ static void report(const char *role, double cpu)
 		xsk_chan_stats(b.lane[i].chan, &st);
 		frames += b.lane[i].frames;
 		bytes += b.lane[i].bytes;
-		syscalls += st.syscalls;
+		syscalls += st.syscalls + b.lane[i].polls;
 		if (!b.lane[i].frames)
 			continue;
 		if (b.lane[i].first_ns < first)
@@ -234,8 +234,10 @@ static void *serve_recv(void *arg)
 			xsk_rx_done(b.lane[i].chan);
 			got += n;
 		}
-		if (!got)
+		if (!got) {
 			poll(pfd, n_fds, 100);
+			b.lane[w->index].polls++;
+		}
 	}
 	free(frames);
 	return NULL;

@@ -1,0 +1,194 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# bench.sh - xdpmig, the ceiling and QEMU on one veth pair
+#
+#     netns source                            netns destination
+#    +------------------+                    +------------------+
+#    | 2 GiB of random  |  veth, 16 queues   |  2 GiB, written  |
+#    | pages in a file ======================== to before       |
+#    +------------------+                    +------------------+
+#
+#   blast            AF_XDP without a protocol: what the receivers get (blast.c);
+#                    with one thread and with one per CPU, the better of both
+#   xdpmig           xdpmig send / recv
+#   qemu             QEMU's multifd over TCP, guest paused, bandwidth raised
+#   qemu-zero-copy   the same with zero-copy-send
+#
+# All memory is touched before.  A veth pair copies every packet up to three
+# times, on the sender's CPU: compare the rows of one run, not runs.  Nothing
+# else should run meanwhile.  Prints Markdown; docs/performance.md explains it.
+
+if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
+	cat <<-EOT
+	Usage: tests/bench/bench.sh [OPTION]...   (as root, with BUILD=DIR; default build)
+
+	  --size MIB       guest memory, default 2048
+	  --repeat N       runs of each, default 3; the median is shown
+	  --mtu LIST       default 9000,65535
+	  --channels LIST  default 1,4,16
+	  --what LIST      default blast,xdpmig,qemu,qemu-zero-copy
+	  --seconds S      of each blast, default 3
+	  --json FILE      keep every run's figures, one object a line
+	EOT
+	exit 0
+fi
+
+BUILD=$(realpath "${BUILD:-$(dirname "$0")/../../build}")
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/../netns/lib.sh"
+
+size=2048 repeat=3 mtus=9000,65535 channels=1,4,16 seconds=3 json=''
+what=blast,xdpmig,qemu,qemu-zero-copy
+while [ $# -gt 0 ]; do
+	[ $# -gt 1 ] || {
+		echo "bench.sh: $1 needs a value; see --help" >&2
+		exit 2
+	}
+	case $1 in
+	--size) size=$2 ;;
+	--repeat) repeat=$2 ;;
+	--mtu) mtus=$2 ;;
+	--channels) channels=$2 ;;
+	--what) what=$2 ;;
+	--seconds) seconds=$2 ;;
+	--json) json=$2 ;;
+	*)
+		echo "bench.sh: unknown option $1; see --help" >&2
+		exit 2
+		;;
+	esac
+	shift 2
+done
+
+here_dir=$(dirname "$0")
+BLAST=$BUILD/tests/bench/blast
+for program in "$BLAST" "$XDPMIG"; do
+	[ -x "$program" ] || fail "$program: not built"
+done
+memory=$(mktemp -d /dev/shm/xdpmig-bench-XXXXXX)
+bench_end() {
+	local status=$?
+	rm -rf "$memory"
+	(exit "$status") # what cleanup looks at
+	cleanup
+}
+trap bench_end EXIT
+src_ram=$memory/src dst_ram=$memory/dst
+results=${json:-$TMP/results}
+: >"$results"
+
+# Random pages at the source, allocated ones at the destination.
+fill_memory() {
+	head -c 16M /dev/urandom >"$memory/seed"
+	local i
+	for ((i = 0; i < size; i += 16)); do
+		# another line in front, so that no two pages are the same
+		{
+			echo "part $i"
+			cat "$memory/seed"
+		} | head -c 16M
+	done | head -c "${size}M" >"$src_ram"
+	rm "$memory/seed"
+	head -c "${size}M" /dev/zero >"$dst_ram"
+}
+
+# record WHAT CHANNELS MTU FILTER FILE...: one line of results
+record() {
+	local name=$1 n=$2 mtu=$3 filter=$4
+	shift 4
+	jq -cs --arg what "$name" --argjson channels "$n" --argjson mtu "$mtu" \
+		"{what: \$what, channels: \$channels, mtu: \$mtu} + ($filter)" \
+		"$@" >>"$results" || fail "$name: no figures"
+	say "$(tail -n 1 "$results")"
+}
+
+# What the receivers get; bytes are theirs, so that CPU is per byte received.
+run_blast() { # CHANNELS MTU THREADS
+	spawn recv dst "$BLAST" recv --queues "$1" --threads "$3" "$DST_DEV"
+	wait_for 10 grep -q ready "$(out_of recv)"
+	run src "$BLAST" send --queues "$1" --threads "$3" --seconds "$seconds" \
+		--ram "$src_ram" "$SRC_DEV" "$DST4"
+	[ "$RC" = 0 ] || fail "blast send"
+	stop recv
+	cp "$OUT" "$TMP/blast.send"
+	grep '^{' "$(out_of recv)" >"$TMP/blast.recv"
+}
+
+measure_blast() { # CHANNELS MTU
+	local threads best=0 rate
+	for threads in 1 "$(nproc)"; do
+		[ "$threads" -le "$1" ] || continue
+		run_blast "$1" "$2" "$threads"
+		rate=$(jq '.gbit_per_s * 100 | floor' "$TMP/blast.recv")
+		[ "$rate" -gt "$best" ] || continue
+		best=$rate
+		mv "$TMP/blast.send" "$TMP/best.send"
+		mv "$TMP/blast.recv" "$TMP/best.recv"
+	done
+	record blast "$1" "$2" '{bytes: .[1].bytes, gbit_per_s: .[1].gbit_per_s,
+		src_cpu_ms: .[0].cpu_ms, dst_cpu_ms: .[1].cpu_ms,
+		src_syscalls: .[0].syscalls, dst_syscalls: .[1].syscalls,
+		threads: .[1].threads, sent_gbit_per_s: .[0].gbit_per_s}' \
+		"$TMP/best.send" "$TMP/best.recv"
+}
+
+measure_xdpmig() { # CHANNELS MTU
+	src "$XDPMIG" attach "$SRC_DEV" >/dev/null
+	dst "$XDPMIG" attach "$DST_DEV" >/dev/null
+	spawn recv dst "$XDPMIG" recv --dev "$DST_DEV" --listen "$DST4" \
+		--ram "$dst_ram" --json
+	wait_for 10 grep -q waiting "$(err_of recv)"
+	run src "$XDPMIG" send --dev "$SRC_DEV" --queues "$1" --ram "$src_ram" \
+		--json "$DST4"
+	[ "$RC" = 0 ] || fail "xdpmig send"
+	reap recv 20
+	[ "$RC" = 0 ] || fail "xdpmig recv"
+	cmp "$src_ram" "$dst_ram" || fail "memory differs"
+	src "$XDPMIG" detach "$SRC_DEV" >/dev/null
+	dst "$XDPMIG" detach "$DST_DEV" >/dev/null
+	tail -n 1 "$OUT" >"$TMP/x.send"
+	tail -n 1 "$(out_of recv)" >"$TMP/x.recv"
+	record xdpmig "$1" "$2" '{bytes: .[0].ram_bytes_total,
+		gbit_per_s: .[0].gbit_per_s,
+		src_cpu_ms: .[0].cpu_ms, dst_cpu_ms: .[1].cpu_ms,
+		src_syscalls: .[0].syscalls, dst_syscalls: .[1].syscalls,
+		resent_percent: (100 * .[0].frames_resent / .[0].frames_sent),
+		setup_ms: .[0].setup_ms, total_ms: .[0].total_ms,
+		engine: .[0].engine}' "$TMP/x.send" "$TMP/x.recv"
+}
+
+measure_qemu() { # CHANNELS MTU [--zero-copy]
+	local name=qemu
+	[ -z "${3:-}" ] || name=qemu-zero-copy
+	run here "$here_dir/qemu.py" --src-ns "$SRC_NS" --dst-ns "$DST_NS" \
+		--src-ram "$src_ram" --dst-ram "$dst_ram" --size $((size << 20)) \
+		--addr "$DST4" --channels "$1" ${3:+"$3"}
+	[ "$RC" = 0 ] || fail "$name"
+	cp "$OUT" "$TMP/qemu"
+	record "$name" "$1" "$2" '.[0]' "$TMP/qemu"
+}
+
+say "filling 2 x $size MiB"
+fill_memory
+for mtu in ${mtus//,/ }; do
+	net_up queues=16 mtu="$mtu"
+	for ((n = 0; n < repeat; n++)); do
+		for c in ${channels//,/ }; do
+			for w in ${what//,/ }; do
+				case $w in
+				blast) measure_blast "$c" "$mtu" ;;
+				xdpmig) measure_xdpmig "$c" "$mtu" ;;
+				qemu) measure_qemu "$c" "$mtu" ;;
+				qemu-zero-copy) measure_qemu "$c" "$mtu" --zero-copy ;;
+				*) fail "--what $w: unknown" ;;
+				esac
+			done
+		done
+	done
+	net_down
+done
+echo
+echo "$(nproc) CPUs, $size MiB, kernel $(uname -r), $(qemu-system-x86_64 --version |
+	sed -n 's/.*version \([0-9.]*\).*/QEMU \1/p'), median of $repeat"
+"$here_dir/table.py" "$results"
