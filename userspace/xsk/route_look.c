@@ -134,11 +134,29 @@ static bool look_is_ours(const struct route_look *look)
 	       (look->out.is_vlan && look->out.lower == look->dev.ifindex);
 }
 
+static bool addr_is_multicast(const struct route_addr *a)
+{
+	return a->family == AF_INET6 ? a->bytes[0] == 0xff : a->bytes[0] >= 224;
+}
+
+/* Kernels differ in how they refuse a source that is not theirs, so it is
+ * blamed when there is a way without it. */
+static int look_no_route(struct route_look *look, struct mnl_socket *nl,
+			 const struct route_want *want, int oif)
+{
+	if (want->src.family &&
+	    !route_nl_hop(nl, &want->peer, NULL, oif, &look->hop))
+		return ROUTE_LOOK_E_BAD_SRC;
+	return ROUTE_LOOK_E_NO_ROUTE;
+}
+
 static int look_hop(struct route_look *look, struct mnl_socket *nl,
 		    const struct route_want *want)
 {
 	int oif = 0, r;
 
+	if (addr_is_multicast(&want->peer))
+		return ROUTE_LOOK_E_NOT_UNICAST;
 	/* a link-local address is no place without an interface */
 	if (addr_is_link_local(&want->peer))
 		oif = want->scope ? want->scope : look->dev.ifindex;
@@ -147,15 +165,13 @@ static int look_hop(struct route_look *look, struct mnl_socket *nl,
 	switch (r) {
 	case 0:
 		break;
-	case -EINVAL: /* IPv4: the source is not ours; or type blackhole */
-		return want->src.family ? ROUTE_LOOK_E_BAD_SRC :
-					  ROUTE_LOOK_E_NO_ROUTE;
 	case -ENETUNREACH:
 	case -EHOSTUNREACH:
+	case -EINVAL: /* type blackhole, or a foreign source */
 	case -EACCES: /* type prohibit */
 	case -ENODEV: /* the scope's interface is gone */
 	case -ENETDOWN:
-		return ROUTE_LOOK_E_NO_ROUTE;
+		return look_no_route(look, nl, want, oif);
 	default:
 		return r;
 	}
