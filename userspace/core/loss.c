@@ -7,7 +7,9 @@
  *   Each ACK echoes the newest tx_us that arrived.  Whatever was sent before
  *   that moment, is not acknowledged, and has had a round trip and a reorder
  *   window to arrive, is lost.  The list `sent` is in order of transmission,
- *   so only its head is looked at.
+ *   so only its head is looked at.  Frames of one batch share a microsecond;
+ *   among them the newest acknowledged one that was sent only once decides,
+ *   since no two frames have the same sent_ns.
  *
  * The reorder window is a quarter of the least round trip, and grows by
  * another quarter each time the peer reports a duplicate (a retransmission
@@ -137,15 +139,17 @@ static void loss_detect(struct xm_tx *tx, struct xm_time now)
 		loss_mark(tx, now, seq);
 		n_lost++;
 	}
-	if (n_lost) {
-		uint64_t cwnd = tx->cc.cwnd;
-
+	if (n_lost)
 		xm_cc_on_loss(&tx->cc, n_lost);
-		if (tx->cc.cwnd < cwnd)
-			xm_trace(tx->opts.trace, now, XM_TRACE_CUT,
-				 tx->opts.channel,
-				 tx->cc.cwnd / tx->opts.cc.mss, 0);
-	}
+}
+
+/* Whatever made the window smaller than @cwnd, trace it. */
+static void loss_trace_cut(const struct xm_tx *tx, struct xm_time now,
+			   uint64_t cwnd)
+{
+	if (tx->cc.cwnd < cwnd)
+		xm_trace(tx->opts.trace, now, XM_TRACE_CUT, tx->opts.channel,
+			 tx->cc.cwnd / tx->opts.cc.mss, 0);
 }
 
 /* -- acknowledgements --------------------------------------------------------------- */
@@ -162,6 +166,8 @@ static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 
 	acked->bytes += tx_frame_bytes(tx, seq);
 	acked->frames++;
+	if (fs->n_sent == 1 && fs->sent_ns > tx->rack_ns)
+		tx->rack_ns = fs->sent_ns;
 	if (fs->flags & TX_F_SENT)
 		loss_leave_flight(tx, seq);
 	if (fs->flags & TX_F_LOST)
@@ -299,6 +305,7 @@ static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 			  const struct xm_ack *ack)
 {
 	struct loss_acked acked = { 0 };
+	uint64_t cwnd = tx->cc.cwnd;
 	uint32_t ce = 0;
 
 	tx->stats.acks++;
@@ -322,6 +329,7 @@ static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 	}
 	loss_take_rejects(tx, now, ack);
 	loss_detect(tx, now);
+	loss_trace_cut(tx, now, cwnd);
 	if (acked.frames)
 		loss_arm(tx, now);
 }
@@ -411,6 +419,8 @@ struct xm_time xm_tx_expiry(const struct xm_tx *tx)
 
 int xm_tx_expire(struct xm_tx *tx, struct xm_time now)
 {
+	uint64_t cwnd = tx->cc.cwnd;
+
 	if (tx->err)
 		return tx->err;
 	if (xm_time_is_never(tx->rto_at))
@@ -423,12 +433,13 @@ int xm_tx_expire(struct xm_tx *tx, struct xm_time now)
 		tx->paced_at = XM_TIME_NEVER;
 	if (!xm_time_before(now, tx->reo_at))
 		loss_detect(tx, now);
-	if (xm_time_before(now, tx->rto_at))
-		return 0;
-	if (tx->n_in_flight && !tx->has_probed && tx->cc.srtt_ns)
-		loss_tail_probe(tx, now);
-	else
-		loss_timeout(tx, now);
-	loss_arm(tx, now);
+	if (!xm_time_before(now, tx->rto_at)) {
+		if (tx->n_in_flight && !tx->has_probed && tx->cc.srtt_ns)
+			loss_tail_probe(tx, now);
+		else
+			loss_timeout(tx, now);
+		loss_arm(tx, now);
+	}
+	loss_trace_cut(tx, now, cwnd);
 	return 0;
 }

@@ -383,7 +383,11 @@ static void tx_mark_sent(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 		tx_list_remove(tx, &tx->lost, seq);
 	fs->flags =
 		(uint8_t)((fs->flags & ~TX_F_LOST) | TX_F_SENT | TX_F_POSTED);
-	fs->sent_ns = now.ns;
+	if (now.ns > tx->last_sent_ns)
+		tx->last_sent_ns = now.ns;
+	else
+		tx->last_sent_ns++; /* the order inside a batch, see loss.c */
+	fs->sent_ns = tx->last_sent_ns;
 	if (fs->n_sent < UINT8_MAX)
 		fs->n_sent++;
 	tx_list_append(tx, &tx->sent, seq);

@@ -28,7 +28,7 @@ enum {
 };
 
 struct tx_frame_state {
-	int64_t sent_ns;     /* last transmission */
+	int64_t sent_ns;     /* last transmission; no two are the same */
 	uint32_t prev, next; /* sequence numbers, on list sent or lost */
 	uint32_t slot;
 	uint8_t flags;
@@ -82,6 +82,7 @@ struct xm_tx {
 	/* loss detection and timers; see loss.c */
 	int64_t rack_ns;       /* when the newest frame that arrived was sent */
 	int64_t rtt_ns;        /* last sample */
+	int64_t last_sent_ns;  /* sent_ns of the newest transmission */
 	unsigned int reo_mult; /* reorder window in quarters of min RTT */
 	struct xm_time reo_at; /* look for losses again */
 	struct xm_time rto_at; /* tail probe or timeout */
