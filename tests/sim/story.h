@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* story.h - golden traces as tests
+ *
+ * Include last, after <cmocka.h> and what it needs.
+ */
+#ifndef SIM_STORY_H
+#define SIM_STORY_H
+
+#include "world.h"
+
+/* Run the world of @opts to @verdict and to the last packet; what it says must
+ * be @want, line by line.  When it is not, the whole trace is printed: if the
+ * new one is right, it is the new golden one. */
+void story(const struct world_opts *opts, enum world_verdict verdict,
+	   const char *want);
+
+/* Run; fail with what the world says unless it ends with WORLD_SAME.  The
+ * world is the caller's to fini. */
+void story_must_pass(struct world *w, const struct world_opts *opts);
+
+/* Run and return how it ended; the world is the caller's to fini. */
+enum world_verdict story_run(struct world *w, const struct world_opts *opts);
+
+const char *story_verdict(enum world_verdict v);
+
+#endif
