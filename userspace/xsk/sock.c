@@ -64,23 +64,25 @@ static int sock_reg(int fd, const uint8_t *addr, uint64_t len)
 }
 
 /* Find the first mapping that cannot be pinned, with a socket a try: the
- * kernel only says that one of them could not. */
-static uint64_t sock_blame(const struct umem *umem)
+ * kernel only says that one of them could not, and when others could it does
+ * not even say why (ENOMEM).  -errno with @ret_addr in it, or 0: none. */
+static int sock_blame(const struct umem *umem, uint64_t *ret_addr)
 {
 	uint32_t i;
-	int fd, r;
+	int fd, r = 0;
 
-	for (i = 0; i < umem->n_maps; i++) {
+	for (i = 0; i < umem->n_maps && !r; i++) {
 		fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 		if (fd < 0)
-			break;
+			return 0;
 		r = sock_reg(fd, umem->base + umem->maps[i].addr,
 			     XSK_CHUNK_LEN);
 		close(fd);
-		if (r == -EFAULT || r == -EOPNOTSUPP)
-			return umem->maps[i].addr;
+		if (r != -EFAULT && r != -EOPNOTSUPP)
+			r = 0;
+		*ret_addr = umem->maps[i].addr;
 	}
-	return 0;
+	return r;
 }
 
 static int sock_fail_memlock(const struct umem *umem,
@@ -101,19 +103,21 @@ static int sock_fail_memlock(const struct umem *umem,
 static int sock_reg_umem(struct xsk_sock *s, const struct umem *umem,
 			 const struct xsk_chan_opts *opts, struct xm_error *e)
 {
-	int r = sock_reg(s->fd, umem->base, umem->len);
+	int r = sock_reg(s->fd, umem->base, umem->len), blamed;
+	uint64_t addr = 0;
 	char what[160];
 
 	if (!r)
 		return 0;
 	if (r == -ENOBUFS)
 		return sock_fail_memlock(umem, opts, e);
-	if (r == -EFAULT || r == -EOPNOTSUPP) {
-		umem_describe(umem, sock_blame(umem), what, sizeof(what));
+	blamed = sock_blame(umem, &addr);
+	if (blamed) {
+		umem_describe(umem, addr, what, sizeof(what));
 		return xm_fail(
-			e, r, XM_REASON_MEMORY,
+			e, blamed, XM_REASON_MEMORY,
 			"%s: queue %u: %s cannot be pinned (%s): it must be writable shared memory (memfd, shmem, hugetlbfs)",
-			opts->ifname, opts->queue, what, strerror(-r));
+			opts->ifname, opts->queue, what, strerror(-blamed));
 	}
 	return xm_fail(
 		e, r, XM_REASON_MEMORY,
