@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_xsk_umem.c - what can be registered as a UMEM, what it pins and locks
+ *
+ * The kernel's part by bare setsockopt(), ours through umem.h, sock.h and
+ * chan.h on a veth.  What an unprivileged user meets runs in a child that has
+ * an own user id and every capability but CAP_IPC_LOCK: the kernel counts
+ * locked memory by user.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <net/if.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "t_veth.h"
+#include "t_xsk.h"
+#include "xsk/compat.h"
+#include "xsk/plan.h"
+
+#define PAGE 4096u
+#define MIB  ((uint64_t)1 << 20)
+#define HUGE (2 * MIB)
+
+#define TX_METADATA_LEN_FLAG (1 << 2)
+
+/* struct xdp_umem_reg of Linux 6.8; shorter before */
+struct t_umem_reg {
+	uint64_t addr, len;
+	uint32_t chunk_size, headroom, flags, tx_metadata_len;
+};
+
+static char va[16], vb[16];
+
+static int setup(void **state)
+{
+	(void)state;
+	t_veth_add(va, vb, 4, 9000);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	t_veth_del(va);
+	return 0;
+}
+
+/* XDP_UMEM_REG on a socket that is closed again: 0 or -errno. */
+static int t_reg(void *addr, uint64_t len, uint32_t chunk, uint32_t headroom)
+{
+	struct xdp_umem_reg reg = { (uintptr_t)addr, len, chunk, headroom, 0 };
+	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), r;
+
+	assert_true(fd >= 0);
+	r = setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) ? -errno :
+								       0;
+	close(fd);
+	return r;
+}
+
+static void *t_map(int fd, uint64_t len, int prot, int flags)
+{
+	void *p = mmap(NULL, len, prot, flags, fd, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
+static int t_memfd(uint64_t len, unsigned int flags)
+{
+	int fd = memfd_create("t_guest", MFD_CLOEXEC | flags);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)len), 0);
+	return fd;
+}
+
+/* -- which memory -------------------------------------------------------------- */
+
+static void reg__anonymous_memory(void **state)
+{
+	void *p = t_map(-1, 16 * PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS);
+
+	(void)state;
+	assert_int_equal(t_reg(p, 16 * PAGE, PAGE, 0), 0);
+	munmap(p, 16 * PAGE);
+}
+
+static void reg__a_shared_memfd(void **state)
+{
+	int fd = t_memfd(16 * PAGE, 0);
+	void *p = t_map(fd, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED);
+
+	(void)state;
+	assert_int_equal(t_reg(p, 16 * PAGE, PAGE, 0), 0);
+	munmap(p, 16 * PAGE);
+	close(fd);
+}
+
+static void reg__a_read_only_mapping_is_efault(void **state)
+{
+	int fd = t_memfd(16 * PAGE, 0);
+	void *p = t_map(fd, 16 * PAGE, PROT_READ, MAP_SHARED);
+
+	(void)state;
+	assert_int_equal(t_reg(p, 16 * PAGE, PAGE, 0), -EFAULT);
+	munmap(p, 16 * PAGE);
+	close(fd);
+}
+
+static void reg__sizes_and_alignment(void **state)
+{
+	uint8_t *p = t_map(-1, 16 * PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS);
+
+	(void)state;
+	assert_int_equal(t_reg(p, 16 * PAGE, 2048, 0), 0);
+	assert_int_equal(t_reg(p, 16 * PAGE, 8192, 0), -EINVAL);
+	assert_int_equal(t_reg(p, 16 * PAGE, 1024, 0), -EINVAL);
+	assert_int_equal(t_reg(p, 16 * PAGE, 3000, 0), -EINVAL);
+	assert_int_equal(t_reg(p + 64, 8 * PAGE, PAGE, 0), -EINVAL);
+	assert_int_equal(t_reg(p, 8 * PAGE + 2048, PAGE, 0), -EINVAL);
+	assert_int_equal(t_reg(p, 16 * PAGE, PAGE, 3392), 0);
+	assert_int_equal(t_reg(p, 16 * PAGE, PAGE, 3841), -EINVAL);
+	munmap(p, 16 * PAGE);
+}
+
+/* -- one range -------------------------------------------------------------------- */
+
+static void reg__a_hole_fails(void **state)
+{
+	uint8_t *p = t_map(-1, 16 * PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS);
+
+	(void)state;
+	munmap(p + 8 * PAGE, PAGE);
+	assert_int_equal(t_reg(p, 16 * PAGE, PAGE, 0), -ENOMEM);
+	assert_int_equal(t_reg(p, 8 * PAGE, PAGE, 0), 0);
+	munmap(p, 16 * PAGE);
+}
+
+/* Channel options with a small arena and no guest. */
+static struct xsk_chan_opts t_opts(unsigned int queue)
+{
+	return (struct xsk_chan_opts){
+		.ifname = va,
+		.ifindex = (int)if_nametoindex(va),
+		.queue = queue,
+		.max_descs = 3,
+		.tx_ring = 64,
+		.rx_ring = 64,
+		.rx_chunks = 32,
+		.n_slots = 5,
+		.n_bufs = 20,
+		.n_stages = 4,
+		.stage_len = 3 * PAGE,
+	};
+}
+
+static void chan__arena_and_extents_are_one_umem(void **state)
+{
+	int fd = t_memfd(64 * PAGE, 0);
+	struct xsk_extent x[] = {
+		{ fd, 0, 2 * PAGE, 2 * PAGE, 3 * PAGE },
+		{ fd, 0, 60 * PAGE, 60 * PAGE, 4 * PAGE },
+	};
+	struct xsk_chan_opts o = t_opts(0);
+	struct xsk_chan *c;
+	struct xm_error e = { 0 };
+
+	(void)state;
+	o.extents = x;
+	o.n_extents = 2;
+	assert_int_equal(xsk_chan_open(&c, &o, &e), 0);
+	assert_true(xsk_tx_has(c, 0, 61 * PAGE, PAGE));
+	assert_false(xsk_tx_has(c, 0, 5 * PAGE, PAGE));
+	assert_false(xsk_chan_is_zero_copy(c));
+	/* 5 slots: 3 pages, 20 buffers: 2, 4 stages: 12, receive chunks: 32 */
+	assert_int_equal(xsk_chan_locked(c), (49 + 7) * PAGE);
+	xsk_chan_close(c);
+	close(fd);
+}
+
+/* Registration pins, and pinning allocates: it must only meet what is there. */
+static void chan__a_sparse_guest_stays_sparse(void **state)
+{
+	int fd = t_memfd(64 * MIB, 0), i;
+	struct xsk_chan_opts o = t_opts(0);
+	struct xsk_extent x[16];
+	struct xsk_chan *c;
+	struct xm_error e = { 0 };
+	struct stat before, after;
+
+	(void)state;
+	for (i = 0; i < 16; i++) {
+		uint64_t off = (uint64_t)i * 4 * MIB + 3 * PAGE;
+
+		assert_int_equal(pwrite(fd, &i, sizeof(i), (off_t)off),
+				 sizeof(i));
+		x[i] = (struct xsk_extent){ fd, 0, off, off, PAGE };
+	}
+	o.extents = x;
+	o.n_extents = 16;
+	assert_int_equal(fstat(fd, &before), 0);
+	assert_int_equal(before.st_blocks, 16 * PAGE / 512);
+	assert_int_equal(xsk_chan_open(&c, &o, &e), 0);
+	assert_int_equal(fstat(fd, &after), 0);
+	assert_int_equal(after.st_blocks, before.st_blocks);
+	xsk_chan_close(c);
+	close(fd);
+}
+
+/* A file system that keeps track of dirty pages, or NULL. */
+static const char *t_disk_dir(void)
+{
+	static const char *const dir[] = { "/var/tmp", "/tmp", "." };
+	struct statfs st;
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		if (!statfs(dir[i], &st) && (st.f_type == EXT4_SUPER_MAGIC ||
+					     st.f_type == XFS_SUPER_MAGIC ||
+					     st.f_type == BTRFS_SUPER_MAGIC))
+			return dir[i];
+	return NULL;
+}
+
+static void chan__a_file_on_a_disk_is_named(void **state)
+{
+	struct xsk_chan_opts o = t_opts(0);
+	struct xsk_extent x = { .block = 3, .len = 8 * PAGE };
+	const char *dir = t_disk_dir();
+	struct xm_error e = { 0 };
+	struct xsk_chan *c;
+	char path[64];
+
+	(void)state;
+	if (!dir) {
+		print_message("no disk file system here: nothing to refuse\n");
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/xdpmig-test-%d", dir, getpid());
+	x.fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(x.fd >= 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(ftruncate(x.fd, 8 * PAGE), 0);
+	o.extents = &x;
+	o.n_extents = 1;
+	assert_int_equal(xsk_chan_open(&c, &o, &e), -EFAULT);
+	assert_int_equal(e.reason, XM_REASON_MEMORY);
+	if (!strstr(e.msg, path) || !strstr(e.msg, "block 3, offset 0x0"))
+		fail_msg("%s", e.msg);
+	close(x.fd);
+}
+
+/* Free hugepages are borrowed from the system for the time of a test. */
+static long t_hugepages(long change)
+{
+	const char *path = "/proc/sys/vm/nr_hugepages";
+	FILE *f = fopen(path, "re");
+	long n = 0, got = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%ld", &n), 1);
+	fclose(f);
+	t_run("echo %ld > %s", n + change, path);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%ld", &got), 1);
+	fclose(f);
+	return got - n;
+}
+
+static void chan__hugepages_need_no_padding(void **state)
+{
+	struct xsk_chan_opts o = t_opts(0);
+	int small = t_memfd(8 * PAGE, 0), huge;
+	struct xsk_extent x[2] = { { .fd = small, .len = 8 * PAGE },
+				   { .block = 1, .len = 2 * HUGE } };
+	struct xm_error e = { 0 };
+	struct xsk_chan *c;
+	long n = t_hugepages(2);
+
+	(void)state;
+	if (n < 2) {
+		t_hugepages(-n);
+		print_message("no memory for hugepages: not tried\n");
+		return;
+	}
+	huge = t_memfd(2 * HUGE, MFD_HUGETLB);
+	x[1].fd = huge;
+	o.extents = x;
+	o.n_extents = 2;
+	if (xsk_chan_open(&c, &o, &e)) {
+		t_hugepages(-n);
+		fail_msg("%s", e.msg);
+	}
+	assert_int_equal(xsk_chan_locked(c), (49 + 8) * PAGE + 2 * HUGE);
+	assert_true(xsk_tx_has(c, 1, 2 * HUGE - PAGE, PAGE));
+	assert_true(xsk_tx_has(c, 0, 7 * PAGE, PAGE));
+	assert_int_equal(xsk_chan_left_out(c), 0);
+	xsk_chan_close(c);
+	close(huge);
+	close(small);
+	t_hugepages(-n);
+}
+
+/* -- metadata ---------------------------------------------------------------------- */
+
+/* A socket for sending only, with a UMEM as @reg says; -1 when the kernel does
+ * not know such a UMEM. */
+static int t_tx_socket(const struct t_umem_reg *reg, struct xdp_desc **ret_desc,
+		       uint32_t **ret_producer)
+{
+	struct sockaddr_xdp sa = {
+		.sxdp_family = AF_XDP,
+		.sxdp_ifindex = if_nametoindex(va),
+		.sxdp_flags = XDP_COPY,
+	};
+	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), n = 64;
+	struct xdp_mmap_offsets off;
+	socklen_t len = sizeof(off);
+	uint8_t *ring;
+
+	if (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, reg, sizeof(*reg))) {
+		close(fd);
+		return -1;
+	}
+	assert_int_equal(
+		setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &n, sizeof(n)), 0);
+	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &n,
+				    sizeof(n)),
+			 0);
+	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_TX_RING, &n, sizeof(n)),
+			 0);
+	assert_int_equal(getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len),
+			 0);
+	ring = mmap(NULL, off.tx.desc + 64 * sizeof(**ret_desc),
+		    PROT_READ | PROT_WRITE, MAP_SHARED, fd, XDP_PGOFF_TX_RING);
+	assert_ptr_not_equal(ring, MAP_FAILED);
+	*ret_desc = (struct xdp_desc *)(ring + off.tx.desc);
+	*ret_producer = (uint32_t *)(ring + off.tx.producer);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+/* Send [@addr, @addr + @len); how many descriptors the kernel rejected. */
+static uint64_t t_rejected(struct t_umem_reg reg, uint64_t addr, uint32_t len)
+{
+	struct xdp_statistics st = { 0 };
+	socklen_t st_len = sizeof(st);
+	struct xdp_desc *desc;
+	uint32_t *producer;
+	int fd = t_tx_socket(&reg, &desc, &producer);
+
+	if (fd < 0)
+		return UINT64_MAX;
+	desc[0] = (struct xdp_desc){ .addr = addr, .len = len };
+	__atomic_store_n(producer, 1, __ATOMIC_RELEASE);
+	(void)sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
+	assert_int_equal(getsockopt(fd, SOL_XDP, XDP_STATISTICS, &st, &st_len),
+			 0);
+	close(fd);
+	return st.tx_invalid_descs;
+}
+
+/* A UMEM with room for TX metadata cannot send a whole page, nor the first
+ * bytes of one: that is why ours has none. */
+static void tx__metadata_forbids_whole_pages(void **state)
+{
+	struct t_umem_reg reg = { .len = 64 * PAGE, .chunk_size = PAGE };
+	void *p = t_map(-1, 64 * PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS);
+	uint64_t n;
+
+	(void)state;
+	reg.addr = (uintptr_t)p;
+	assert_int_equal(t_rejected(reg, 4 * PAGE, PAGE), 0);
+	reg.flags = TX_METADATA_LEN_FLAG;
+	reg.tx_metadata_len = 16;
+	t_veth_del(va); /* a queue that is free at once */
+	t_veth_add(va, vb, 4, 9000);
+	n = t_rejected(reg, 4 * PAGE, PAGE);
+	if (n != UINT64_MAX) /* else before 6.8: there is no such UMEM */
+		assert_int_equal(n, 1);
+	munmap(p, 64 * PAGE);
+}
+
+/* -- locked memory ---------------------------------------------------------------------- */
+
+/* Become a user of our own that may do everything but lock memory. */
+static int t_drop_ipc_lock(unsigned int nth, uint64_t memlock)
+{
+	struct rlimit lim = { memlock, memlock };
+	uid_t uid = 200000000u + (uid_t)getppid() * 16 + nth;
+	struct __user_cap_header_struct hdr = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct cap[2];
+
+	if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(uid, uid, uid) ||
+	    syscall(SYS_capget, &hdr, cap))
+		return -1;
+	cap[0].permitted &= ~(1u << CAP_IPC_LOCK);
+	cap[0].effective = cap[0].permitted;
+	cap[1].effective = cap[1].permitted;
+	return syscall(SYS_capset, &hdr, cap) ||
+			       setrlimit(RLIMIT_MEMLOCK, &lim) ?
+		       -1 :
+		       0;
+}
+
+struct t_child {
+	struct xm_error e;
+	int r; /* of the first open that failed, else 0 */
+	unsigned int opened;
+};
+
+/* In a child with @memlock bytes: open @n channels on queues 0 and up. */
+static struct t_child t_open_limited(unsigned int nth, uint64_t memlock,
+				     struct xsk_chan_opts o, unsigned int n)
+{
+	struct t_child *shared = t_map(-1, sizeof(*shared),
+				       PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS);
+	struct t_child ret;
+	struct xsk_chan *c;
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		shared->r = t_drop_ipc_lock(nth, memlock);
+		for (; !shared->r && shared->opened < n; shared->opened++) {
+			o.queue = shared->opened;
+			shared->r = xsk_chan_open(&c, &o, &shared->e);
+			if (shared->r)
+				break;
+		}
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	ret = *shared;
+	munmap(shared, sizeof(*shared));
+	return ret;
+}
+
+static void memlock__the_error_says_what_helps(void **state)
+{
+	struct t_child t = t_open_limited(1, 16 * PAGE, t_opts(0), 1);
+
+	(void)state;
+	assert_int_equal(t.r, -ENOBUFS);
+	assert_int_equal(t.e.reason, XM_REASON_PERMISSION);
+	if (!strstr(t.e.msg, "200704 bytes") || /* 49 pages */
+	    !strstr(t.e.msg, "RLIMIT_MEMLOCK is 65536") ||
+	    !strstr(t.e.msg, "CAP_IPC_LOCK") ||
+	    !strstr(t.e.msg, "--lock-budget"))
+		fail_msg("%d: %s", t.r, t.e.msg);
+}
+
+/* A channel's plan for @budget bytes in all, and a slice of @slice. */
+static struct xsk_plan t_plan(uint64_t budget, uint64_t slice, bool is_sender,
+			      unsigned int n_channels)
+{
+	struct xsk_wish wish = {
+		.is_sender = is_sender,
+		.n_channels = n_channels,
+		.in_flight = XM_IN_FLIGHT,
+		.lock_budget = budget,
+		.slice_max = slice,
+		.rx_memory = XM_RX_MEMORY,
+		.ip_max = 9000,
+		.is_native = true,
+	};
+	struct xsk_plan plan;
+	struct xsk_caps caps;
+	struct xm_error e = { 0 };
+
+	assert_int_equal(xsk_caps_get(&caps, va, &e), 0);
+	if (xsk_plan_make(&plan, &caps, &wish, &e))
+		fail_msg("%s", e.msg);
+	plan.opts.ifname = va;
+	plan.opts.ifindex = caps.ifindex;
+	return plan;
+}
+
+/* With the limit at what was planned all channels open; with a page less the
+ * last does not: the plan is what is pinned, to the page. */
+static void t_exact(unsigned int nth, const struct xsk_plan *p, unsigned int n)
+{
+	struct t_child t;
+
+	t = t_open_limited(nth, n * p->locked, p->opts, n);
+	if (t.r)
+		fail_msg("%d: %s", t.r, t.e.msg);
+	assert_int_equal(t.opened, n);
+	t = t_open_limited(nth + 1, n * p->locked - PAGE, p->opts, n);
+	assert_int_equal(t.r, -ENOBUFS);
+	assert_int_equal(t.opened, n - 1);
+}
+
+static void budget__of_512k_a_channel_is_kept(void **state)
+{
+	struct xsk_plan p = t_plan(4 * MIB / 2, 64 * MIB, true, 4);
+
+	(void)state;
+	assert_int_equal(p.opts.engine, XSK_COPY_STAGED);
+	assert_false(p.maps_guest);
+	assert_true(p.locked <= MIB / 2);
+	t_exact(2, &p, 4);
+}
+
+static void budget__of_a_receiver_is_kept(void **state)
+{
+	struct xsk_plan p = t_plan(4 * MIB / 2, 0, false, 4);
+
+	(void)state;
+	assert_true(p.locked <= MIB / 2);
+	t_exact(4, &p, 4);
+}
+
+static void budget__that_holds_the_guest_is_kept(void **state)
+{
+	struct xsk_plan p = t_plan(7 * MIB, 2 * MIB, true, 2);
+	int fd = t_memfd(2 * MIB, 0);
+	struct xsk_extent x = { .fd = fd, .len = 2 * MIB };
+
+	(void)state;
+	assert_int_equal(p.opts.engine, XSK_COPY_SG);
+	assert_true(p.maps_guest);
+	assert_true(p.locked <= 7 * MIB / 2);
+	p.opts.extents = &x;
+	p.opts.n_extents = 1;
+	t_exact(6, &p, 2);
+	close(fd);
+}
+
+/* A guest that grew since it was planned: the rest is left out. */
+static void budget__is_kept_when_the_guest_grows(void **state)
+{
+	struct xsk_plan p = t_plan(7 * MIB, 2 * MIB, true, 2);
+	int fd = t_memfd(3 * MIB, 0);
+	struct xsk_extent x = { .fd = fd, .len = 3 * MIB };
+	struct t_child t;
+
+	(void)state;
+	p.opts.extents = &x;
+	p.opts.n_extents = 1;
+	t = t_open_limited(8, 7 * MIB, p.opts, 2);
+	if (t.r)
+		fail_msg("%d: %s", t.r, t.e.msg);
+	close(fd);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reg__anonymous_memory),
+		cmocka_unit_test(reg__a_shared_memfd),
+		cmocka_unit_test(reg__a_read_only_mapping_is_efault),
+		cmocka_unit_test(reg__sizes_and_alignment),
+		cmocka_unit_test(reg__a_hole_fails),
+		T(chan__arena_and_extents_are_one_umem),
+		T(chan__a_sparse_guest_stays_sparse),
+		T(chan__a_file_on_a_disk_is_named),
+		T(chan__hugepages_need_no_padding),
+		T(tx__metadata_forbids_whole_pages),
+		T(memlock__the_error_says_what_helps),
+		T(budget__of_512k_a_channel_is_kept),
+		T(budget__of_a_receiver_is_kept),
+		T(budget__that_holds_the_guest_is_kept),
+		T(budget__is_kept_when_the_guest_grows),
+	};
+
+	if (!t_netns_enter())
+		return 0;
+	snprintf(va, sizeof(va), "a%d", getpid());
+	snprintf(vb, sizeof(vb), "b%d", getpid());
+	return cmocka_run_group_tests_name("xsk_umem", tests, NULL, NULL);
+}
