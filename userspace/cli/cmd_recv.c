@@ -26,6 +26,7 @@
 
 #include "clock.h"
 #include "core/dst.h"
+#include "guest/fault.h"
 #include "report.h"
 #include "util/fd.h"
 
@@ -70,6 +71,9 @@ static int recv_make_memory(struct recv *s, const struct xm_msg_hello *h)
 			       h->n_blocks);
 	r = guest_ram_create(&side->ram, side->opts->ram, h->block[0].name,
 			     h->block[0].len, e);
+	if (r)
+		return r;
+	r = guest_fault_catch(&side->ram, e);
 	if (r)
 		return r;
 	r = xm_map_shard(&side->ram.map, side->n_channels);
@@ -203,6 +207,10 @@ static void recv_phase_done(struct recv *s)
 		recv_step(s, XM_EV_OPENED, NULL);
 		break;
 	case POOL_CLOSE:
+		if (guest_fault_check(&s->side.ram, recv_err(s))) {
+			recv_fail(s);
+			return;
+		}
 		s->report.finished = xm_clock();
 		recv_collect(s, &s->side.msg);
 		recv_step(s, XM_EV_INSTALLED, &s->side.msg);
@@ -238,6 +246,8 @@ static void recv_run(struct recv *s)
 			recv_fail(s);
 			break;
 		case SIDE_TIMER:
+			if (guest_fault_check(&side->ram, recv_err(s)))
+				recv_fail(s);
 			break;
 		}
 		if (!xm_time_before(xm_clock(), xm_dst_expiry(&s->dst)))

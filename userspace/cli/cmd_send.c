@@ -20,6 +20,7 @@
 
 #include "clock.h"
 #include "core/src.h"
+#include "guest/fault.h"
 #include "report.h"
 
 struct send {
@@ -133,6 +134,10 @@ static void send_phase_done(struct send *s)
 		send_step(s, XM_EV_PROVEN, NULL, false);
 		break;
 	case POOL_EPOCH:
+		if (guest_fault_check(&side->ram, send_err(s))) {
+			send_fail(s);
+			return;
+		}
 		s->report.finished = xm_clock();
 		send_collect(s, &side->msg);
 		send_step(s, XM_EV_INSTALLED, &side->msg, false);
@@ -172,6 +177,8 @@ static void send_run(struct send *s)
 			send_fail(s);
 			break;
 		case SIDE_TIMER:
+			if (guest_fault_check(&side->ram, send_err(s)))
+				send_fail(s);
 			break;
 		}
 		if (!xm_time_before(xm_clock(), xm_src_expiry(&s->src)))
@@ -216,6 +223,8 @@ static int send_prepare(struct send *s)
 	if (!r)
 		r = guest_ram_open(&side->ram, side->opts->ram, s->opts->block,
 				   e);
+	if (!r)
+		r = guest_fault_catch(&side->ram, e);
 	if (!r)
 		r = side_scan_memory(side, e);
 	if (!r)
