@@ -369,7 +369,7 @@ static int recv_main(struct recv *s)
 	s->report.begun = xm_clock();
 	cli_info(side->cli, "source %s is connected",
 		 ctl_addr_text(ctl_peer(side->ctl), text, sizeof(text)));
-	xm_dst_init(&s->dst, NULL);
+	xm_dst_init(&s->dst, side_trace(&s->side));
 	recv_run(s);
 	side_flush(side);
 	r = side_outcome(&s->dst.outcome, recv_err(s));

@@ -267,7 +267,7 @@ static int send_main(struct send *s)
 	r = send_hello(s, &hello);
 	if (r)
 		return r;
-	xm_src_init(&s->src, &hello, NULL);
+	xm_src_init(&s->src, &hello, side_trace(&s->side));
 	send_event_start(s);
 	send_run(s);
 	side_flush(&s->side);

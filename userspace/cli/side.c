@@ -14,6 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct xm_trace *side_trace(struct side *s)
+{
+	return s->trace.file ? &s->trace.trace : NULL;
+}
+
 /* -- device ---------------------------------------------------------------------- */
 
 static int side_find_device(struct side *s, struct xm_error *e)
@@ -69,6 +74,8 @@ int side_open_device(struct side *s, const struct cli_queues *queues,
 {
 	int r = side_find_device(s, e);
 
+	if (!r && s->opts->trace && !s->opts->dry_run)
+		r = tracefile_open(&s->trace, s->opts->trace, e);
 	if (!r)
 		r = xsk_caps_get(&s->caps, s->dev, e);
 	if (!r)
@@ -261,6 +268,7 @@ static void side_fill_pump(struct side *s, unsigned int i, uint64_t in_flight,
 			.map = &s->ram.map,
 			.cookie = p->cookie,
 			.channel = (uint8_t)i,
+			.trace = side_trace(s),
 		};
 		return;
 	}
@@ -275,6 +283,7 @@ static void side_fill_pump(struct side *s, unsigned int i, uint64_t in_flight,
 		.channel = (uint8_t)i,
 		.n_channels = s->n_channels,
 		.n_slots = s->plan.opts.n_slots,
+		.trace = side_trace(s),
 		.credit = s->agreed.credit,
 		.stall_ns = (int64_t)s->opts->stall_ns,
 		.cc = {
@@ -356,4 +365,7 @@ void side_close(struct side *s)
 		s->extents[i] = NULL;
 	}
 	guest_ram_close(&s->ram);
+	if (!tracefile_close(&s->trace))
+		cli_warn(s->cli, "%s: the trace could not be written whole",
+			 s->opts->trace);
 }

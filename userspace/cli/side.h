@@ -13,6 +13,7 @@
 #include "guest/ram.h"
 #include "pool.h"
 #include "send_opts.h"
+#include "tracefile.h"
 #include "xsk/caps.h"
 #include "xsk/plan.h"
 #include "xsk/route.h"
@@ -49,11 +50,16 @@ struct side {
 	struct pool *pool;
 	bool is_live;
 
+	struct tracefile trace;
+
 	/* conduct.c */
 	struct xm_time next_progress;
 	struct xm_msg msg;
 	uint8_t wire[XM_MSG_MAX];
 };
+
+/* The trace to hand to the core, or NULL. */
+struct xm_trace *side_trace(struct side *s);
 
 /* Find the device (--dev, or the one that is attached), its steering program
  * and capabilities; @queues 0 means all that attach serves. */
