@@ -4,26 +4,30 @@
  *   /sys/fs/bpf/xdpmig/<network namespace>-<ifindex>/{xm_steer,xm_slots,...}
  *
  * A privileged command finds everything through the attached program's id
- * (steer_dev.c) and needs no pin; `ip netns exec`, which hides /sys/fs/bpf
- * behind a fresh /sys, can't even show one.  Pins are there for those who may
- * not look up ids: without CAP_SYS_ADMIN, but with the right to open the file.
- * So it is no failure when none can be made, and we never mount a bpffs.
+ * (steer_dev.c) and needs no pin.  Pins are there for those who may not look
+ * up ids: without CAP_SYS_ADMIN, but with the right to open the file.  So it
+ * is no failure when none can be made, and we never mount a bpffs.
  *
  * One bpffs serves many network namespaces and each has its device 2: hence
  * the namespace's inode number in the name.  Pins keep maps alive, so those of
  * a device that went away without a detach are swept by the next attach or
  * detach in the same namespace.
+ *
+ * Who detaches may not see what was pinned: `ip netns exec` gives every
+ * command a mount namespace with a fresh /sys.  But some process is in the one
+ * where the pins are, if only the shell that it was typed into, and
+ * /proc/PID/root shows that process's view.  So pins are removed from every
+ * bpffs that any process has at /sys/fs/bpf.
  */
 #include "steer_dev.h"
 
 #include <bpf/bpf.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <linux/magic.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -37,8 +41,16 @@ static const char *const pin_maps[] = { "xm_slots", "xm_xsks", "xm_verdicts",
 					"xm_conf" };
 #define N_PIN_MAPS (sizeof(pin_maps) / sizeof(pin_maps[0]))
 
+#define ROOTS_MAX 32 /* different bpffs at PIN_ROOT; two are many */
+
 struct pin_path {
-	char s[128];
+	char s[160];
+};
+
+/* Where a mount namespace begins: "" or "/proc/PID/root". */
+struct pin_root {
+	char s[32];
+	dev_t dev; /* of the bpffs there */
 };
 
 static unsigned long pin_netns(void)
@@ -48,30 +60,63 @@ static unsigned long pin_netns(void)
 	return stat("/proc/self/ns/net", &st) ? 0 : (unsigned long)st.st_ino;
 }
 
-static struct pin_path pin_dir(int ifindex)
+/* Without @name the directory.  All of it fits: names are ours, below 16. */
+static struct pin_path pin_path(const char *root, int ifindex, const char *name)
 {
 	struct pin_path p;
 
-	(void)snprintf(p.s, sizeof(p.s), PIN_DIR "/%lu-%d", pin_netns(),
-		       ifindex); /* two numbers fit */
+	(void)snprintf(p.s, sizeof(p.s), "%s" PIN_DIR "/%lu-%d%s%s", root,
+		       pin_netns(), ifindex, name ? "/" : "", name ? name : "");
 	return p;
 }
 
-static struct pin_path pin_file(int ifindex, const char *name)
+/* Has this root a bpffs, and which? */
+static bool pin_has_bpffs(struct pin_root *root)
 {
-	struct pin_path p;
-
-	(void)snprintf(p.s, sizeof(p.s), PIN_DIR "/%lu-%d/%s", pin_netns(),
-		       ifindex, name); /* names are ours, < 16 */
-	return p;
-}
-
-static bool pin_has_bpffs(void)
-{
+	char path[sizeof(root->s) + sizeof(PIN_ROOT)];
 	struct statfs fs;
+	struct stat st;
 
-	return !statfs(PIN_ROOT, &fs) &&
-	       (unsigned long)fs.f_type == BPF_FS_MAGIC;
+	(void)snprintf(path, sizeof(path), "%s" PIN_ROOT, root->s);
+	if (statfs(path, &fs) || (unsigned long)fs.f_type != BPF_FS_MAGIC ||
+	    stat(path, &st))
+		return false;
+	root->dev = st.st_dev;
+	return true;
+}
+
+static void roots_add(struct pin_root *roots, unsigned int *n, const char *s)
+{
+	struct pin_root root;
+	unsigned int i;
+
+	(void)snprintf(root.s, sizeof(root.s), "%s", s);
+	if (*n == ROOTS_MAX || !pin_has_bpffs(&root))
+		return;
+	for (i = 0; i < *n; i++)
+		if (roots[i].dev == root.dev)
+			return;
+	roots[(*n)++] = root;
+}
+
+/* Every bpffs that can be seen through some process, ours first. */
+static unsigned int roots_find(struct pin_root *roots)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *d;
+	unsigned int n = 0;
+	char s[32];
+
+	roots_add(roots, &n, "");
+	while (proc && (d = readdir(proc))) {
+		if (!isdigit((unsigned char)d->d_name[0]))
+			continue;
+		(void)snprintf(s, sizeof(s), "/proc/%.10s/root", d->d_name);
+		roots_add(roots, &n, s);
+	}
+	if (proc)
+		(void)closedir(proc);
+	return n;
 }
 
 static int pin_mkdir(const char *dir)
@@ -79,35 +124,66 @@ static int pin_mkdir(const char *dir)
 	return mkdir(dir, 0700) && errno != EEXIST ? -errno : 0;
 }
 
+/* -- one bpffs ---------------------------------------------------------------- */
+
 /* Unlink what can be in a directory of ours, and it. */
-static bool pin_rmdir(int ifindex)
+static bool pin_rmdir(const struct pin_root *root, int ifindex)
 {
-	struct pin_path dir = pin_dir(ifindex);
 	unsigned int i;
 
-	(void)unlink(pin_file(ifindex, STEER_PROG).s); /* may not be there */
+	(void)unlink(pin_path(root->s, ifindex, STEER_PROG).s); /* if there */
 	for (i = 0; i < N_PIN_MAPS; i++)
-		(void)unlink(pin_file(ifindex, pin_maps[i]).s);
-	return rmdir(dir.s) == 0;
+		(void)unlink(pin_path(root->s, ifindex, pin_maps[i]).s);
+	return rmdir(pin_path(root->s, ifindex, NULL).s) == 0;
 }
+
+/* Remove directories of this network namespace whose device is gone, and our
+ * folder when nothing is left in it. */
+static void pin_sweep(const struct pin_root *root)
+{
+	char dir[sizeof(root->s) + sizeof(PIN_DIR)], name[IF_NAMESIZE];
+	unsigned long netns = pin_netns(), ns;
+	struct dirent *d;
+	int ifindex;
+	DIR *in;
+
+	(void)snprintf(dir, sizeof(dir), "%s" PIN_DIR, root->s);
+	in = opendir(dir);
+	if (!in)
+		return;
+	while ((d = readdir(in)))
+		if (sscanf(d->d_name, "%lu-%d", &ns, &ifindex) == 2 &&
+		    ns == netns && !if_indextoname((unsigned int)ifindex, name))
+			(void)pin_rmdir(root, ifindex);
+	(void)closedir(in);
+	(void)rmdir(dir); /* fails while others have pins there */
+}
+
+/* -- all of them ---------------------------------------------------------------- */
 
 void steer_pin_sweep(void)
 {
-	unsigned long netns = pin_netns(), ns;
-	char name[IF_NAMESIZE];
-	struct dirent *d;
-	DIR *dir = opendir(PIN_DIR);
-	int ifindex;
+	struct pin_root roots[ROOTS_MAX];
+	unsigned int i, n = roots_find(roots);
 
-	if (!dir)
-		return;
-	while ((d = readdir(dir)))
-		if (sscanf(d->d_name, "%lu-%d", &ns, &ifindex) == 2 &&
-		    ns == netns && !if_indextoname((unsigned int)ifindex, name))
-			(void)pin_rmdir(ifindex);
-	(void)closedir(dir);
-	(void)rmdir(PIN_DIR); /* fails while others have pins there */
+	for (i = 0; i < n; i++)
+		pin_sweep(&roots[i]);
 }
+
+bool steer_unpin(int ifindex)
+{
+	struct pin_root roots[ROOTS_MAX];
+	unsigned int i, n = roots_find(roots);
+	bool had = false;
+
+	for (i = 0; i < n; i++) {
+		had |= pin_rmdir(&roots[i], ifindex);
+		pin_sweep(&roots[i]);
+	}
+	return had;
+}
+
+/* -- ours: what this process sees ------------------------------------------------- */
 
 static int pin_map(const struct steer_dev *dev, const char *name)
 {
@@ -116,23 +192,24 @@ static int pin_map(const struct steer_dev *dev, const char *name)
 
 	if (fd < 0)
 		return fd;
-	return bpf_obj_pin(fd, pin_file(dev->ifindex, name).s);
+	return bpf_obj_pin(fd, pin_path("", dev->ifindex, name).s);
 }
 
 int steer_pin(const struct steer_dev *dev)
 {
+	struct pin_root here = { "" };
 	unsigned int i;
 	int r;
 
-	if (!pin_has_bpffs() || !pin_netns())
+	if (!pin_has_bpffs(&here) || !pin_netns())
 		return -ENOENT;
 	r = pin_mkdir(PIN_DIR);
 	if (r)
 		return r;
-	r = pin_mkdir(pin_dir(dev->ifindex).s);
+	r = pin_mkdir(pin_path("", dev->ifindex, NULL).s);
 	if (!r)
 		r = bpf_obj_pin(dev->prog_fd,
-				pin_file(dev->ifindex, STEER_PROG).s);
+				pin_path("", dev->ifindex, STEER_PROG).s);
 	for (i = 0; !r && i < N_PIN_MAPS; i++)
 		r = pin_map(dev, pin_maps[i]);
 	if (r)
@@ -140,18 +217,7 @@ int steer_pin(const struct steer_dev *dev)
 	return r;
 }
 
-bool steer_unpin(int ifindex)
-{
-	bool was;
-
-	if (!pin_has_bpffs())
-		return false;
-	was = pin_rmdir(ifindex);
-	steer_pin_sweep();
-	return was;
-}
-
 int steer_pinned(int ifindex, const char *name)
 {
-	return bpf_obj_get(pin_file(ifindex, name).s);
+	return bpf_obj_get(pin_path("", ifindex, name).s);
 }
