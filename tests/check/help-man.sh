@@ -6,6 +6,7 @@
 #  * the manual and --help list the same options, with the same letter and the
 #    same value, and the manual repeats the default that --help shows;
 #  * configs/xdpmig.conf names every option and argument that it may name.
+# The manual explains every field of --json.
 set -eu
 xdpmig=$1
 man=docs/man/xdpmig.8.scd
@@ -111,5 +112,12 @@ $(cat "$tmp/diff")"
 		grep -qx -e "$name" "$tmp/keys" ||
 			complain "$conf: nothing about '$name' of $cmd"
 	done
+done
+fields=$(cat userspace/cli/*.c | tr -d '\n' |
+	grep -oE 'cli_put_[a-z0-9]+\([^;]*;' | sed -n 's/[^"]*"\([a-z0-9_]*\)".*/\1/p' |
+	sort -u)
+[ -n "$fields" ] || complain "no field of --json found in userspace/cli"
+for field in $fields; do
+	grep -q "\*$field\*" "$man" || complain "$man: no JSON field '$field'"
 done
 [ "$bad" -eq 0 ]

@@ -223,7 +223,8 @@ static void cli_result_text__units_from_names(void **state)
 	cli_put_u64(o, "setup_ms", 12345);
 	cli_put_u64(o, "ram_bytes_sent", 5ull << 30);
 	cli_put_u64(o, "bytes_copied", 0);
-	cli_put_u64(o, "locked_bytes", 1536);
+	cli_put_u64(o, "locked_bytes", 512 << 10);
+	cli_put_u64(o, "mtu_bytes", 65535);
 	cli_put_real(o, "gbit_per_s", 11.2345);
 	cli_put_u64(o, "zero_pages", 3);
 	cli_put_bool(o, "native", false);
@@ -235,7 +236,8 @@ static void cli_result_text__units_from_names(void **state)
 			    "setup                12.3 s\n"
 			    "ram sent             5.00 GiB\n"
 			    "copied               0 B\n"
-			    "locked               1.50 KiB\n"
+			    "locked               512.00 KiB\n"
+			    "mtu                  65535 B\n"
 			    "rate                 11.23 Gbit/s\n"
 			    "zero pages           3\n"
 			    "native               no\n"
@@ -276,6 +278,43 @@ static void cli_result_text__flat_objects_are_a_table(void **state)
 					     "  queue   ram sent  engine\n"
 					     "      0  10.00 MiB  copy-sg\n"
 					     "     11          -  x\n");
+}
+
+static void put_details(struct t *t)
+{
+	json_t *a = cli_put_array(cli_result(&t->cli), "per_channel");
+
+	cli_put_u64(cli_add_object(a), "queue", 7);
+	cli_put_u64(cli_result(&t->cli), "pages", 1);
+	cli_result_emit(&t->cli, CLI_EXIT_DONE);
+}
+
+static void cli_result_emit__text_is_without_details(void **state)
+{
+	struct t *t = *state;
+
+	put_details(t);
+	assert_string_equal(t_text(&t->out), "pages                1\n");
+}
+
+static void cli_result_emit__verbose_text_has_details(void **state)
+{
+	struct t *t = *state;
+
+	t->cli.out.level = CLI_DEBUG;
+	put_details(t);
+	assert_string_equal(t_text(&t->out), "per channel:\n"
+					     "  queue\n"
+					     "      7\n"
+					     "pages                1\n");
+}
+
+static void cli_result_emit__json_has_details(void **state)
+{
+	struct t *t = with_json(state);
+
+	put_details(t);
+	assert_has(t_text(&t->out), "\"per_channel\":[{\"queue\":7}]");
 }
 
 static void cli_result_text__deep_objects_are_blocks(void **state)
@@ -338,6 +377,9 @@ int main(void)
 		CASE(cli_result_text__units_from_names),
 		CASE(cli_result_text__counters_without_zeros),
 		CASE(cli_result_text__flat_objects_are_a_table),
+		CASE(cli_result_emit__text_is_without_details),
+		CASE(cli_result_emit__verbose_text_has_details),
+		CASE(cli_result_emit__json_has_details),
 		CASE(cli_result_text__deep_objects_are_blocks),
 		CASE(cli_result_text__control_characters_are_harmless),
 	};

@@ -6,7 +6,8 @@
  * Structured output is a tree of jansson's: the same one is printed as JSON
  * with --json and as aligned text without.  Field names carry their unit
  * (_ms, _bytes or bytes_, gbit_per_s), and the text is made from the name, so
- * there is one code path.  Fields whose memory cannot be had are left out: a
+ * there is one code path.  What is named per_* is detail: text has it with -v
+ * only.  Fields whose memory cannot be had are left out: a
  * migration does not fail because a figure could not be printed.
  */
 #ifndef XM_CLI_OUT_H

@@ -132,6 +132,20 @@ json_t *cli_result(struct cli_ctx *cli)
 	return cli->out.result;
 }
 
+/* Details are for --json, and for those who ask. */
+static void drop_details(json_t *o)
+{
+	void *it, *next;
+
+	for (it = json_object_iter(o); it; it = next) {
+		const char *key = json_object_iter_key(it);
+
+		next = json_object_iter_next(o, it);
+		if (!strncmp(key, "per_", 4))
+			json_object_del(o, key);
+	}
+}
+
 static const char *status_word(enum xm_reason reason, enum cli_exit status)
 {
 	if (status == CLI_EXIT_DONE)
@@ -168,6 +182,8 @@ void cli_result_emit(struct cli_ctx *cli, enum cli_exit status)
 		json_object_del(o, "message"); /* stderr said it */
 		if (status == CLI_EXIT_DONE && !is_own_word)
 			json_object_del(o, "status"); /* figures say more */
+		if (out->level < CLI_DEBUG)
+			drop_details(o);
 		cli_result_text(out->out, o);
 		fflush(out->out);
 	}
@@ -203,20 +219,25 @@ static void name_text(const char *name, char *buf, size_t len)
 			*p = ' ';
 }
 
-static void bytes_text(double v, char *buf, size_t len)
+static void bytes_text(json_int_t bytes, char *buf, size_t len)
 {
 	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double v = (double)bytes;
 	unsigned int i;
 
-	for (i = 0; i < 4 && v >= 1024; i++)
-		v /= 1024;
+	/* an MTU of 65535 is not "64.00 KiB" */
+	if (bytes < 1 << 20 && bytes % 1024)
+		i = 0;
+	else
+		for (i = 0; i < 4 && v >= 1024; i++)
+			v /= 1024;
 	snprintf(buf, len, "%.*f %s", i ? 2 : 0, v, unit[i]);
 }
 
 static void integer_text(const char *name, json_int_t v, char *buf, size_t len)
 {
 	if (strstr(name, "bytes"))
-		bytes_text((double)v, buf, len);
+		bytes_text(v, buf, len);
 	else if (ends_with(name, "_ms") && v >= 10000)
 		snprintf(buf, len, "%.1f s", (double)v / 1000);
 	else
