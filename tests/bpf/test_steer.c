@@ -59,8 +59,8 @@ static void xm_steer__redirects_every_type(void **state)
 	expect(p, QUEUE, XM_STEER_REDIRECT);
 }
 
-/* Larger than a page: the kernel makes a packet of several buffers of it, which
- * a program without "frags" could not even be run on. */
+/* Larger than a page: the kernel makes a packet of several buffers of it, and
+ * the program sees the first. */
 static void xm_steer__redirects_jumbo(void **state)
 {
 	struct t_pkt p;
