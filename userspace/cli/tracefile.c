@@ -33,7 +33,7 @@ static void tracefile_event(struct xm_trace *trace,
 	struct tracefile *t = (struct tracefile *)trace; /* first member */
 
 	fprintf(t->file, "%" PRId64 " %u %s %" PRIu64 " %" PRIu64 "\n",
-		xm_time_sub(ev->now, t->begun) / XM_US, ev->channel,
+		(int64_t)(xm_time_sub(ev->now, t->begun) / XM_US), ev->channel,
 		kind_name[ev->kind], ev->a, ev->b);
 }
 
