@@ -27,7 +27,8 @@
  *
  *     part    wished                                least
  *     slots   in_flight / 512 KiB                   2 (1 if in_flight says so)
- *     bufs    TX ring / 2: two descriptors a frame  16
+ *     bufs    TX ring / 2: two descriptors a frame; 16
+ *             16 where frames are staged
  *     stages  sender by descriptor: 1 MiB, for      2
  *             retransmissions of live pages
  *             staged engine: in_flight
@@ -212,7 +213,7 @@ static void plan_wish_sizes(struct plan_sizes *s, const struct xsk_plan *p,
 				   plan_min(slots, PLAN_SLOTS_MAX));
 	*w = p->opts;
 	w->n_slots = wish->is_sender ? plan_clamp(slots, 1, PLAN_SLOTS_MAX) : 0;
-	w->n_bufs = !wish->is_sender ? PLAN_BUFS_MIN : PLAN_TX_RING / 2;
+	w->n_bufs = p->maps_guest ? PLAN_TX_RING / 2 : PLAN_BUFS_MIN;
 	if (w->max_descs == 1) /* nothing can follow a header buffer */
 		w->n_bufs = 0;
 	stages = !wish->is_sender ? PLAN_ACK_BYTES :
