@@ -109,6 +109,7 @@ static void xm_geometry_fit__never_above_15_pages(void **state)
 {
 	(void)state;
 	fits(65535, V4, 100, 15, 1, 4096);
+	fits(1u << 20, V4, 100, 15, 1, 4096);
 }
 
 /* Would one more page, or one slice less, still fit? */
