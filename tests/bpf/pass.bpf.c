@@ -7,6 +7,7 @@
 SEC("xdp.frags")
 int their_pass(struct xdp_md *ctx)
 {
+	(void)ctx;
 	return XDP_PASS;
 }
 

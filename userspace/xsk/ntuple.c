@@ -113,11 +113,9 @@ int ntuple_open(struct ntuple_dev *ret_dev, const char *ifname)
 	struct ntuple_dev dev = { .call = ntuple_ioctl };
 
 	dev.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (dev.fd < 0)
-		return -errno;
 	(void)snprintf(dev.ifname, sizeof(dev.ifname), "%s", ifname);
 	*ret_dev = dev;
-	return 0;
+	return dev.fd < 0 ? -errno : 0;
 }
 
 void ntuple_close(struct ntuple_dev *dev)

@@ -124,7 +124,8 @@ static int put_alone(int ifindex, enum steer_mode mode)
 static int put_joined(int ifindex, enum steer_mode mode, bool *ret_frags)
 {
 	struct steer_bpf *skel = skel_open(false);
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = STEER_PROG);
+	struct xdp_program_opts opts = { .sz = sizeof(opts),
+					 .prog_name = STEER_PROG };
 	bool had_dir = !access(LIBXDP_DIR, F_OK);
 	struct xdp_program *prog;
 	int r;

@@ -25,9 +25,11 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -137,12 +139,27 @@ static bool pin_rmdir(const struct pin_root *root, int ifindex)
 	return rmdir(pin_path(root->s, ifindex, NULL).s) == 0;
 }
 
-/* Remove directories of this network namespace whose device is gone, and our
- * folder when nothing is left in it. */
+/* The device that a directory is for, by its name; 0: not of this network
+ * namespace, or not ours. */
+static int dir_ifindex(const char *name)
+{
+	unsigned long netns, ifindex;
+	char *end;
+
+	if (!isdigit((unsigned char)name[0]))
+		return 0;
+	netns = strtoul(name, &end, 10);
+	if (netns != pin_netns() || *end != '-')
+		return 0;
+	ifindex = strtoul(end + 1, &end, 10);
+	return *end || ifindex > INT_MAX ? 0 : (int)ifindex;
+}
+
+/* Remove directories whose device is gone, and our folder when nothing is left
+ * in it. */
 static void pin_sweep(const struct pin_root *root)
 {
 	char dir[sizeof(root->s) + sizeof(PIN_DIR)], name[IF_NAMESIZE];
-	unsigned long netns = pin_netns(), ns;
 	struct dirent *d;
 	int ifindex;
 	DIR *in;
@@ -151,10 +168,11 @@ static void pin_sweep(const struct pin_root *root)
 	in = opendir(dir);
 	if (!in)
 		return;
-	while ((d = readdir(in)))
-		if (sscanf(d->d_name, "%lu-%d", &ns, &ifindex) == 2 &&
-		    ns == netns && !if_indextoname((unsigned int)ifindex, name))
+	while ((d = readdir(in))) {
+		ifindex = dir_ifindex(d->d_name);
+		if (ifindex && !if_indextoname((unsigned int)ifindex, name))
 			(void)pin_rmdir(root, ifindex);
+	}
 	(void)closedir(in);
 	(void)rmdir(dir); /* fails while others have pins there */
 }

@@ -32,9 +32,7 @@ static void talk_keep(char *to, size_t size, char *line)
 {
 	char *text = line;
 
-	if (!strncmp(text, "libbpf: ", 8))
-		text += 8;
-	else if (!strncmp(text, "libxdp: ", 8))
+	if (!strncmp(text, "libbpf: ", 8) || !strncmp(text, "libxdp: ", 8))
 		text += 8;
 	text[strcspn(text, "\n")] = '\0';
 	if (!text[0])
