@@ -8,8 +8,9 @@
  *   that moment, is not acknowledged, and has had a round trip and a reorder
  *   window to arrive, is lost.  The list `sent` is in order of transmission,
  *   so only its head is looked at.  Frames of one batch share a microsecond;
- *   among them the newest acknowledged one that was sent only once decides,
- *   since no two frames have the same sent_ns.
+ *   among them the newest acknowledged one decides, since no two frames have
+ *   the same sent_ns.  One that was sent again counts only if its batch is
+ *   the echoed one: else it may be the original that arrived.
  *
  * The reorder window is a quarter of the least round trip, and grows by
  * another quarter each time the peer reports a duplicate (a retransmission
@@ -22,8 +23,10 @@
  *              what is missing before it
  *   timeout    no progress after the probe: all is lost, the window closes,
  *              the timer doubles
- *   stall      neither an acknowledgement nor a completion for stall_ns while
- *              a packet is unreleased: the channel has failed
+ *   stall      nothing new acknowledged, and no acknowledged frame completed,
+ *              for stall_ns while a packet is unreleased: the channel has
+ *              failed.  Completions alone are no progress: a device also
+ *              completes what it sends into a dead path
  *
  * A frame that the device still has is never lost (tx_state.h).  When nothing
  * at all may be sent (credit 0), the timer forces one frame out, so a lost
@@ -46,7 +49,7 @@
 
 void loss_reset(struct xm_tx *tx, struct xm_time now)
 {
-	tx->rack_ns = -1;
+	tx->rack_ns = tx->echo_ns = -1;
 	tx->reo_mult = 1;
 	tx->reo_at = tx->rto_at = tx->paced_at = XM_TIME_NEVER;
 	tx->progress = now;
@@ -92,9 +95,10 @@ void loss_on_blocked(struct xm_tx *tx, struct xm_time now)
 		loss_on_sent(tx, now);
 }
 
-void loss_on_complete(struct xm_tx *tx, struct xm_time now)
+void loss_on_complete(struct xm_tx *tx, struct xm_time now, bool was_acked)
 {
-	tx->progress = now;
+	if (was_acked)
+		tx->progress = now;
 	loss_arm(tx, now);
 }
 
@@ -166,7 +170,8 @@ static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 
 	acked->bytes += tx_frame_bytes(tx, seq);
 	acked->frames++;
-	if (fs->n_sent == 1 && fs->sent_ns > tx->rack_ns)
+	if (fs->sent_ns > tx->rack_ns &&
+	    (fs->n_sent == 1 || fs->sent_ns < tx->echo_ns + XM_US))
 		tx->rack_ns = fs->sent_ns;
 	if (fs->flags & TX_F_SENT)
 		loss_leave_flight(tx, seq);
@@ -253,9 +258,11 @@ static void loss_take_echo(struct xm_tx *tx, struct xm_time now,
 	    ack->hold_us > age_us)
 		return; /* nothing of this flight arrived yet, or nonsense */
 	sent_ns = now.ns / XM_US * XM_US - (int64_t)age_us * XM_US;
-	if (sent_ns <= tx->rack_ns)
+	if (sent_ns <= tx->echo_ns)
 		return; /* nothing newer than the last ACK said */
-	tx->rack_ns = sent_ns;
+	tx->echo_ns = sent_ns;
+	if (sent_ns > tx->rack_ns)
+		tx->rack_ns = sent_ns;
 	tx->rtt_ns = ((int64_t)age_us - ack->hold_us) * XM_US;
 	if (tx->rtt_ns < XM_US)
 		tx->rtt_ns = XM_US;
@@ -279,7 +286,7 @@ static void loss_take_rejects(struct xm_tx *tx, struct xm_time now,
 		fs->flags |= TX_F_STAGE;
 		/* Resent since?  Then this is about the one before. */
 		if (!(fs->flags & TX_F_SENT) || (fs->flags & TX_F_POSTED) ||
-		    fs->sent_ns >= tx->rack_ns + XM_US)
+		    fs->sent_ns >= tx->echo_ns + XM_US)
 			continue;
 		loss_mark(tx, now, seq);
 	}

@@ -491,7 +491,7 @@ int xm_tx_on_complete(struct xm_tx *tx, struct xm_time now, uint32_t epoch,
 	}
 	if (fs->flags & TX_F_ACKED)
 		tx_close_frame(tx, now, seq);
-	loss_on_complete(tx, now);
+	loss_on_complete(tx, now, fs->flags & TX_F_ACKED);
 	return 0;
 }
 

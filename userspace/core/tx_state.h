@@ -81,6 +81,7 @@ struct xm_tx {
 
 	/* loss detection and timers; see loss.c */
 	int64_t rack_ns;       /* when the newest frame that arrived was sent */
+	int64_t echo_ns;       /* the same as the last echo says, in whole us */
 	int64_t rtt_ns;        /* last sample */
 	int64_t last_sent_ns;  /* sent_ns of the newest transmission */
 	unsigned int reo_mult; /* reorder window in quarters of min RTT */
@@ -114,7 +115,7 @@ void tx_close_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq);
  * timers run from here on. */
 void loss_on_sent(struct xm_tx *tx, struct xm_time now);
 void loss_on_blocked(struct xm_tx *tx, struct xm_time now);
-void loss_on_complete(struct xm_tx *tx, struct xm_time now);
+void loss_on_complete(struct xm_tx *tx, struct xm_time now, bool was_acked);
 void loss_reset(struct xm_tx *tx, struct xm_time now);
 
 #endif
