@@ -18,6 +18,7 @@ struct fault_node {
 	int64_t max_ns;
 	struct sim_gilbert ge;
 	bool bad;
+	struct xm_time change; /* to the other state */
 	struct sim_window cut[SIM_WINDOWS_MAX];
 };
 
@@ -75,9 +76,13 @@ static void gilbert_forward(struct sim_node *n, struct sim_pkt *p)
 {
 	struct fault_node *f = (struct fault_node *)n;
 
-	if (sim_rng_chance(&n->rng,
-			   f->bad ? f->ge.to_good_ppm : f->ge.to_bad_ppm))
+	while (!xm_time_before(n->sim->now, f->change)) {
 		f->bad = !f->bad;
+		f->change = xm_time_add(
+			f->change, sim_rng_range(&n->rng, 1,
+						 2 * (f->bad ? f->ge.bad_ns :
+							       f->ge.good_ns)));
+	}
 	if (sim_rng_chance(&n->rng,
 			   f->bad ? f->ge.loss_bad_ppm : f->ge.loss_good_ppm))
 		sim_pkt_free(p);
@@ -90,6 +95,7 @@ struct sim_node *sim_gilbert(struct sim *s, const struct sim_gilbert *g)
 	struct fault_node *f = fault_new(s, gilbert_forward);
 
 	f->ge = *g;
+	f->bad = true; /* its first change, at 0, makes it good */
 	return &f->node;
 }
 

@@ -13,10 +13,10 @@
 /* Each packet is lost with this chance. */
 struct sim_node *sim_loss(struct sim *s, uint32_t ppm);
 
-/* Gilbert-Elliott: two states, in each of which packets are lost with a
- * chance of its own, and chances per packet to change between them. */
+/* Gilbert-Elliott, by time: a good and a bad state, each for a while (up to
+ * twice its mean), in which packets are lost with a chance of its own. */
 struct sim_gilbert {
-	uint32_t to_bad_ppm, to_good_ppm;
+	int64_t good_ns, bad_ns; /* means */
 	uint32_t loss_good_ppm, loss_bad_ppm;
 };
 

@@ -68,12 +68,12 @@ static void random_path(struct sim_rng *r, struct sim_path_opts *p)
 		p->corrupt_ppm = pick_u32(r, 1, 300000);
 	if (sim_rng_chance(r, half))
 		p->reorder_ppm = pick_u32(r, 1, 500000);
-	if (sim_rng_chance(r, quarter))
-		p->gilbert = (struct sim_gilbert){
-			.to_bad_ppm = pick_u32(r, 1, 50000),
-			.to_good_ppm = pick_u32(r, 20000, 500000),
-			.loss_bad_ppm = pick_u32(r, 1, SIM_PPM),
-		};
+	if (sim_rng_chance(r, quarter)) {
+		p->gilbert.good_ns = pick_log(r, 10 * XM_US, 100 * XM_MS);
+		/* a path that is down most of the time is no path */
+		p->gilbert.bad_ns = pick_log(r, XM_US, p->gilbert.good_ns);
+		p->gilbert.loss_bad_ppm = pick_u32(r, 1, SIM_PPM);
+	}
 	if (sim_rng_chance(r, quarter))
 		random_cuts(r, p->cut);
 	if (sim_rng_chance(r, half)) {

@@ -119,7 +119,7 @@ static struct sim_node *world_path(struct world *w, struct sim_path_opts *o,
 		n = before(sim_reorder(s, o->reorder_ppm, o->reorder_ns), n);
 	if (o->corrupt_ppm)
 		n = before(sim_corrupt(s, o->corrupt_ppm), n);
-	if (o->gilbert.to_bad_ppm)
+	if (o->gilbert.bad_ns)
 		n = before(sim_gilbert(s, &o->gilbert), n);
 	if (o->loss_ppm)
 		n = before(sim_loss(s, o->loss_ppm), n);
@@ -287,6 +287,8 @@ struct xm_tx_stats world_tx_stats(struct world *w)
 		const struct xm_tx_stats *s = xm_tx_stats(w->src[i].tx);
 
 		sum.packets += s->packets;
+		sum.bytes_sent += s->bytes_sent;
+		sum.bytes_resent += s->bytes_resent;
 		sum.frames_sent += s->frames_sent;
 		sum.frames_resent += s->frames_resent;
 		sum.frames_staged += s->frames_staged;
