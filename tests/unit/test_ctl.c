@@ -72,8 +72,13 @@ static void t_close(struct ctl_stream *s)
 	free(t);
 }
 
-static const struct ctl_stream_ops t_ops = { t_read, t_write, t_wants_write,
-					     t_close };
+static void t_end(struct ctl_stream *s)
+{
+	(void)s;
+}
+
+static const struct ctl_stream_ops t_ops = { t_read, t_write, t_end,
+					     t_wants_write, t_close };
 
 struct t_ctl {
 	struct t_stream *t;

@@ -348,6 +348,28 @@ static void ctl_send__slow_reader(void **state)
 	assert_false(ctl_wants_write(t->a));
 }
 
+/* a says its last word while something of b's is unread at a: closing at once
+ * would reset the connection and could take that word away from b. */
+static void ctl_end__last_word_survives_unread_input(void **state)
+{
+	struct t_tcp *t = *state;
+	const void *msg;
+	size_t len;
+
+	t_pair(t, "127.0.0.1");
+	assert_int_equal(t_msg_send(t->b, 11, 0, &t->e), 0);
+	t_wait(ctl_fd(t->a), POLLIN);
+	assert_int_equal(t_msg_send(t->a, 9, 0, &t->e), 0);
+	ctl_end(t->a);
+	t_wait(ctl_fd(t->b), POLLIN);
+	assert_int_equal(ctl_recv(t->b, &msg, &len, &t->e), 0);
+	assert_int_equal(((const uint8_t *)msg)[3], 9);
+	assert_int_equal(ctl_recv(t->b, &msg, &len, NULL), -EPIPE);
+	t->b = ctl_close(t->b);
+	assert_int_equal(ctl_recv(t->a, &msg, &len, &t->e), 0);
+	assert_int_equal(ctl_recv(t->a, &msg, &len, NULL), -EPIPE);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -368,6 +390,7 @@ int main(void)
 		T(ctl_recv__last_words_after_a_failed_send),
 		T(ctl_recv__peer_closes_the_socket),
 		T(ctl_send__slow_reader),
+		T(ctl_end__last_word_survives_unread_input),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

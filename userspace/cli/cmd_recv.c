@@ -371,7 +371,7 @@ static int recv_main(struct recv *s)
 		 ctl_addr_text(ctl_peer(side->ctl), text, sizeof(text)));
 	xm_dst_init(&s->dst, side_trace(&s->side));
 	recv_run(s);
-	side_flush(side);
+	side_finish(side);
 	r = side_outcome(&s->dst.outcome, recv_err(s));
 	report_result(side, &s->report);
 	cli_put_str(cli_result(side->cli), "guest_runs_at",

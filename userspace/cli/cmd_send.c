@@ -270,7 +270,7 @@ static int send_main(struct send *s)
 	xm_src_init(&s->src, &hello, side_trace(&s->side));
 	send_event_start(s);
 	send_run(s);
-	side_flush(&s->side);
+	side_finish(&s->side);
 	r = side_outcome(&s->src.outcome, send_err(s));
 	report_result(&s->side, &s->report);
 	cli_put_str(cli_result(s->side.cli), "guest_runs_at",

@@ -16,6 +16,16 @@
 
 #include "clock.h"
 
+static int side_timeout(struct xm_time until)
+{
+	int64_t ms;
+
+	if (xm_time_is_never(until))
+		return -1;
+	ms = (xm_time_sub(until, xm_clock()) + XM_MS - 1) / XM_MS;
+	return ms < 0 ? 0 : ms > 1000 ? 1000 : (int)ms;
+}
+
 /* -- messages ---------------------------------------------------------------------- */
 
 void side_send(struct side *s, const struct xm_actions *act)
@@ -32,15 +42,35 @@ void side_send(struct side *s, const struct xm_actions *act)
 	}
 }
 
-void side_flush(struct side *s)
+/* Is there more of the peer's to come? */
+static bool side_drain(struct side *s)
+{
+	const void *raw;
+	size_t len;
+	int r;
+
+	do
+		r = ctl_recv(s->ctl, &raw, &len, NULL);
+	while (!r);
+	return r == -EAGAIN;
+}
+
+void side_finish(struct side *s)
 {
 	struct xm_time end = xm_time_add(xm_clock(), XM_SEC);
-	struct pollfd fd = { .fd = s->ctl ? ctl_fd(s->ctl) : -1,
-			     .events = POLLOUT };
+	struct pollfd fd = { .fd = s->ctl ? ctl_fd(s->ctl) : -1 };
+	bool has_ended = false;
 
-	while (s->ctl && ctl_wants_write(s->ctl) &&
-	       xm_time_before(xm_clock(), end)) {
-		if (poll(&fd, 1, 100) > 0 && ctl_flush(s->ctl, NULL))
+	while (s->ctl && xm_time_before(xm_clock(), end)) {
+		if (!has_ended && !ctl_wants_write(s->ctl)) {
+			ctl_end(s->ctl);
+			has_ended = true;
+		}
+		if (!side_drain(s))
+			return;
+		fd.events = has_ended ? POLLIN : POLLIN | POLLOUT;
+		(void)poll(&fd, 1, side_timeout(end));
+		if (!has_ended && ctl_flush(s->ctl, NULL))
 			return;
 	}
 }
@@ -131,16 +161,6 @@ static void side_fds(const struct side *s, int other, struct pollfd *fds)
 		fds[FD_ROUTE].events = fds[FD_OTHER].events = POLLIN;
 	if (s->ctl && ctl_wants_write(s->ctl))
 		fds[FD_CTL].events |= POLLOUT;
-}
-
-static int side_timeout(struct xm_time until)
-{
-	int64_t ms;
-
-	if (xm_time_is_never(until))
-		return -1;
-	ms = (xm_time_sub(until, xm_clock()) + XM_MS - 1) / XM_MS;
-	return ms < 0 ? 0 : ms > 1000 ? 1000 : (int)ms;
 }
 
 /* What the ready descriptors say; false: nothing that matters. */

@@ -107,8 +107,8 @@ enum side_event side_wait(struct side *s, struct xm_time until, int fd,
  * will be seen by side_wait(). */
 void side_send(struct side *s, const struct xm_actions *act);
 
-/* Give what was sent a second to leave. */
-void side_flush(struct side *s);
+/* The session is over: give what was sent, and the peer, a second. */
+void side_finish(struct side *s);
 
 /* Turn a failure into the event that ends the session. */
 void side_cancel_msg(const struct xm_error *e, struct xm_msg *ret_msg);

@@ -112,6 +112,11 @@ int ctl_new(struct ctl **ret_ctl, struct ctl_stream *s, struct xm_error *e)
 	return 0;
 }
 
+void ctl_end(struct ctl *ctl)
+{
+	ctl->stream->ops->end(ctl->stream);
+}
+
 struct ctl *ctl_close(struct ctl *ctl)
 {
 	if (!ctl)

@@ -43,6 +43,10 @@ int ctl_connect(struct ctl **ret_ctl, const struct ctl_addr *peer,
 int ctl_listen(int *ret_fd, const struct ctl_addr *addr, struct xm_error *e);
 /* 0; -EAGAIN, without @e, when nobody is waiting (any more). */
 int ctl_accept(struct ctl **ret_ctl, int listen_fd, struct xm_error *e);
+/* Everything is flushed and nothing more will be sent.  Closing at once would
+ * reset the connection if something of the peer's is unread, and take what was
+ * flushed away from it: so end, read until -EPIPE, then close. */
+void ctl_end(struct ctl *ctl);
 /* Closes and frees; what is still queued is lost: flush first, until
  * ctl_wants_write() is false.  NULL is fine.  Returns NULL. */
 struct ctl *ctl_close(struct ctl *ctl);

@@ -25,6 +25,9 @@ struct ctl_stream_ops {
 	/* Bytes taken, at least one; -EAGAIN without @e; -errno with @e. */
 	ssize_t (*write)(struct ctl_stream *s, const void *buf, size_t len,
 			 struct xm_error *e);
+	/* Nothing more will be written: the peer reads what was, and then the
+	 * end.  Reading goes on. */
+	void (*end)(struct ctl_stream *s);
 	/* Does the stream itself have something to write? */
 	bool (*wants_write)(const struct ctl_stream *s);
 	/* Close and free. */

@@ -74,6 +74,11 @@ static ssize_t tcp_write(struct ctl_stream *s, const void *buf, size_t len,
 	return errno == EAGAIN ? -EAGAIN : tcp_lost(s, errno, e);
 }
 
+static void tcp_end(struct ctl_stream *s)
+{
+	(void)shutdown(s->fd, SHUT_WR); /* the peer is gone: as good as ended */
+}
+
 /* What TCP has to send on its own is the kernel's business. */
 static bool tcp_wants_write(const struct ctl_stream *s)
 {
@@ -90,6 +95,7 @@ static void tcp_close(struct ctl_stream *s)
 static const struct ctl_stream_ops tcp_ops = {
 	.read = tcp_read,
 	.write = tcp_write,
+	.end = tcp_end,
 	.wants_write = tcp_wants_write,
 	.close = tcp_close,
 };
