@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <limits.h>
 #include <linux/ethtool.h>
 #include <linux/genetlink.h>
 #include <linux/if.h>
@@ -31,6 +32,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -192,8 +194,8 @@ static int caps_ethtool(int fd, const struct xsk_caps *caps, void *cmd)
 
 static int caps_numa_node(const char *bus_info)
 {
-	char path[96];
-	int node = -1;
+	char path[96], text[16] = "", *end;
+	long node = -1;
 	FILE *f;
 
 	if (strchr(bus_info, '/'))
@@ -203,10 +205,13 @@ static int caps_numa_node(const char *bus_info)
 	f = fopen(path, "re");
 	if (!f)
 		return -1;
-	if (fscanf(f, "%d", &node) != 1)
-		node = -1;
+	if (fgets(text, sizeof(text), f)) {
+		node = strtol(text, &end, 10);
+		if (end == text || node < 0 || node > INT_MAX)
+			node = -1;
+	}
 	fclose(f);
-	return node;
+	return (int)node;
 }
 
 static void caps_get_ethtool(struct xsk_caps *caps)

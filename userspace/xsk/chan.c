@@ -168,6 +168,23 @@ void *xsk_chan_slot(const struct xsk_chan *chan, uint32_t slot)
 	       (uint64_t)slot * XSK_SLOT_LEN;
 }
 
+/* Reads XDP_STATISTICS into chan->stats. */
+static void chan_read_stats(struct xsk_chan *chan)
+{
+	struct xdp_statistics ks = { 0 };
+	socklen_t len = sizeof(ks);
+
+	chan->stats.syscalls++;
+	if (getsockopt(chan->sock.fd, SOL_XDP, XDP_STATISTICS, &ks, &len))
+		return;
+	chan->stats.rx_dropped = ks.rx_dropped;
+	chan->stats.rx_invalid_descs = ks.rx_invalid_descs;
+	chan->stats.tx_invalid_descs = ks.tx_invalid_descs;
+	chan->stats.rx_ring_full = ks.rx_ring_full;
+	chan->stats.rx_fill_ring_empty_descs = ks.rx_fill_ring_empty_descs;
+	chan->stats.tx_ring_empty_descs = ks.tx_ring_empty_descs;
+}
+
 /* A device that is unregistered unbinds the socket and leaves ENETDOWN in
  * SO_ERROR; poll() does not tell (no EPOLLERR). */
 int xsk_chan_check(struct xsk_chan *chan, struct xm_error *e)
@@ -178,28 +195,23 @@ int xsk_chan_check(struct xsk_chan *chan, struct xm_error *e)
 	chan->stats.syscalls++;
 	if (getsockopt(chan->sock.fd, SOL_SOCKET, SO_ERROR, &err, &len))
 		err = errno;
-	if (!err)
-		return 0;
-	return xm_fail(e, -err, XM_REASON_DEVICE, "%s: queue %u: %s%s",
-		       chan->ifname, chan->opts.queue,
-		       err == ENETDOWN ? "the device is gone: " : "",
-		       strerror(err));
+	if (err)
+		return xm_fail(e, -err, XM_REASON_DEVICE, "%s: queue %u: %s%s",
+			       chan->ifname, chan->opts.queue,
+			       err == ENETDOWN ? "the device is gone: " : "",
+			       strerror(err));
+	chan_read_stats(chan);
+	if (chan->stats.tx_invalid_descs)
+		return xm_fail(e, -EPROTO, XM_REASON_INTERNAL,
+			       "%s: queue %u: the kernel rejected %" PRIu64
+			       " descriptors, which may never complete",
+			       chan->ifname, chan->opts.queue,
+			       chan->stats.tx_invalid_descs);
+	return 0;
 }
 
 void xsk_chan_stats(struct xsk_chan *chan, struct xsk_stats *ret_stats)
 {
-	struct xdp_statistics ks = { 0 };
-	socklen_t len = sizeof(ks);
-
-	chan->stats.syscalls++;
-	if (!getsockopt(chan->sock.fd, SOL_XDP, XDP_STATISTICS, &ks, &len)) {
-		chan->stats.rx_dropped = ks.rx_dropped;
-		chan->stats.rx_invalid_descs = ks.rx_invalid_descs;
-		chan->stats.tx_invalid_descs = ks.tx_invalid_descs;
-		chan->stats.rx_ring_full = ks.rx_ring_full;
-		chan->stats.rx_fill_ring_empty_descs =
-			ks.rx_fill_ring_empty_descs;
-		chan->stats.tx_ring_empty_descs = ks.tx_ring_empty_descs;
-	}
+	chan_read_stats(chan);
 	*ret_stats = chan->stats;
 }

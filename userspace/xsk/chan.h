@@ -81,8 +81,9 @@ size_t xsk_chan_locked(const struct xsk_chan *chan);     /* UMEM bytes */
 /* Bytes of extents that are not in the UMEM (max_maps, max_locked, hugepages
  * cut by an extent): xsk_tx_has() is false for them, they are sent staged. */
 uint64_t xsk_chan_left_out(const struct xsk_chan *chan);
-/* For an idle channel, which no _kick tells: 0, -ENETDOWN with @e when the
- * device is gone and the socket with it, else -errno with @e. */
+/* What no _kick tells, for an idle channel and now and then: 0; with @e filled
+ * -ENETDOWN when the device is gone and the socket with it, -EPROTO when the
+ * kernel rejected a descriptor (a bug of ours), or another -errno. */
 int xsk_chan_check(struct xsk_chan *chan, struct xm_error *e);
 void *xsk_chan_slot(const struct xsk_chan *chan, uint32_t slot);
 const char *xsk_engine_name(enum xsk_engine engine);

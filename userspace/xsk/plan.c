@@ -206,10 +206,11 @@ static void plan_wish_sizes(struct plan_sizes *s, const struct xsk_plan *p,
 	struct xsk_chan_opts *w = &s->wished, *l = &s->least;
 	uint32_t pieces =
 		(p->ip_max + PLAN_L2_LEN + dev->piece - 1) / dev->piece;
-	uint64_t slots = wish->in_flight / XM_PACKET_SIZE, stages;
+	const uint64_t packet = (uint64_t)XM_PACKET_SIZE;
+	uint64_t slots = wish->in_flight / packet, stages;
 
-	if (share && share / XM_PACKET_SIZE < slots)
-		slots = plan_clamp(share / XM_PACKET_SIZE, plan_min(slots, 2),
+	if (share && share / packet < slots)
+		slots = plan_clamp(share / packet, plan_min(slots, 2),
 				   plan_min(slots, PLAN_SLOTS_MAX));
 	*w = p->opts;
 	w->n_slots = wish->is_sender ? plan_clamp(slots, 1, PLAN_SLOTS_MAX) : 0;

@@ -367,7 +367,7 @@ uint64_t umem_find(struct umem *u, uint8_t block, uint64_t offset, uint32_t len)
 
 void umem_describe(const struct umem *u, uint64_t addr, char *ret, size_t size)
 {
-	char link[32], path[64];
+	char fd[32], path[64];
 	ssize_t len;
 	uint32_t i;
 
@@ -379,8 +379,8 @@ void umem_describe(const struct umem *u, uint64_t addr, char *ret, size_t size)
 		snprintf(ret, size, "buffers");
 		return;
 	}
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", u->maps[i].fd);
-	len = readlink(link, path, sizeof(path) - 1);
+	snprintf(fd, sizeof(fd), "/proc/self/fd/%d", u->maps[i].fd);
+	len = readlink(fd, path, sizeof(path) - 1);
 	path[len > 0 ? len : 0] = '\0';
 	snprintf(ret, size, "guest memory %s (block %u, offset 0x%" PRIx64 ")",
 		 path, u->maps[i].block,
