@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_chan.c - two channels over a veth pair, through chan.h alone
+/* test_chan.c - two channels over a veth pair, through chan.h
  *
  *   guest memfd --- channel a ==== va - vb ==== channel b --- checked here
  *                   sender                      receiver

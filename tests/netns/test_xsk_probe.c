@@ -27,7 +27,6 @@
 
 #include "t_veth.h"
 #include "t_xsk.h"
-#include "xsk/caps.h"
 #include "xsk/compat.h"
 
 #define ETH_TYPE 0x88b5 /* local experimental */
@@ -359,48 +358,6 @@ static void budget__is_32_to_the_rings_size(void **state)
 	t_xsk_close(&a);
 }
 
-static void caps__of_a_veth(void **state)
-{
-	struct xsk_caps caps;
-	struct xm_error e = { 0 };
-
-	(void)state;
-	t_run("ip link set %s address 02:00:00:00:00:07", va);
-	assert_int_equal(xsk_caps_get(&caps, va, &e), 0);
-	assert_string_equal(caps.driver, "veth");
-	assert_int_equal(caps.ifindex, if_nametoindex(va));
-	assert_int_equal(caps.mtu, 9000);
-	assert_int_equal(caps.rx_queues, 4);
-	assert_int_equal(caps.tx_queues, 4);
-	assert_int_equal(caps.numa_node, -1);
-	assert_memory_equal(caps.mac, "\2\0\0\0\0\7", 6);
-	assert_true(caps.is_up);
-	assert_false(caps.has_ntuple);
-	assert_true(caps.xdp_features & XSK_NETDEV_ACT_BASIC);
-	assert_false(caps.xdp_features & XSK_NETDEV_ACT_ZEROCOPY);
-	assert_int_equal(caps.zc_max_segs, 1);
-	/* queues that exist but are not in use do not count */
-	t_run("ethtool -L %s rx 2 tx 2", va);
-	assert_int_equal(xsk_caps_get(&caps, va, &e), 0);
-	assert_int_equal(caps.rx_queues, 2);
-	t_run("ip link set %s down", vb);
-	assert_int_equal(xsk_caps_get(&caps, va, &e), 0);
-	assert_false(caps.is_up);
-}
-
-static void caps__of_no_device(void **state)
-{
-	struct xsk_caps caps;
-	struct xm_error e = { 0 };
-
-	(void)state;
-	assert_int_equal(xsk_caps_get(&caps, "nosuch0", &e), -ENODEV);
-	assert_non_null(strstr(e.msg, "nosuch0: no such device"));
-	memset(&e, 0, sizeof(e));
-	assert_int_equal(xsk_caps_get(&caps, "a-name-too-long-for-it", &e),
-			 -EINVAL);
-}
-
 /* -- binding ------------------------------------------------------------------------ */
 
 /* Try to bind queue @queue, on a UMEM of its own. */
@@ -587,8 +544,6 @@ int main(void)
 		T(completion__pfifo_pushes_back_and_loses_nothing),
 		T(completion__mq_pushes_back_too),
 		T(budget__is_32_to_the_rings_size),
-		T(caps__of_a_veth),
-		T(caps__of_no_device),
 		T(bind__veth_has_no_zero_copy),
 		T(bind__a_queue_that_is_not_there),
 		T(bind__a_queue_that_is_taken),

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_xsk_umem.c - what can be registered as a UMEM, what it pins and locks
+/* test_xsk_umem.c - what can be registered as a UMEM, and what that pins
  *
- * The kernel's part by bare setsockopt(), ours through umem.h, sock.h and
- * chan.h on a veth.  What an unprivileged user meets runs in a child that has
- * an own user id and every capability but CAP_IPC_LOCK: the kernel counts
- * locked memory by user.
+ * The kernel's part by bare setsockopt(), ours through chan.h on a veth.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/magic.h>
 #include <net/if.h>
 #include <setjmp.h>
@@ -20,20 +16,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "t_veth.h"
 #include "t_xsk.h"
+#include "xsk/chan_priv.h"
 #include "xsk/compat.h"
-#include "xsk/plan.h"
 
 #define PAGE 4096u
 #define MIB  ((uint64_t)1 << 20)
@@ -405,172 +397,29 @@ static void tx__metadata_forbids_whole_pages(void **state)
 	munmap(p, 64 * PAGE);
 }
 
-/* -- locked memory ---------------------------------------------------------------------- */
+/* -- descriptors ---------------------------------------------------------------------- */
 
-/* Become a user of our own that may do everything but lock memory. */
-static int t_drop_ipc_lock(unsigned int nth, uint64_t memlock)
+/* Behind the back of xsk_tx_put(), which takes no such thing. */
+static void chan__a_rejected_descriptor_is_told(void **state)
 {
-	struct rlimit lim = { memlock, memlock };
-	uid_t uid = 200000000u + (uid_t)getppid() * 16 + nth;
-	struct __user_cap_header_struct hdr = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct cap[2];
-
-	if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(uid, uid, uid) ||
-	    syscall(SYS_capget, &hdr, cap))
-		return -1;
-	cap[0].permitted &= ~(1u << CAP_IPC_LOCK);
-	cap[0].effective = cap[0].permitted;
-	cap[1].effective = cap[1].permitted;
-	return syscall(SYS_capset, &hdr, cap) ||
-			       setrlimit(RLIMIT_MEMLOCK, &lim) ?
-		       -1 :
-		       0;
-}
-
-struct t_child {
-	struct xm_error e;
-	int r; /* of the first open that failed, else 0 */
-	unsigned int opened;
-};
-
-/* In a child with @memlock bytes: open @n channels on queues 0 and up. */
-static struct t_child t_open_limited(unsigned int nth, uint64_t memlock,
-				     struct xsk_chan_opts o, unsigned int n)
-{
-	struct t_child *shared = t_map(-1, sizeof(*shared),
-				       PROT_READ | PROT_WRITE,
-				       MAP_SHARED | MAP_ANONYMOUS);
-	struct t_child ret;
-	struct xsk_chan *c;
-	pid_t pid = fork();
-	int status;
-
-	if (!pid) {
-		shared->r = t_drop_ipc_lock(nth, memlock);
-		for (; !shared->r && shared->opened < n; shared->opened++) {
-			o.queue = shared->opened;
-			shared->r = xsk_chan_open(&c, &o, &shared->e);
-			if (shared->r)
-				break;
-		}
-		_exit(0);
-	}
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	ret = *shared;
-	munmap(shared, sizeof(*shared));
-	return ret;
-}
-
-static void memlock__the_error_says_what_helps(void **state)
-{
-	struct t_child t = t_open_limited(1, 16 * PAGE, t_opts(0), 1);
-
-	(void)state;
-	assert_int_equal(t.r, -ENOBUFS);
-	assert_int_equal(t.e.reason, XM_REASON_PERMISSION);
-	if (!strstr(t.e.msg, "200704 bytes") || /* 49 pages */
-	    !strstr(t.e.msg, "RLIMIT_MEMLOCK is 65536") ||
-	    !strstr(t.e.msg, "CAP_IPC_LOCK") ||
-	    !strstr(t.e.msg, "--lock-budget"))
-		fail_msg("%d: %s", t.r, t.e.msg);
-}
-
-/* A channel's plan for @budget bytes in all, and a slice of @slice. */
-static struct xsk_plan t_plan(uint64_t budget, uint64_t slice, bool is_sender,
-			      unsigned int n_channels)
-{
-	struct xsk_wish wish = {
-		.is_sender = is_sender,
-		.n_channels = n_channels,
-		.in_flight = XM_IN_FLIGHT,
-		.lock_budget = budget,
-		.slice_max = slice,
-		.rx_memory = XM_RX_MEMORY,
-		.ip_max = 9000,
-		.is_native = true,
-	};
-	struct xsk_plan plan;
-	struct xsk_caps caps;
+	struct xsk_chan_opts o = t_opts(0);
 	struct xm_error e = { 0 };
-
-	assert_int_equal(xsk_caps_get(&caps, va, &e), 0);
-	if (xsk_plan_make(&plan, &caps, &wish, &e))
-		fail_msg("%s", e.msg);
-	plan.opts.ifname = va;
-	plan.opts.ifindex = caps.ifindex;
-	return plan;
-}
-
-/* With the limit at what was planned all channels open; with a page less the
- * last does not: the plan is what is pinned, to the page. */
-static void t_exact(unsigned int nth, const struct xsk_plan *p, unsigned int n)
-{
-	struct t_child t;
-
-	t = t_open_limited(nth, n * p->locked, p->opts, n);
-	if (t.r)
-		fail_msg("%d: %s", t.r, t.e.msg);
-	assert_int_equal(t.opened, n);
-	t = t_open_limited(nth + 1, n * p->locked - PAGE, p->opts, n);
-	assert_int_equal(t.r, -ENOBUFS);
-	assert_int_equal(t.opened, n - 1);
-}
-
-static void budget__of_512k_a_channel_is_kept(void **state)
-{
-	struct xsk_plan p = t_plan(4 * MIB / 2, 64 * MIB, true, 4);
+	struct xsk_ring_prod *tx;
+	struct xsk_chan *c;
+	uint32_t idx = 0;
 
 	(void)state;
-	assert_int_equal(p.opts.engine, XSK_COPY_STAGED);
-	assert_false(p.maps_guest);
-	assert_true(p.locked <= MIB / 2);
-	t_exact(2, &p, 4);
-}
-
-static void budget__of_a_receiver_is_kept(void **state)
-{
-	struct xsk_plan p = t_plan(4 * MIB / 2, 0, false, 4);
-
-	(void)state;
-	assert_true(p.locked <= MIB / 2);
-	t_exact(4, &p, 4);
-}
-
-static void budget__that_holds_the_guest_is_kept(void **state)
-{
-	struct xsk_plan p = t_plan(7 * MIB, 2 * MIB, true, 2);
-	int fd = t_memfd(2 * MIB, 0);
-	struct xsk_extent x = { .fd = fd, .len = 2 * MIB };
-
-	(void)state;
-	assert_int_equal(p.opts.engine, XSK_COPY_SG);
-	assert_true(p.maps_guest);
-	assert_true(p.locked <= 7 * MIB / 2);
-	p.opts.extents = &x;
-	p.opts.n_extents = 1;
-	t_exact(6, &p, 2);
-	close(fd);
-}
-
-/* A guest that grew since it was planned: the rest is left out. */
-static void budget__is_kept_when_the_guest_grows(void **state)
-{
-	struct xsk_plan p = t_plan(7 * MIB, 2 * MIB, true, 2);
-	int fd = t_memfd(3 * MIB, 0);
-	struct xsk_extent x = { .fd = fd, .len = 3 * MIB };
-	struct t_child t;
-
-	(void)state;
-	p.opts.extents = &x;
-	p.opts.n_extents = 1;
-	t = t_open_limited(8, 7 * MIB, p.opts, 2);
-	if (t.r)
-		fail_msg("%d: %s", t.r, t.e.msg);
-	close(fd);
+	assert_int_equal(xsk_chan_open(&c, &o, &e), 0);
+	assert_int_equal(xsk_chan_check(c, &e), 0);
+	tx = &c->sock.tx;
+	assert_int_equal(xsk_ring_prod__reserve(tx, 1, &idx), 1);
+	*xsk_ring_prod__tx_desc(tx, idx) =
+		(struct xdp_desc){ .addr = 4000, .len = 200 };
+	xsk_ring_prod__submit(tx, 1);
+	(void)sendto(xsk_chan_fd(c), NULL, 0, MSG_DONTWAIT, NULL, 0);
+	assert_int_equal(xsk_chan_check(c, &e), -EPROTO);
+	assert_non_null(strstr(e.msg, "rejected 1 descriptors"));
+	xsk_chan_close(c);
 }
 
 int main(void)
@@ -587,11 +436,7 @@ int main(void)
 		T(chan__a_file_on_a_disk_is_named),
 		T(chan__hugepages_need_no_padding),
 		T(tx__metadata_forbids_whole_pages),
-		T(memlock__the_error_says_what_helps),
-		T(budget__of_512k_a_channel_is_kept),
-		T(budget__of_a_receiver_is_kept),
-		T(budget__that_holds_the_guest_is_kept),
-		T(budget__is_kept_when_the_guest_grows),
+		T(chan__a_rejected_descriptor_is_told),
 	};
 
 	if (!t_netns_enter())
