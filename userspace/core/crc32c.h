@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* Choose the fastest implementation.  Call once before threads start.
- * Returns its name ("table", "sse4.2", ...). */
+ * Returns its name ("table", "sse4.2", "avx512"). */
 const char *xm_crc32c_init(void);
 
 uint32_t xm_crc32c(uint32_t crc, const void *src, size_t len);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* crc32c_x86.c - CRC32C by the crc32 instruction, three lanes at a time
+/* crc32c_x86.c - CRC32C by the crc32 instruction or by folding
  *
- * crc32 takes 8 bytes in 3 cycles, but a new one can start in each cycle.  So
- * a block is cut in three lanes of n words which are summed side by side:
+ * sse4.2: three lanes.  crc32 takes 8 bytes in 3 cycles, but a new one can
+ * start in each cycle.  So a block is cut in three lanes of n words which are
+ * summed side by side:
  *
  *   | lane 0, n words | lane 1, n words | lane 2, n words |
  *
@@ -24,11 +25,33 @@
  * through the register make n + 1 of n.  So nothing is looked up: the table
  * is computed at the start, by the code it serves.
  *
- * (The method is that of V. Gopal et al., "Fast CRC Computation for iSCSI
- * Polynomial Using CRC32 Instruction", Intel 2011; the choice of n at run
- * time, for a merge without wasted bytes at any length, is ours.)
- *
+ * Any n has its constant, so a block is as long as the message allows;
  * LANE_WORDS is such that a page of 4096 bytes is one block and two words.
+ * (V. Gopal et al., "Fast CRC Computation for iSCSI Polynomial Using CRC32
+ * Instruction", Intel 2011.)
+ *
+ * avx512: folding.  A register of four 128-bit parts is carried along the
+ * message.  With a part split in its first 64 bits L and its last H, taking
+ * it D bits further is
+ *
+ *   (L * x^64 + H) * x^D  =  L * (x^(64+D) mod P) + H * (x^D mod P)
+ *
+ * two multiplications of 64 by 32 bits whose results, 96 bits long, fit in
+ * the part D bits further on and are added to it.  Nothing is reduced on the
+ * way.  VPCLMULQDQ does four parts at once, and four registers keep it busy,
+ * so the main loop goes 256 bytes at a time.  At the end the registers are
+ * folded into the last one, its parts into the last one, and two crc32 make
+ * 32 bits of those 128.
+ *
+ * In reflected order a 32-bit constant in a 64-bit place stands 32 bits too
+ * high, and the product one bit, as above.  So the constants are x^(D+31) and
+ * x^(D-33): lane_shift[] again, at D/64 + 1 and D/64.  (V. Gopal et al., "Fast
+ * CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel
+ * 2009.)
+ *
+ * This reads and writes strictly upwards, which the three lanes do not, and
+ * takes 36 ns for 4096 bytes in the first cache where they take 130 (summed or
+ * copied, on a Xeon with AMX); at 264 bytes the two are even.
  */
 #include "crc32c_x86.h"
 
@@ -44,6 +67,12 @@
 
 #define TARGET_SSE42 __attribute__((target("sse4.2,pclmul")))
 #define INLINE_SSE42 TARGET_SSE42 static inline __attribute__((always_inline))
+
+#define VEC 64 /* bytes of a register */
+#define TARGET_AVX512                                               \
+	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl," \
+			      "vpclmulqdq,sse4.2,pclmul")))
+#define INLINE_AVX512 TARGET_AVX512 static inline __attribute__((always_inline))
 
 static uint32_t lane_shift[2 * LANE_WORDS + 1];
 
@@ -143,15 +172,124 @@ static const struct xm_crc32c_impl sse42_impl = {
 	sse42_copy,
 };
 
+/* The two constants that take a part @bytes further. */
+INLINE_AVX512 __m128i avx512_dist(unsigned int bytes)
+{
+	return _mm_set_epi64x(lane_shift[bytes / WORD],
+			      lane_shift[bytes / WORD + 1]);
+}
+
+/* @v moved by @dist, and @next added. */
+INLINE_AVX512 __m512i avx512_fold(__m512i v, __m512i dist, __m512i next)
+{
+	return _mm512_ternarylogic_epi64(
+		_mm512_clmulepi64_epi128(v, dist, 0x00),
+		_mm512_clmulepi64_epi128(v, dist, 0x11), next, 0x96);
+}
+
+INLINE_AVX512 __m512i avx512_all(unsigned int bytes)
+{
+	return _mm512_broadcast_i32x4(avx512_dist(bytes));
+}
+
+/* Load 64 bytes once, see crc32c.c, and store them when there is a @d. */
+INLINE_AVX512 __m512i avx512_load(uint8_t *d, const uint8_t *s, size_t at)
+{
+	__m512i v = _mm512_loadu_si512(s + at);
+
+	__asm__("" : "+v"(v));
+	if (d)
+		_mm512_storeu_si512(d + at, v);
+	return v;
+}
+
+/* The four parts of @v to the register they stand for. */
+INLINE_AVX512 uint64_t avx512_reduce(__m512i v)
+{
+	__m512i dist = _mm512_castsi128_si512(avx512_dist(48));
+	__m128i last = _mm512_extracti32x4_epi32(v, 3), sum;
+	uint64_t reg;
+
+	dist = _mm512_inserti32x4(dist, avx512_dist(32), 1);
+	dist = _mm512_inserti32x4(dist, avx512_dist(16), 2);
+	dist = _mm512_inserti32x4(dist, _mm_setzero_si128(), 3);
+	v = avx512_fold(v, dist, _mm512_zextsi128_si512(last));
+	sum = _mm_xor_si128(_mm512_castsi512_si128(v),
+			    _mm512_extracti32x4_epi32(v, 1));
+	sum = _mm_xor_si128(sum, _mm512_extracti32x4_epi32(v, 2));
+	reg = _mm_crc32_u64(0, (uint64_t)_mm_extract_epi64(sum, 0));
+	return _mm_crc32_u64(reg, (uint64_t)_mm_extract_epi64(sum, 1));
+}
+
+/* The whole 256-byte blocks, at least one, folded into 64 bytes. */
+INLINE_AVX512 __m512i avx512_blocks(uint64_t reg, uint8_t *d, const uint8_t *s,
+				    size_t n_blocks)
+{
+	const __m512i block = avx512_all(4 * VEC), vec = avx512_all(VEC);
+	__m512i v0 = avx512_load(d, s, 0), v1 = avx512_load(d, s, VEC);
+	__m512i v2 = avx512_load(d, s, 2 * VEC);
+	__m512i v3 = avx512_load(d, s, 3 * VEC);
+	size_t at = 0;
+
+	v0 = _mm512_xor_si512(
+		v0, _mm512_zextsi128_si512(_mm_cvtsi64_si128((int64_t)reg)));
+	while (--n_blocks) {
+		at += 4 * VEC;
+		v0 = avx512_fold(v0, block, avx512_load(d, s, at));
+		v1 = avx512_fold(v1, block, avx512_load(d, s, at + VEC));
+		v2 = avx512_fold(v2, block, avx512_load(d, s, at + 2 * VEC));
+		v3 = avx512_fold(v3, block, avx512_load(d, s, at + 3 * VEC));
+	}
+	v1 = avx512_fold(v0, vec, v1);
+	v2 = avx512_fold(v1, vec, v2);
+	return avx512_fold(v2, vec, v3);
+}
+
+INLINE_AVX512 uint32_t avx512_run(uint32_t reg, uint8_t *d, const uint8_t *s,
+				  size_t len)
+{
+	const __m512i vec = avx512_all(VEC);
+	const size_t blocks = len & ~(size_t)(4 * VEC - 1);
+	size_t at = blocks;
+	__m512i v;
+
+	if (!blocks)
+		return sse42_run(reg, d, s, len);
+	v = avx512_blocks(reg, d, s, blocks / (4 * VEC));
+	for (; len - at >= VEC; at += VEC)
+		v = avx512_fold(v, vec, avx512_load(d, s, at));
+	return sse42_run(avx512_reduce(v), d ? d + at : d, s + at, len - at);
+}
+
+TARGET_AVX512 static uint32_t avx512_sum(uint32_t reg, const void *src,
+					 size_t len)
+{
+	return avx512_run(reg, NULL, src, len);
+}
+
+TARGET_AVX512 static uint32_t avx512_copy(uint32_t reg, void *dst,
+					  const void *src, size_t len)
+{
+	return len ? avx512_run(reg, dst, src, len) : reg;
+}
+
+static const struct xm_crc32c_impl avx512_impl = {
+	"avx512",
+	avx512_sum,
+	avx512_copy,
+};
+
 unsigned int xm_crc32c_x86_get(const struct xm_crc32c_impl **ret_impls)
 {
 	struct xm_cpu cpu = xm_cpu_get();
 	unsigned int n = 0;
 
-	if (cpu.sse42) {
-		sse42_init();
-		ret_impls[n++] = &sse42_impl;
-	}
+	if (!cpu.sse42)
+		return 0;
+	sse42_init();
+	if (cpu.avx512)
+		ret_impls[n++] = &avx512_impl;
+	ret_impls[n++] = &sse42_impl;
 	return n;
 }
 
