@@ -45,6 +45,7 @@
 #define XM_PROBE_PORTS    2048  /* source ports tried for a channel */
 #define XM_PROBE_BURST    8     /* of them at a time */
 #define XM_HEARTBEAT_MS   1000  /* control connection: HEARTBEAT when idle */
+#define XM_HELLO_MS       3000 /* who has not said HELLO by then is a stranger */
 #define XM_CTL_STALL_MS   10000 /* control connection silent: contact is lost */
 
 /* -- ports ------------------------------------------------------------------- */

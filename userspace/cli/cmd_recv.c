@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* cmd_recv.c - xdpmig recv: conducting the destination
  *
- * Waits for one source, carries out what the session machine (core/dst.c)
+ * Waits for one source (who connects and does not say HELLO is none: it is sent
+ * away, and the wait goes on), carries out what the session machine (core/dst.c)
  * says, and exits:
  *
  *   CONSIDER    compare what the source announces with what is here, make the
@@ -37,7 +38,9 @@ struct recv {
 	enum pool_phase phase;
 	struct report report;
 	struct xm_msg out[XM_ACTIONS_MSGS];
+	bool has_met; /* a source said HELLO */
 	bool is_over;
+	int listen_fd;
 };
 
 static struct xm_error *recv_err(struct recv *s)
@@ -154,6 +157,7 @@ static void recv_act(struct recv *s, const struct xm_actions *act)
 {
 	side_send(&s->side, act);
 	if (act->flags & XM_ACT_CONSIDER) {
+		s->has_met = true;
 		s->phase = POOL_OPEN;
 		if (recv_consider(s, &s->dst.hello))
 			recv_fail(s);
@@ -302,29 +306,40 @@ static int recv_first_address(struct recv *s, struct ctl_addr *ret_addr)
 			      s->side.dev);
 }
 
-/* Wait for a source. */
+/* The address to listen at. */
+static int recv_address(struct recv *s, struct ctl_addr *ret_addr)
+{
+	return s->opts->listen ? ctl_addr_parse(ret_addr, s->opts->listen,
+						XM_PORT_CTL, recv_err(s)) :
+				 recv_first_address(s, ret_addr);
+}
+
+static int recv_listen(struct recv *s)
+{
+	struct ctl_addr addr;
+	char text[64];
+	int r = recv_address(s, &addr);
+
+	if (!r)
+		r = ctl_listen(&s->listen_fd, &addr, recv_err(s));
+	if (!r)
+		cli_info(s->side.cli, "%s: waiting for a source at %s",
+			 s->side.dev, ctl_addr_text(&addr, text, sizeof(text)));
+	return r;
+}
+
+/* Wait for a connection. */
 static int recv_accept(struct recv *s)
 {
 	struct xm_error *e = recv_err(s);
-	int fd fd_cleanup = -1;
-	struct ctl_addr addr;
-	char text[64];
 	int r;
 
-	r = s->opts->listen ?
-		    ctl_addr_parse(&addr, s->opts->listen, XM_PORT_CTL, e) :
-		    recv_first_address(s, &addr);
-	if (!r)
-		r = ctl_listen(&fd, &addr, e);
-	if (r)
-		return r;
-	cli_info(s->side.cli, "%s: waiting for a source at %s", s->side.dev,
-		 ctl_addr_text(&addr, text, sizeof(text)));
 	for (;;) {
-		r = ctl_accept(&s->side.ctl, fd, e);
+		r = ctl_accept(&s->side.ctl, s->listen_fd, e);
 		if (r != -EAGAIN)
 			return r;
-		switch (side_wait(&s->side, XM_TIME_NEVER, fd, false, e)) {
+		switch (side_wait(&s->side, XM_TIME_NEVER, s->listen_fd, false,
+				  e)) {
 		case SIDE_CANCEL:
 		case SIDE_FAILED:
 			return e->err;
@@ -337,42 +352,65 @@ static int recv_accept(struct recv *s)
 	}
 }
 
+/* Accept connections until one of them is a source, and serve that. */
+static int recv_serve(struct recv *s)
+{
+	struct side *side = &s->side;
+	char text[64];
+	int r = recv_listen(s);
+
+	while (!r && !s->has_met) {
+		r = recv_accept(s);
+		if (r)
+			break;
+		s->report.begun = xm_clock();
+		(void)ctl_addr_text(ctl_peer(side->ctl), text, sizeof(text));
+		cli_info(side->cli, "%s is connected", text);
+		xm_dst_init(&s->dst, side_trace(side));
+		s->is_over = false;
+		recv_run(s);
+		side_finish(side);
+		if (s->has_met || side->cli->cancelled)
+			return side_outcome(&s->dst.outcome, recv_err(s));
+		cli_warn(side->cli, "%s is no source (%s); waiting on", text,
+			 recv_err(s)->err ? recv_err(s)->msg :
+					    s->dst.outcome.text);
+		memset(recv_err(s), 0, sizeof(struct xm_error));
+		side->ctl = ctl_close(side->ctl);
+	}
+	return r;
+}
+
+static int recv_plan(struct recv *s)
+{
+	json_t *o = cli_result(s->side.cli);
+	struct ctl_addr addr;
+	char text[64];
+	int r = recv_address(s, &addr);
+
+	if (r)
+		return r;
+	cli_put_str(o, "status", "planned");
+	cli_put_str(o, "dev", s->side.dev);
+	cli_put_u64(o, "channels", s->side.n_channels);
+	cli_put_str(o, "listen", ctl_addr_text(&addr, text, sizeof(text)));
+	cli_echo_options(s->side.cli);
+	return 0;
+}
+
 static int recv_main(struct recv *s)
 {
 	static const struct cli_queues all;
 	struct side *side = &s->side;
-	struct ctl_addr addr;
-	char text[64];
-	int r;
+	int r = side_open_device(side, &all, recv_err(s));
 
-	r = side_open_device(side, &all, recv_err(s));
 	if (r)
 		return r;
-	if (side->opts->dry_run) {
-		r = s->opts->listen ? ctl_addr_parse(&addr, s->opts->listen,
-						     XM_PORT_CTL, recv_err(s)) :
-				      recv_first_address(s, &addr);
-		if (r)
-			return r;
-		cli_put_str(cli_result(side->cli), "status", "planned");
-		cli_put_str(cli_result(side->cli), "dev", side->dev);
-		cli_put_u64(cli_result(side->cli), "channels",
-			    side->n_channels);
-		cli_put_str(cli_result(side->cli), "listen",
-			    ctl_addr_text(&addr, text, sizeof(text)));
-		cli_echo_options(side->cli);
-		return 0;
-	}
-	r = recv_accept(s);
-	if (r)
+	if (side->opts->dry_run)
+		return recv_plan(s);
+	r = recv_serve(s);
+	if (!s->has_met)
 		return r;
-	s->report.begun = xm_clock();
-	cli_info(side->cli, "source %s is connected",
-		 ctl_addr_text(ctl_peer(side->ctl), text, sizeof(text)));
-	xm_dst_init(&s->dst, side_trace(&s->side));
-	recv_run(s);
-	side_finish(side);
-	r = side_outcome(&s->dst.outcome, recv_err(s));
 	report_result(side, &s->report);
 	cli_put_str(cli_result(side->cli), "guest_runs_at",
 		    xm_home_name(s->dst.outcome.home));
@@ -388,6 +426,7 @@ int cmd_recv(struct cli_ctx *cli, const void *opts)
 		return xm_fail(&cli->err, -ENOMEM, XM_REASON_MEMORY,
 			       "out of memory");
 	s->opts = opts;
+	s->listen_fd = -1;
 	s->side.cli = cli;
 	s->side.opts = &s->opts->x;
 	s->side.my_base = (uint16_t)s->opts->x.port;
@@ -400,6 +439,7 @@ int cmd_recv(struct cli_ctx *cli, const void *opts)
 	if (r && s->dst.outcome.home != XM_HOME_TARGET)
 		guest_ram_discard(&s->side.ram);
 	side_close(&s->side);
+	fd_closep(&s->listen_fd);
 	free(s);
 	return r;
 }

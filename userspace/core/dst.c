@@ -235,11 +235,20 @@ static void dst_guest_taken(struct xm_dst *d, struct xm_time now,
 	act->flags |= XM_ACT_FINISHED;
 }
 
+/* When silence of the peer is too long. */
+static struct xm_time dst_deadline(const struct xm_dst *d)
+{
+	if (d->state == XM_DST_COMMIT)
+		return XM_TIME_NEVER;
+	return xm_time_add(d->heard, d->state == XM_DST_HELLO ?
+					     XM_HELLO_MS * XM_MS :
+					     XM_CTL_STALL_MS * XM_MS);
+}
+
 static void dst_timer(struct xm_dst *d, struct xm_time now,
 		      struct xm_actions *act)
 {
-	if (d->state != XM_DST_COMMIT &&
-	    xm_time_sub(now, d->heard) >= XM_CTL_STALL_MS * XM_MS)
+	if (!xm_time_before(now, dst_deadline(d)))
 		dst_fail(d, now, XM_REASON_PEER_LOST, false,
 			 "the peer is silent", act);
 	else if (xm_time_sub(now, d->spoken) >= XM_HEARTBEAT_MS * XM_MS)
@@ -318,10 +327,7 @@ struct xm_time xm_dst_expiry(const struct xm_dst *d)
 
 	if (d->state == XM_DST_INIT || dst_is_over(d))
 		return XM_TIME_NEVER;
-	if (d->state == XM_DST_COMMIT)
-		return beat;
-	return xm_time_min(xm_time_add(d->heard, XM_CTL_STALL_MS * XM_MS),
-			   beat);
+	return xm_time_min(dst_deadline(d), beat);
 }
 
 void xm_dst_init(struct xm_dst *d, struct xm_trace *trace)
