@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=dash
 # guest-init.sh - /init of the guest of guest.sh
 #
 # Fills fill=MIB of its RAM with random bytes, says "ready MIB SHA256" on the
