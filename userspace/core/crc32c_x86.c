@@ -61,14 +61,14 @@
 
 #include "cpu.h"
 
-#define WORD       8
+#define WORD       sizeof(uint64_t)
 #define LANE_WORDS 170 /* 3 * 170 * 8 = 4080 bytes */
 #define LANE_MIN   8   /* words; below, a merge costs more than it gains */
 
 #define TARGET_SSE42 __attribute__((target("sse4.2,pclmul")))
 #define INLINE_SSE42 TARGET_SSE42 static inline __attribute__((always_inline))
 
-#define VEC 64 /* bytes of a register */
+#define VEC sizeof(__m512i)
 #define TARGET_AVX512                                               \
 	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl," \
 			      "vpclmulqdq,sse4.2,pclmul")))
@@ -108,7 +108,7 @@ INLINE_SSE42 uint64_t sse42_shift(uint64_t reg, unsigned int n)
 INLINE_SSE42 uint64_t sse42_lanes(uint64_t reg, uint8_t *d, const uint8_t *s,
 				  unsigned int n)
 {
-	const size_t lane = (size_t)n * WORD;
+	const size_t lane = n * WORD;
 	uint64_t r0 = reg, r1 = 0, r2 = 0;
 	size_t at;
 
@@ -127,7 +127,7 @@ INLINE_SSE42 uint32_t sse42_run(uint64_t reg, uint8_t *d, const uint8_t *s,
 {
 	size_t at = 0, n;
 
-	while (len - at >= 3 * LANE_MIN * WORD) {
+	while (len - at >= 3 * WORD * LANE_MIN) {
 		n = (len - at) / (3 * WORD);
 		n = n < LANE_WORDS ? n : LANE_WORDS;
 		reg = sse42_lanes(reg, d ? d + at : d, s + at, (unsigned int)n);
@@ -173,7 +173,7 @@ static const struct xm_crc32c_impl sse42_impl = {
 };
 
 /* The two constants that take a part @bytes further. */
-INLINE_AVX512 __m128i avx512_dist(unsigned int bytes)
+INLINE_AVX512 __m128i avx512_dist(size_t bytes)
 {
 	return _mm_set_epi64x(lane_shift[bytes / WORD],
 			      lane_shift[bytes / WORD + 1]);
@@ -187,7 +187,7 @@ INLINE_AVX512 __m512i avx512_fold(__m512i v, __m512i dist, __m512i next)
 		_mm512_clmulepi64_epi128(v, dist, 0x11), next, 0x96);
 }
 
-INLINE_AVX512 __m512i avx512_all(unsigned int bytes)
+INLINE_AVX512 __m512i avx512_all(size_t bytes)
 {
 	return _mm512_broadcast_i32x4(avx512_dist(bytes));
 }
@@ -249,7 +249,7 @@ INLINE_AVX512 uint32_t avx512_run(uint32_t reg, uint8_t *d, const uint8_t *s,
 				  size_t len)
 {
 	const __m512i vec = avx512_all(VEC);
-	const size_t blocks = len & ~(size_t)(4 * VEC - 1);
+	const size_t blocks = len & ~(4 * VEC - 1);
 	size_t at = blocks;
 	__m512i v;
 

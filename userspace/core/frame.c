@@ -246,7 +246,8 @@ enum xm_drop xm_ack_get(struct xm_ack *ret_ack, const void *src, size_t len)
 	n_words = xm_be16_get(p + 20);
 	n_rejects = xm_be16_get(p + 22);
 	if (n_words > XM_SACK_WORDS || n_rejects > XM_ACK_REJECTS ||
-	    len != sizeof(struct xm_wire_ack) + 8u * n_words + 4u * n_rejects)
+	    len != sizeof(struct xm_wire_ack) + sizeof(__be64) * n_words +
+			    sizeof(__be32) * n_rejects)
 		return XM_DROP_BAD_LENGTH;
 	memset(ret_ack, 0, sizeof(*ret_ack));
 	ret_ack->credit = xm_be32_get(p);

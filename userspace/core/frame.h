@@ -55,8 +55,9 @@ struct xm_ack {
 	uint32_t rejects[XM_ACK_REJECTS];
 };
 
-#define XM_ACK_LEN_MAX \
-	(sizeof(struct xm_wire_ack) + 8 * XM_SACK_WORDS + 4 * XM_ACK_REJECTS)
+#define XM_ACK_LEN_MAX                                                 \
+	(sizeof(struct xm_wire_ack) + sizeof(__be64) * XM_SACK_WORDS + \
+	 sizeof(__be32) * XM_ACK_REJECTS)
 
 /* Returns bytes written to @dst (XM_ACK_LEN_MAX at most). */
 size_t xm_ack_put(void *dst, const struct xm_ack *ack);

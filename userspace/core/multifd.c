@@ -94,7 +94,7 @@ void xm_multifd_put(void *dst, const struct xm_multifd *pkt)
 	memcpy(p + AT_RAMBLOCK, pkt->ramblock,
 	       strnlen(pkt->ramblock, XM_BLOCK_NAME - 1));
 	for (i = 0; i < pkt->normal_pages + pkt->zero_pages; i++)
-		xm_be64_put(p + AT_OFFSET + 8 * i, pkt->offset[i]);
+		xm_be64_put(p + AT_OFFSET + 8 * (size_t)i, pkt->offset[i]);
 }
 
 static int multifd_check_magic(const uint8_t *p)
