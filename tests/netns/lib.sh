@@ -305,8 +305,8 @@ net_make_relay() {
 	net_make_pair "$DST_NS" "$DST_DEV" "$MID_NS" "$MID_B"
 	for dev in "$MID_A" "$MID_B"; do
 		net_no_offloads "$MID_NS" "$dev"
+		ip -n "$MID_NS" link set "$dev" arp off txqueuelen 10000 up
 		tc -n "$MID_NS" qdisc add dev "$dev" root mq
-		ip -n "$MID_NS" link set "$dev" arp off up
 	done
 }
 
