@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/crc32c.h"
+
 struct xm_trace *side_trace(struct side *s)
 {
 	return s->trace.file ? &s->trace.trace : NULL;
@@ -74,6 +76,7 @@ int side_open_device(struct side *s, const struct cli_queues *queues,
 {
 	int r = side_find_device(s, e);
 
+	cli_debug(s->cli, "CRC32C by %s", xm_crc32c_init());
 	if (!r && s->opts->trace && !s->opts->dry_run)
 		r = tracefile_open(&s->trace, s->opts->trace, e);
 	if (!r)
