@@ -28,7 +28,9 @@
 
 /* -- packets ----------------------------------------------------------------------- */
 
-/* Push packets while there are slots and pages.  Returns packets pushed. */
+/* Push packets while there are slots and pages.  Returns steps made: packets
+ * pushed, and the one to FLUSH.  A channel without a page makes just that one,
+ * and nothing would wake it for the next. */
 static int tx_push(struct pump *p, struct xm_error *e)
 {
 	int n = 0, r;
@@ -44,6 +46,7 @@ static int tx_push(struct pump *p, struct xm_error *e)
 	while (n < TX_PUSH_MAX) {
 		if (!p->has_batch && !xm_pages_next(&p->pages, &p->batch)) {
 			p->state = PUMP_FLUSH;
+			n++;
 			break;
 		}
 		p->has_batch = true;
