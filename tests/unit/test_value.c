@@ -160,6 +160,8 @@ static void cli_value_parse__queues(void **state)
 	(void)state;
 	assert_int_equal(queues("16").first, 0);
 	assert_int_equal(queues("16").n, 16);
+	assert_false(queues("16").is_range);
+	assert_true(queues("0-15").is_range);
 	assert_int_equal(queues("0-15").n, 16);
 	assert_int_equal(queues("4-7").first, 4);
 	assert_int_equal(queues("4-7").n, 4);
@@ -269,6 +271,7 @@ static void cli_value_text__is_what_parse_reads(void **state)
 	same(T_QUEUES, "all");
 	same(T_QUEUES, "16");
 	same(T_QUEUES, "4-7");
+	same(T_QUEUES, "0-3");
 }
 
 static void cli_value_default__comes_from_the_table(void **state)

@@ -65,6 +65,7 @@ enum cli_type {
 
 struct cli_queues {
 	unsigned int first, n; /* n 0: not said */
+	bool is_range;         /* these queues, not just so many */
 };
 
 struct cli_opt {

@@ -140,16 +140,16 @@ static int pump_fail_probe(const struct pump *p, struct xm_error *e)
 	if (!b->my_port)
 		return xm_fail(
 			e, -ENETUNREACH, XM_REASON_PATH,
-			"%s: channel %u: no frame reached queue %u of the peer "
-			"(UDP port %u, %u source ports tried)%s; check "
-			"'xdpmig status' and, on a NIC, 'ethtool -n DEV "
+			"%s: channel %u: no frame of queue %u here reached the "
+			"peer's queue (UDP port %u, %u source ports tried)%s; "
+			"check 'xdpmig status' and, on a NIC, 'ethtool -n DEV "
 			"rx-flow-hash udp4' there",
 			o->ifname, p->opts.channel, o->queue, p->path.dport,
-			b->n_tried, b->n_seen ? "" : ", and none came from it");
+			b->n_tried, b->n_seen ? "" : ", none came from it");
 	return xm_fail(
 		e, -ENETUNREACH, XM_REASON_PATH,
 		"%s: channel %u: frames of %u bytes do not get through "
-		"to queue %u of the peer%s; check the MTU along the path",
+		"from queue %u to the peer%s; check the MTU along the path",
 		o->ifname, p->opts.channel, p->opts.ip_max, o->queue,
 		b->is_sent_proven ? " and back" : "");
 }

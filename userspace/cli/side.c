@@ -52,22 +52,25 @@ static int side_pick_queues(struct side *s, const struct cli_queues *queues,
 			    struct xm_error *e)
 {
 	const struct steer_info *info = &s->steer.info;
+	unsigned int end = info->first_queue + info->n_queues;
 
 	s->first_queue = info->first_queue;
 	s->n_channels = info->n_queues;
-	if (queues->n) {
-		s->first_queue = info->first_queue + queues->first;
+	if (queues->n)
 		s->n_channels = queues->n;
-	}
+	if (queues->is_range)
+		s->first_queue = queues->first;
 	if (s->n_channels > XM_CHAN_MAX)
 		s->n_channels = XM_CHAN_MAX;
-	if (s->first_queue + s->n_channels > info->first_queue + info->n_queues)
+	if (s->first_queue < info->first_queue ||
+	    s->first_queue + s->n_channels > end)
 		return xm_fail(e, -ERANGE, XM_REASON_USAGE,
-			       "%s: %u queues from queue %u asked for, but "
-			       "'xdpmig attach' serves queues %u-%u",
-			       s->dev, s->n_channels, s->first_queue,
-			       info->first_queue,
-			       info->first_queue + info->n_queues - 1);
+			       "%s: queues %u-%u asked for, but 'xdpmig "
+			       "attach' serves %u-%u: take up to %u of these, "
+			       "or detach and attach with more",
+			       s->dev, s->first_queue,
+			       s->first_queue + s->n_channels - 1,
+			       info->first_queue, end - 1, info->n_queues);
 	return 0;
 }
 

@@ -213,6 +213,7 @@ static int queues_parse(const struct cli_opt *opt, const char *text,
 			struct cli_queues *ret, char *why, size_t len)
 {
 	uint64_t first = 0, n, last;
+	bool is_range = false;
 	const char *p;
 
 	if (opt->zero && !strcmp(text, opt->zero)) {
@@ -221,6 +222,7 @@ static int queues_parse(const struct cli_opt *opt, const char *text,
 	}
 	p = value_digits(text, &n);
 	if (p && *p == '-') {
+		is_range = true;
 		first = n;
 		p = value_digits(p + 1, &last);
 		if (p && (last < first || last > opt->max)) {
@@ -242,6 +244,7 @@ static int queues_parse(const struct cli_opt *opt, const char *text,
 	}
 	ret->first = (unsigned int)first;
 	ret->n = (unsigned int)n;
+	ret->is_range = is_range;
 	return 0;
 }
 
@@ -355,7 +358,7 @@ void cli_value_default(const struct cli_opt *opt, void *field)
 static const char *queues_text(const struct cli_queues *q, char *buf,
 			       size_t len)
 {
-	if (q->first)
+	if (q->is_range)
 		snprintf(buf, len, "%u-%u", q->first, q->first + q->n - 1);
 	else
 		snprintf(buf, len, "%u", q->n);
