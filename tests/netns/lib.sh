@@ -260,14 +260,14 @@ net_make_host() { # NS DEV HOSTPART; sets NET_IF
 		ip -n "$ns" link set "$NET_IF" up
 	fi
 	ip -n "$ns" addr add "198.18.$net.$host/24" dev "$NET_IF"
-	ip -n "$ns" addr add "fd00:18:$net::$host/64" dev "$NET_IF" nodad
+	ip -n "$ns" addr add "$net6::$host/64" dev "$NET_IF" nodad
 }
 
 # net_up [queues=4] [mtu=9000] [qdisc=noqueue] [vlan=0] [relay=0] [offloads=1]
 #        [net=0]: the X of the addresses
 net_up() {
 	local queues=4 mtu=9000 qdisc=noqueue vlan=0 relay=0 offloads=1 net=0
-	local NET_IF option
+	local NET_IF option net6
 
 	[ -z "$NET_UP" ] || net_down
 	for option; do
@@ -278,6 +278,8 @@ net_up() {
 		esac
 	done
 	[ "$relay" = 0 ] || offloads=0
+	net6=fd00:18:$net
+	[ "$net" != 0 ] || net6=fd00:18 # as everybody else prints it
 	NET_UP=1
 	net_make_ns "$SRC_NS"
 	net_make_ns "$DST_NS"
@@ -291,7 +293,7 @@ net_up() {
 	net_make_host "$DST_NS" "$DST_DEV" 2
 	export DST_IF=$NET_IF
 	export SRC4=198.18.$net.1 DST4=198.18.$net.2
-	export SRC6=fd00:18:$net::1 DST6=fd00:18:$net::2
+	export SRC6=$net6::1 DST6=$net6::2
 }
 
 # The relay's own network stack keeps quiet, and its outgoing queues push back
