@@ -34,7 +34,7 @@ guest_fetch_kernel() {
 	[ -n "$name" ] ||
 		guest_die "no kernel in /boot, and apt knows none: apt-get update?" || return
 	rm -rf "$dir" && mkdir -p "$dir/deb" || return
-	(cd "$dir/deb" && apt-get -q download "$name" >&2) ||
+	(cd "$dir/deb" && apt-get -q -o APT::Sandbox::User=root download "$name" >&2) ||
 		guest_die "apt-get download $name failed" || return
 	dpkg -x "$dir"/deb/*.deb "$dir" && rm -r "$dir/deb"
 }
