@@ -77,9 +77,11 @@ static bool tx_opts_are_sane(const struct xm_tx_opts *opts)
 {
 	const struct xm_geometry *geo = &opts->geo;
 
-	return opts->map && opts->n_slots && opts->n_slots <= 1 << 16 &&
-	       opts->hdr_ring && opts->hdr_stride >= XM_MULTIFD_LEN &&
-	       opts->channel < opts->n_channels && opts->stall_ns > 0 &&
+	return opts->map && opts->map->n_channels == opts->n_channels &&
+	       opts->channel < opts->n_channels && opts->n_slots &&
+	       opts->n_slots <= 1 << 16 && opts->hdr_ring &&
+	       opts->hdr_stride >= XM_MULTIFD_LEN && opts->stall_ns > 0 &&
+	       opts->cc.mss &&
 	       (geo->pages ? geo->pages <= XM_FRAME_SEGS :
 			     geo->slices && geo->slice &&
 				     geo->slice * geo->slices >= XM_PAGE_SIZE);
