@@ -415,13 +415,13 @@ static void loss_timeout(struct xm_tx *tx, struct xm_time now)
 
 struct xm_time xm_tx_expiry(const struct xm_tx *tx)
 {
-	struct xm_time t = xm_time_min(tx->reo_at, tx->rto_at);
+	struct xm_time t;
 
+	if (xm_time_is_never(tx->rto_at))
+		return XM_TIME_NEVER; /* all is released; others are left over */
+	t = xm_time_min(tx->reo_at, tx->rto_at);
 	t = xm_time_min(t, tx->paced_at);
-	if (!xm_time_is_never(tx->rto_at))
-		t = xm_time_min(t,
-				xm_time_add(tx->progress, tx->opts.stall_ns));
-	return t;
+	return xm_time_min(t, xm_time_add(tx->progress, tx->opts.stall_ns));
 }
 
 int xm_tx_expire(struct xm_tx *tx, struct xm_time now)
