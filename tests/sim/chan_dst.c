@@ -70,7 +70,7 @@ static void dst_ack(struct sim_dst *d)
 
 	while ((len = xm_rx_fill(d->rx, dst_now(d), buf + l2))) {
 		xm_encap_put(buf, &d->path, len);
-		if (l2 - 14 + len > d->w->opts.mtu)
+		if (xm_path_ip_len(&d->path) + 8 + len > d->w->opts.mtu)
 			world_fail(d->w, WORLD_BROKEN, "ACK of %zu bytes", len);
 		d->node.out->forward(d->node.out,
 				     sim_pkt_new(buf, l2 + len, 0));

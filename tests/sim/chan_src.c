@@ -216,6 +216,17 @@ static uint32_t src_stage(struct sim_src *c, struct sim_dev_frame *df,
 	return crc;
 }
 
+static void src_completed(struct sim_src *c, const struct sim_dev_frame *df)
+{
+	if (df->copied)
+		c->has_copied = true;
+	if (xm_tx_on_complete(c->tx, src_now(c), df->epoch, df->seq,
+			      df->copied))
+		world_fail(c->w, WORLD_BROKEN,
+			   "channel %u: completion of epoch %u seq %u refused",
+			   c->idx, df->epoch, df->seq);
+}
+
 static void src_post(struct sim_src *c, const struct xm_tx_frame *tf)
 {
 	struct sim_dev_frame *df = dev_get(&c->dev);
@@ -227,7 +238,7 @@ static void src_post(struct sim_src *c, const struct xm_tx_frame *tf)
 	df->seq = tf->f.seq;
 	src_describe(c, tf, df);
 	df->copied = c->dev.opts.copies || tf->stage ? tf->f.len : 0;
-	if (tf->stage) {
+	if (tf->stage && !c->w->opts.never_stage) {
 		crc = src_stage(c, df, tf->f.len);
 	} else {
 		for (i = 0; i < df->n_descs; i++)
@@ -240,10 +251,12 @@ static void src_post(struct sim_src *c, const struct xm_tx_frame *tf)
 	if (xm_encap_put(df->hdr, &c->path, hdr + tf->f.len) != l2)
 		abort();
 	df->hdr_len = (uint32_t)(l2 + hdr);
-	if (l2 - 14 + hdr + tf->f.len > c->w->opts.mtu)
+	if (xm_path_ip_len(&c->path) + 8 + hdr + tf->f.len > c->w->opts.mtu)
 		world_fail(c->w, WORLD_BROKEN, "seq %u does not fit the MTU",
 			   tf->f.seq);
 	dev_put(&c->dev, df);
+	if (c->w->opts.complete_early)
+		src_completed(c, df);
 }
 
 static void src_send(struct sim_src *c)
@@ -278,16 +291,9 @@ static void src_pump(struct sim_src *c)
 static void src_on_complete(void *ctx, const struct sim_dev_frame *df)
 {
 	struct sim_src *c = ctx;
-	int r;
 
-	if (df->copied)
-		c->has_copied = true;
-	r = xm_tx_on_complete(c->tx, src_now(c), df->epoch, df->seq,
-			      df->copied);
-	if (r)
-		world_fail(c->w, WORLD_BROKEN,
-			   "channel %u: completion of epoch %u seq %u refused",
-			   c->idx, df->epoch, df->seq);
+	if (!c->w->opts.complete_early)
+		src_completed(c, df);
 	if (c->dev.is_broken)
 		world_fail(c->w, WORLD_BROKEN,
 			   "channel %u: header of seq %u changed while posted",
@@ -379,12 +385,13 @@ bool src_check(struct sim_src *c)
 	return xm_tx_check(c->tx);
 }
 
-static struct xm_path src_path(unsigned int idx, bool ipv6)
+static struct xm_path src_path(unsigned int idx, bool ipv6, uint16_t vlan)
 {
 	struct xm_path p = {
 		.src_mac = { 2, 0, 0, 0, 0, 1 },
 		.dst_mac = { 2, 0, 0, 0, 0, 2 },
 		.ipv6 = ipv6,
+		.vlan = vlan,
 		.sport = (uint16_t)(XM_PORT_DATA + idx),
 		.dport = (uint16_t)(XM_PORT_DATA + idx),
 	};
@@ -436,7 +443,7 @@ void src_init(struct sim_src *c, struct world *w, unsigned int idx,
 
 	c->w = w;
 	c->idx = idx;
-	c->path = src_path(idx, w->opts.ipv6);
+	c->path = src_path(idx, w->opts.ipv6, w->opts.vlan);
 	sim_side_init(&c->side, &w->log, "src");
 	c->page = calloc(w->guest.n_pages, sizeof(*c->page));
 	c->hdr_ring = calloc(w->opts.n_slots, HDR_STRIDE);

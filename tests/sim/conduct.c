@@ -34,7 +34,8 @@ static void src_start_epoch(struct world *w)
 {
 	uint32_t found;
 
-	if (!w->epoch++)
+	/* The data plane's stories begin here. */
+	if (!w->epoch++ && !(w->log.show & SIM_NOTE_CTL))
 		w->log.base = w->sim.now;
 	w->is_final = w->epoch > w->opts.live_epochs;
 	if (w->is_final)
@@ -301,6 +302,7 @@ static struct xm_time taker_at(const struct sim_node *n)
 static void taker_run(struct sim_node *n, struct xm_time now)
 {
 	struct world *w = world_of(n);
+	unsigned int i;
 
 	(void)now;
 	w->take_at = XM_TIME_NEVER;
@@ -309,6 +311,8 @@ static void taker_run(struct sim_node *n, struct xm_time now)
 		return;
 	}
 	world_compare(w);
+	for (i = 0; i < n_channels(w) && w->opts.forget; i++)
+		dst_epoch(&w->dst[i], w->ses_dst.epoch);
 	w->dst_runs = true;
 	conduct_note_home(w, "dst", "the guest runs here");
 	dst_event(w, &(struct xm_event){ .kind = XM_EV_COMMIT });

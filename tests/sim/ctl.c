@@ -64,6 +64,8 @@ static void ctl_arrive(struct sim_ctl *c, enum sim_ctl_end to,
 	enum sim_ctl_do what;
 
 	c->n_arrived++;
+	if (msg->type == XM_MSG_COMMIT)
+		c->nth_commit = c->n_arrived;
 	what = ctl_fault(c, msg);
 	if (what)
 		c->opts.type = 0; /* the first of its type only */

@@ -38,6 +38,7 @@ struct sim_ctl {
 	struct sim_ctl_opts opts;
 	struct sim_pq q;
 	unsigned int n_arrived;
+	unsigned int nth_commit; /* COMMIT's number, once it arrived */
 	bool is_cut;
 };
 

@@ -331,25 +331,23 @@ static struct xm_time picks_next_at(const struct sim_node *n)
 	return t;
 }
 
+/* Breaks a rule of the protocol: see struct sim_pick. */
 static void picks_rewrite(struct picks_node *k, const struct sim_pick *why,
 			  struct sim_pkt *p)
 {
-	struct xm_wire_frame *w;
 	struct xm_frame f;
+	uint32_t be;
 	size_t off;
 
 	if (!why->renumber && !why->any_epoch)
 		return;
 	if (!sim_pkt_frame(p, &f, &off))
 		abort();
-	if (why->renumber)
-		f.seq = why->new_seq;
-	if (why->any_epoch)
-		f.epoch = k->phase->epoch;
-	w = (struct xm_wire_frame *)(p->data + off);
-	w->seq = htobe32(f.seq);
-	w->epoch = htobe32(f.epoch);
-	xm_frame_seal(w, f.payload_crc);
+	be = htobe32(why->renumber ? why->new_seq : f.seq);
+	memcpy(p->data + off + offsetof(struct xm_wire_frame, seq), &be, 4);
+	be = htobe32(why->any_epoch ? k->phase->epoch : f.epoch);
+	memcpy(p->data + off + offsetof(struct xm_wire_frame, epoch), &be, 4);
+	xm_frame_seal(p->data + off, f.payload_crc);
 }
 
 static void picks_run(struct sim_node *n, struct xm_time now)

@@ -49,6 +49,7 @@ struct sim {
 	unsigned int n_nodes;
 	uint64_t steps;
 	unsigned int steps_here; /* at this very instant */
+	bool is_stuck;           /* too many of them */
 };
 
 void sim_init(struct sim *s, uint64_t seed);
@@ -59,7 +60,8 @@ void sim_fini(struct sim *s);
 /* Add a node; unset methods become "pass on", "never" and "nothing". */
 void sim_add(struct sim *s, struct sim_node *n);
 
-/* Jump to the next event and run it.  False when nothing will ever happen. */
+/* Jump to the next event and run it.  False when nothing will ever happen, or
+ * things happen for ever without time passing: is_stuck. */
 bool sim_step(struct sim *s);
 
 struct sim_pkt *sim_pkt_new(const void *data, size_t len, size_t cap);

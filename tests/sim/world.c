@@ -209,7 +209,10 @@ enum world_verdict world_run(struct world *w)
 		if (w->verdict)
 			return w->verdict;
 		if (!sim_step(&w->sim))
-			world_fail(w, WORLD_STUCK, "nothing happens any more");
+			world_fail(w, WORLD_STUCK,
+				   w->sim.is_stuck ?
+					   "time stands still" :
+					   "nothing happens any more");
 		else if (w->sim.now.ns > w->opts.limit_ns)
 			world_fail(w, WORLD_STUCK, "it takes too long");
 	}

@@ -55,6 +55,7 @@ struct world_opts {
 	unsigned int mtu;
 	unsigned int max_pages; /* a frame; 0 = as many as fit */
 	bool ipv6;
+	uint16_t vlan; /* 0 = untagged */
 	uint32_t n_slots;
 	unsigned int packet_pages; /* at most, in a packet */
 	uint32_t credit;
@@ -80,10 +81,13 @@ struct world_opts {
 	void (*on_epoch)(struct world *w, uint32_t epoch, bool is_final);
 
 	/* rules of the protocol, broken on purpose */
-	bool clear_late;      /* 1: dirty bits are cleared after posting */
-	bool never_close;     /* 3: receivers stay open between epochs */
-	bool sum_pinned;      /* 4: the sum is made of what the device pinned */
-	int64_t tell_late_ns; /* EPOCH_READY is said before receivers know */
+	bool clear_late;  /* 1: dirty bits are cleared after posting */
+	bool forget;      /* 2: in the end it is forgotten what was installed */
+	bool never_close; /* 3: receivers stay open between epochs */
+	bool sum_pinned;  /* 4: the sum is made of what the device pinned */
+	int64_t tell_late_ns; /* 3: EPOCH_READY is said before receivers know */
+	bool never_stage;     /* live pages: always zero-copy */
+	bool complete_early;  /* release: completions come at posting */
 };
 
 enum world_verdict {
