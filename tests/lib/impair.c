@@ -264,11 +264,13 @@ static enum impair_damage pick_damage(struct impair *im)
 	if (!hit || !n)
 		return IMPAIR_INTACT;
 	n = (unsigned int)(random % n);
-	for (i = 0; i < IMPAIR_DAMAGE__COUNT; i++)
-		if (o->damages & 1u << i && !n--)
-			break;
-	im->stats.damaged[i]++;
-	return (enum impair_damage)i;
+	for (i = 0; i < IMPAIR_DAMAGE__COUNT; i++) {
+		if (!(o->damages & 1u << i) || n--)
+			continue;
+		im->stats.damaged[i]++;
+		return (enum impair_damage)i;
+	}
+	return IMPAIR_INTACT; /* a bit that is no kind of damage */
 }
 
 /* One copy of a subject frame; false when the queue was full. */

@@ -36,6 +36,8 @@
 #define LEN_MAX  (65536 + 64)
 #define ARGS_MAX 32
 
+static const char *relay_path;
+
 struct t_relay {
 	struct t_netns net;
 	pid_t pid;
@@ -114,7 +116,6 @@ static json_t *relay_line(struct t_relay *t)
 static void relay_start(struct t_relay *t, const char *args)
 {
 	char words[512], *argv[ARGS_MAX], *word, *save = NULL;
-	const char *path = getenv("RELAY");
 	int out[2], n = 0;
 
 	snprintf(words, sizeof(words), "relay %s v1 w1", args);
@@ -130,7 +131,7 @@ static void relay_start(struct t_relay *t, const char *args)
 		dup2(out[1], STDOUT_FILENO);
 		close(out[0]);
 		close(out[1]);
-		execv(path, argv);
+		execv(relay_path, argv);
 		_exit(127);
 	}
 	close(out[1]);
@@ -210,11 +211,17 @@ static bool frame_recv(const struct t_relay *t, struct t_frame *ret, int ms)
 				      .msg_control = &control,
 				      .msg_controllen = sizeof(control) };
 		struct tpacket_auxdata aux;
+		struct cmsghdr *c;
 
 		n = recvmsg(t->rx, &msg, 0);
 		assert_true(n > 0);
 		ret->len = (uint32_t)n;
-		memcpy(&aux, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(aux));
+		c = CMSG_FIRSTHDR(&msg);
+		if (!c) {
+			fail_msg("no PACKET_AUXDATA");
+			return false;
+		}
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
 		if (aux.tp_status & TP_STATUS_VLAN_VALID) {
 			uint16_t tag[2] = { htons(ETH_P_8021Q),
 					    htons(aux.tp_vlan_tci) };
@@ -491,16 +498,15 @@ static void relay__usage(void **state)
 		"--burst 1%",    "--corrupt 1%,foo", "--ports 9-8", "--way up",
 		"--types bogus", "--nonsense",       "--seed",      "--cut 1s"
 	};
-	const char *path = getenv("RELAY");
 	size_t i;
 
 	(void)state;
-	t_here("%s --help | grep -q -- --loss", path);
+	t_here("%s --help | grep -q -- --loss", relay_path);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		t_here("s=0; %s %s v0 w0 2>/dev/null || s=$?; [ $s = 2 ]", path,
-		       bad[i]);
-	t_here("s=0; %s v0 2>/dev/null || s=$?; [ $s = 2 ]", path);
-	t_here("s=0; %s v0 nodev 2>/dev/null || s=$?; [ $s = 1 ]", path);
+		t_here("s=0; %s %s v0 w0 2>/dev/null || s=$?; [ $s = 2 ]",
+		       relay_path, bad[i]);
+	t_here("s=0; %s v0 2>/dev/null || s=$?; [ $s = 2 ]", relay_path);
+	t_here("s=0; %s v0 nodev 2>/dev/null || s=$?; [ $s = 1 ]", relay_path);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -525,7 +531,8 @@ int main(void)
 
 	if (t_netns_skip())
 		return 0;
-	if (!getenv("RELAY")) {
+	relay_path = getenv("RELAY");
+	if (!relay_path) {
 		puts("1..0 # SKIP RELAY does not name the relay program");
 		return 0;
 	}

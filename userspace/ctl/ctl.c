@@ -170,7 +170,7 @@ int ctl_send(struct ctl *ctl, const void *msg, size_t len, struct xm_error *e)
 	size_t body;
 	int r;
 
-	assert(len >= XM_MSG_HEADER && len <= XM_MSG_MAX);
+	assert(len >= XM_MSG_HEADER && len <= (size_t)XM_MSG_MAX);
 	assert(!xm_msg_peek(msg, &body) && XM_MSG_HEADER + body == len);
 	/* first what waits already: it may make the room that is missing */
 	r = ctl_flush(ctl, e);
@@ -241,7 +241,7 @@ int ctl_recv(struct ctl *ctl, const void **ret_msg, size_t *ret_len,
 			return (int)want;
 		if (want && buf_len(b) >= (size_t)want)
 			break;
-		r = buf_reserve(b, 1, XM_MSG_MAX);
+		r = buf_reserve(b, 1, (size_t)XM_MSG_MAX);
 		if (r)
 			return xm_fail(e, r, XM_REASON_MEMORY,
 				       "no memory for a message of %zd bytes "
