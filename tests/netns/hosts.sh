@@ -174,6 +174,13 @@ scenario_failed_assertion() {
 	assert_no_grep '^ok - one' "$OUT" "it went on"
 }
 
+scenario_no_number_is_out_of_range() {
+	expect_failure 'FAILED: one: loss: got null, expected 1 to 9' <<-'EOS'
+		scenario_one() { assert_between null 1 9 loss; }
+		run_scenarios
+	EOS
+}
+
 scenario_deadline() {
 	expect_failure 'FAILED: one: not within 1 s: false' <<-'EOS'
 		scenario_one() { wait_for 1 false; }

@@ -107,7 +107,8 @@ assert_ne() { # ACTUAL UNEXPECTED TEXT
 }
 
 assert_between() { # ACTUAL LEAST MOST TEXT; whole numbers
-	if [ "$1" -lt "$2" ] || [ "$1" -gt "$3" ]; then
+	# so that what is no number is out of range, too
+	if ! [ "$1" -ge "$2" ] || ! [ "$1" -le "$3" ]; then
 		fail "$4: got $1, expected $2 to $3"
 	fi
 }
@@ -198,9 +199,11 @@ is_gone() { # PID; a zombie is gone
 
 # reap NAME SECONDS: wait for its end; exit status in $RC
 reap() {
-	wait_for "$2" is_gone "${PIDS[$1]}"
-	RC=0
-	wait "${PIDS[$1]}" 2>/dev/null || RC=$?
+	{ # the shell would tell of every job that a signal ended
+		wait_for "$2" is_gone "${PIDS[$1]}"
+		RC=0
+		wait "${PIDS[$1]}" || RC=$?
+	} 2>/dev/null
 	unset "PIDS[$1]"
 }
 
@@ -420,8 +423,10 @@ cleanup() {
 	set +e
 	debug_shell
 	for name in "${!PIDS[@]}"; do
-		kill -KILL "${PIDS[$name]}" 2>/dev/null
-		wait "${PIDS[$name]}" 2>/dev/null
+		{
+			kill -KILL "${PIDS[$name]}"
+			wait "${PIDS[$name]}"
+		} 2>/dev/null
 	done
 	net_down
 	if [ "$status" = 0 ]; then
