@@ -210,7 +210,7 @@ step_format() {
 step_shellcheck() {
 	local scripts
 	mapfile -t scripts < <(project_files '*.sh' '*.bash' .ci/run)
-	check "shellcheck" shellcheck shellcheck -x "${scripts[@]}"
+	check "shellcheck" shellcheck shellcheck -x -P SCRIPTDIR "${scripts[@]}"
 }
 
 # Linters look at what clang compiles, and need its generated headers.
