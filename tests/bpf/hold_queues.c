@@ -4,15 +4,18 @@
  *   hold-queues DEV COOKIE QUEUE...
  *
  * Channel i lives on the i-th queue given, with port XM_PORT_DATA + i and the
- * cookie COOKIE (hexadecimal).  Prints {"ready":true} when all are live.  On
+ * cookie COOKIE (hexadecimal).  Prints {"ready":true,"sg":true} when all are live;
+ * sg: frames of several descriptors can be received.  On
  * SIGTERM it ends the session as one should and prints how many descriptors
  * each socket got, {"received":[...]}.  Anything else that ends it leaves what
  * a killed session leaves.
  */
 #include <arpa/inet.h>
 #include <endian.h>
+#include <errno.h>
 #include <linux/if_xdp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,16 +40,26 @@ struct held {
 	unsigned int queue;
 };
 
+static bool has_sg = true;
+
+/* Frames of several descriptors, where the kernel has them (6.6). */
+static int held_socket(struct held *h, const char *ifname)
+{
+	struct xsk_socket_config conf = {
+		.rx_size = CHUNKS,
+		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+		.bind_flags = XDP_COPY | (has_sg ? XDP_USE_SG : 0),
+	};
+
+	return xsk_socket__create(&h->xsk, ifname, h->queue, h->umem, &h->rx,
+				  NULL, &conf);
+}
+
 static int held_open(struct held *h, const char *ifname, unsigned int queue)
 {
 	const struct xsk_umem_config umem = { .fill_size = CHUNKS,
 					      .comp_size = 64,
 					      .frame_size = CHUNK };
-	const struct xsk_socket_config conf = {
-		.rx_size = CHUNKS,
-		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = XDP_COPY | XDP_USE_SG,
-	};
 	void *mem = mmap(NULL, CHUNKS * CHUNK, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint32_t i, idx;
@@ -59,8 +72,11 @@ static int held_open(struct held *h, const char *ifname, unsigned int queue)
 			     &umem);
 	if (r)
 		return r;
-	r = xsk_socket__create(&h->xsk, ifname, queue, h->umem, &h->rx, NULL,
-			       &conf);
+	r = held_socket(h, ifname);
+	if (r == -EINVAL && has_sg) {
+		has_sg = false;
+		r = held_socket(h, ifname);
+	}
 	if (r)
 		return r;
 	if (xsk_ring_prod__reserve(&h->fill, CHUNKS, &idx) != CHUNKS)
@@ -103,7 +119,7 @@ static int hold(const char *ifname, uint64_t cookie, char **queues, int n)
 			       xsk_socket__fd(held[i].xsk), &e))
 			goto fail;
 	}
-	puts("{\"ready\":true}");
+	printf("{\"ready\":true,\"sg\":%s}\n", has_sg ? "true" : "false");
 	fflush(stdout);
 	sigwait(&set, &sig);
 	printf("{\"received\":[");

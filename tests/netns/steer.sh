@@ -34,11 +34,18 @@ verdict_is() { # VERB DEV NAME COUNT
 	[ "$(verdict "$1" "$2" "$3")" = "$4" ]
 }
 
-xdp_name() { # VERB DEV: of the program on the device
+# xdp_name VERB DEV: of the program on the device; xm_steer also when it is in
+# libxdp's dispatcher
+xdp_name() {
 	local id
 
 	id=$("$1" ip -d -j link show "$2" | jq -r '.[0].xdp.prog.id // empty')
-	[ -z "$id" ] || bpftool -j prog show id "$id" | jq -r .name
+	[ -n "$id" ] || return 0
+	if "$1" "$XDPMIG" status --json "$2" >/dev/null 2>&1; then
+		echo xm_steer
+	else
+		bpftool -j prog show id "$id" | jq -r .name
+	fi
 }
 
 attach() { # VERB DEV [OPTION...]
@@ -252,13 +259,15 @@ for s in socks:
 }
 
 scenario_frames_reach_the_socket() {
-	local mode
+	local mode least
 
 	for mode in native generic; do
 		net_up queues=1 mtu=9000
 		attach dst "$DST_DEV" --mode "$mode"
 		assert_jq ".mode == \"$mode\"" "$OUT" "mode"
 		hold session dst "$DST_DEV" 0
+		least=26
+		grep -q '"sg":true' "$(out_of session)" || least=25
 		status_of dst "$DST_DEV"
 		assert_eq "$(dev_field live_queues)" 0 "live queues"
 		frames src "$DST4" "$PORT" 20
@@ -266,8 +275,8 @@ scenario_frames_reach_the_socket() {
 		frames src "$DST4" "$PORT" 1 8000
 		wait_for 5 verdict_is dst "$DST_DEV" redirect 26
 		stop session
-		# the large one takes several descriptors
-		assert_between "$(received session)" 26 40 "descriptors, $mode"
+		# the large one takes several descriptors, if it gets them
+		assert_between "$(received session)" "$least" 40 "descriptors, $mode"
 		status_of dst "$DST_DEV"
 		assert_eq "$(dev_field live_queues)" null "live queues"
 		frames src "$DST4" "$PORT" 1
@@ -338,7 +347,7 @@ scenario_without_rights() {
 	refused "$SRC_DEV: not allowed.*root" \
 		src "${less[@]}" "$XDPMIG" attach "$SRC_DEV"
 	assert_no_xdp src
-	attach src_ns "$SRC_DEV" # without pins
+	attach src_ns "$SRC_DEV" # without pins, and so without a dispatcher
 	refused "$SRC_DEV: not allowed.*root" \
 		src "${less[@]}" "$XDPMIG" status "$SRC_DEV"
 	refused "$SRC_DEV" src "${less[@]}" "$XDPMIG" detach "$SRC_DEV"

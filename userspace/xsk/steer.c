@@ -39,6 +39,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
@@ -136,7 +137,12 @@ static int put_joined(int ifindex, enum steer_mode mode, bool *ret_frags)
 	prog = xdp_program__create(&opts);
 	r = (int)libxdp_get_error(prog);
 	if (!r) {
-		r = xdp_program__attach(prog, ifindex, mode_libxdp(mode), 0);
+		/* libbpf 1.1 honours the section's name only while loading,
+		 * too late for libxdp, which asks before. */
+		r = xdp_program__set_xdp_frags_support(prog, true);
+		if (!r)
+			r = xdp_program__attach(prog, ifindex,
+						mode_libxdp(mode), 0);
 		*ret_frags = bpf_program__flags(skel->progs.xm_steer) &
 			     BPF_F_XDP_HAS_FRAGS;
 		xdp_program__close(prog);
@@ -157,16 +163,24 @@ static int take_alone(const struct steer_dev *dev)
 	return bpf_xdp_detach(dev->ifindex, mode_flags(dev->mode), &opts);
 }
 
+/* libxdp knows a dispatcher's programs by their pins only.  `ip netns exec`
+ * hides those, so show it where somebody else sees them. */
 static int take_joined(const struct steer_dev *dev)
 {
-	struct xdp_multiprog *mp =
-		xdp_multiprog__get_from_ifindex(dev->ifindex);
 	struct xdp_program *prog = NULL;
-	int r = (int)libxdp_get_error(mp);
+	struct xdp_multiprog *mp;
+	char bpffs[64];
+	int r;
 
+	if (!steer_pin_find_dispatcher(dev, bpffs, sizeof(bpffs)))
+		return -EXDEV;
+	if (setenv(XDP_BPFFS_ENVVAR, bpffs, 1))
+		return -errno;
+	mp = xdp_multiprog__get_from_ifindex(dev->ifindex);
+	r = (int)libxdp_get_error(mp);
 	if (r)
 		return r;
-	r = -EXDEV; /* libxdp's pins are in another mount namespace */
+	r = -EXDEV;
 	while ((prog = xdp_multiprog__next_prog(prog, mp)))
 		if (xdp_program__id(prog) == dev->prog_id) {
 			r = xdp_program__detach(prog, dev->ifindex,
@@ -184,7 +198,7 @@ static int take(const struct steer_dev *dev, struct xm_error *e)
 	if (r == -EXDEV)
 		return xm_fail(
 			e, r, XM_REASON_STEERING,
-			"%s: program %u is in libxdp's dispatcher, whose pins are not visible here; run detach where /sys/fs/bpf/xdp shows them (`nsenter --net`, not `ip netns exec`)",
+			"%s: program %u is in libxdp's dispatcher, whose pins no process here can see; run detach where /sys/fs/bpf/xdp shows them",
 			dev->ifname, dev->prog_id);
 	if (r)
 		return xm_fail(e, r, XM_REASON_STEERING,

@@ -7,6 +7,7 @@
 
 #include <linux/bpf.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "steer.h"
@@ -52,6 +53,10 @@ int steer_pin(const struct steer_dev *dev);
 void steer_pin_sweep(void);
 /* The same, and those of @ifindex.  True when it had some. */
 bool steer_unpin(int ifindex);
+/* Where libxdp has pinned the dispatcher on @dev: the path of a bpffs, maybe as
+ * another process sees it.  False: nowhere that can be seen. */
+bool steer_pin_find_dispatcher(const struct steer_dev *dev, char *ret_bpffs,
+			       size_t len);
 /* A new fd of the pinned program or map, or -errno. */
 int steer_pinned(int ifindex, const char *name);
 

@@ -30,6 +30,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -139,6 +140,18 @@ static bool pin_rmdir(const struct pin_root *root, int ifindex)
 	return rmdir(pin_path(root->s, ifindex, NULL).s) == 0;
 }
 
+/* The id of the program pinned in @file; 0: none. */
+static uint32_t pin_id(const char *file)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+	int fd fd_cleanup = bpf_obj_get(file);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		return 0;
+	return info.id;
+}
+
 /* The device that a directory is for, by its name; 0: not of this network
  * namespace, or not ours. */
 static int dir_ifindex(const char *name)
@@ -153,6 +166,72 @@ static int dir_ifindex(const char *name)
 		return 0;
 	ifindex = strtoul(end + 1, &end, 10);
 	return *end || ifindex > INT_MAX ? 0 : (int)ifindex;
+}
+
+/* -- libxdp's pins, of a dispatcher whose device is gone ----------------------- */
+
+#define DISPATCH_MAX 10 /* programs in a dispatcher */
+
+static struct pin_path dispatch_path(const struct pin_root *root,
+				     const char *dir)
+{
+	struct pin_path p;
+
+	(void)snprintf(p.s, sizeof(p.s), "%.31s" PIN_ROOT "/xdp/%.60s", root->s,
+		       dir);
+	return p;
+}
+
+/* Is program @id pinned in this directory of libxdp's? */
+static bool dispatch_has(const struct pin_path *dir, uint32_t id)
+{
+	char file[sizeof(dir->s) + 16];
+	unsigned int i;
+
+	for (i = 0; i < DISPATCH_MAX; i++) {
+		(void)snprintf(file, sizeof(file), "%s/prog%u-prog", dir->s, i);
+		if (pin_id(file) == id)
+			return true;
+	}
+	return false;
+}
+
+static void dispatch_rmdir(const struct pin_path *dir)
+{
+	char file[sizeof(dir->s) + 16];
+	unsigned int i;
+
+	for (i = 0; i < DISPATCH_MAX; i++) {
+		(void)snprintf(file, sizeof(file), "%s/prog%u-link", dir->s, i);
+		(void)unlink(file); /* if there */
+		(void)snprintf(file, sizeof(file), "%s/prog%u-prog", dir->s, i);
+		(void)unlink(file);
+	}
+	(void)rmdir(dir->s);
+}
+
+/* libxdp does not notice that a device is gone, and its own clean-up looks at
+ * ifindexes without regard to network namespaces.  The directory that has our
+ * very program is of the device that is gone, and so is all in it. */
+static void dispatcher_sweep(const struct pin_root *root, int ifindex)
+{
+	uint32_t id = pin_id(pin_path(root->s, ifindex, STEER_PROG).s);
+	struct pin_path path = dispatch_path(root, "");
+	DIR *in = id ? opendir(path.s) : NULL;
+	char prefix[32];
+	struct dirent *d;
+
+	if (!in)
+		return;
+	(void)snprintf(prefix, sizeof(prefix), "dispatch-%d-", ifindex);
+	while ((d = readdir(in))) {
+		if (strncmp(d->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		path = dispatch_path(root, d->d_name);
+		if (dispatch_has(&path, id))
+			dispatch_rmdir(&path);
+	}
+	(void)closedir(in);
 }
 
 /* Remove directories whose device is gone, and our folder when nothing is left
@@ -170,8 +249,10 @@ static void pin_sweep(const struct pin_root *root)
 		return;
 	while ((d = readdir(in))) {
 		ifindex = dir_ifindex(d->d_name);
-		if (ifindex && !if_indextoname((unsigned int)ifindex, name))
-			(void)pin_rmdir(root, ifindex);
+		if (!ifindex || if_indextoname((unsigned int)ifindex, name))
+			continue;
+		dispatcher_sweep(root, ifindex);
+		(void)pin_rmdir(root, ifindex);
 	}
 	(void)closedir(in);
 	(void)rmdir(dir); /* fails while others have pins there */
@@ -238,4 +319,24 @@ int steer_pin(const struct steer_dev *dev)
 int steer_pinned(int ifindex, const char *name)
 {
 	return bpf_obj_get(pin_path("", ifindex, name).s);
+}
+
+/* -- where libxdp's are --------------------------------------------------------- */
+
+bool steer_pin_find_dispatcher(const struct steer_dev *dev, char *ret_bpffs,
+			       size_t len)
+{
+	struct pin_root roots[ROOTS_MAX];
+	unsigned int i, n = roots_find(roots);
+	char dir[48];
+
+	(void)snprintf(dir, sizeof(dir), "dispatch-%d-%u", dev->ifindex,
+		       dev->main_id);
+	for (i = 0; i < n; i++) {
+		if (access(dispatch_path(&roots[i], dir).s, F_OK))
+			continue;
+		(void)snprintf(ret_bpffs, len, "%.31s" PIN_ROOT, roots[i].s);
+		return true;
+	}
+	return false;
 }
