@@ -12,7 +12,10 @@
  *           decides, through the RSS hash, which queue they come to.  The
  *           first candidate is the port that channel would have by steering.
  *   size    the peer said which port it saw (seen_port): from then on PROBEs
- *           leave with that one and with the full size.
+ *           leave with that one and with the full size.  Small ones go with
+ *           them until the peer's full size comes: where it cannot, the peer
+ *           must still hear which of its ports we saw, or it would blame the
+ *           ports.
  *   done    the peer saw the full size, and we saw the peer's.
  *
  * Who is done goes on answering, once per half a burst interval: the peer may
@@ -30,6 +33,7 @@
 
 #define PROBE_UDP   8 /* bytes of the UDP header */
 #define PROBE_SMALL 8 /* payload of a PROBE that only searches */
+#define PROBE_BOTH  2 /* a burst of one that is small and one that is not */
 
 void xm_probe_init(struct xm_probe *p, const struct xm_probe_opts *opts)
 {
@@ -95,20 +99,23 @@ size_t xm_probe_fill(struct xm_probe *p, struct xm_time now, void *dst,
 	if (!p->burst && !xm_time_before(now, p->at)) {
 		p->at = xm_time_add(now, XM_PROBE_EVERY_US * XM_US);
 		if (!xm_probe_is_done(p))
-			p->burst = p->my_port ? 1 : XM_PROBE_BURST;
+			p->burst = !p->my_port ? XM_PROBE_BURST :
+				   p->seen_size < p->opts.size ? PROBE_BOTH :
+								 1;
 	}
 	if (!p->burst && !p->is_owed)
 		return 0;
 	p->is_owed = false;
-	if (p->burst)
-		p->burst--;
 	if (p->my_port) {
 		*ret_port = p->my_port;
-		size = p->opts.size;
+		if (p->burst != PROBE_BOTH)
+			size = p->opts.size;
 	} else {
 		*ret_port = probe_candidate(p);
 		p->n_tried++;
 	}
+	if (p->burst)
+		p->burst--;
 	p->sent = now;
 	return probe_write(p, now, dst, *ret_port, size);
 }
