@@ -1,0 +1,204 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# faults.sh - a peer dies, stalls or is stopped, in setup and while memory is on
+# its way; whatever happens, the guest is the source's, both ends say so and
+# end, and nothing is left behind
+
+# shellcheck source=tests/netns/lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source=tests/netns/session.sh
+. "${0%/*}/session.sh"
+needs xdpmig
+ram_make "$GUEST" 32
+
+# -- signals ---------------------------------------------------------------------
+
+# One side is told to stop: both stop, and the file that recv made is gone.
+cancel() { # NAME SIGNAL
+	local other=recv
+
+	[ "$1" = send ] || other=send
+	BEGAN=$(now_ms)
+	kill -"$2" "$(pid_of "$1")"
+	ended_soon 4 4
+	said "$1" cancelled "cancelled by SIG$2"
+	said "$other" peer_cancelled "the peer: cancelled by SIG$2"
+	assert_jq '.status == "cancelled"' "$(out_of "$1")" status
+	assert_jq '.status == "cancelled"' "$(out_of "$other")" status
+	home send source
+	home recv source
+	assert_clean
+}
+
+scenario_ctrl_c_at_the_source() {
+	begin
+	cancel send INT
+	detach_both
+}
+
+scenario_ctrl_c_at_the_destination() {
+	begin
+	cancel recv INT
+	detach_both
+}
+
+scenario_terminated() {
+	begin
+	cancel send TERM
+	recv_start
+	send_slowly
+	cancel recv HUP
+	migrate "$GUEST"
+	detach_both
+}
+
+# Nobody has come yet.
+scenario_ctrl_c_while_waiting() {
+	net_up queues=1
+	attach_both
+	recv_start
+	kill -INT "$(pid_of recv)"
+	reap recv 2
+	assert_eq "$RC" 4 "recv"
+	said recv cancelled "cancelled by SIGINT"
+	assert_clean
+	detach_both
+}
+
+# A file that was there before stays there.
+scenario_ctrl_c_and_a_file_that_was_there() {
+	net_up queues=2
+	attach_both
+	truncate -s 32M "$COPY"
+	recv_start
+	send_slowly
+	kill -INT "$(pid_of send)"
+	ended 4 4
+	assert_eq "$(bytes_of "$COPY")" $((32 << 20)) "file of the user"
+	rm "$COPY"
+	assert_clean
+	detach_both
+}
+
+# -- death -------------------------------------------------------------------------
+
+scenario_recv_is_killed() {
+	begin
+	kill -KILL "$(pid_of recv)"
+	send_end 15
+	assert_eq "$SEND_RC" 4 "send"
+	said send peer_lost "lost|closed"
+	home send source
+	recv_end 1
+	rm -f "$COPY"
+	migrate "$GUEST"
+	detach_both
+}
+
+scenario_send_is_killed() {
+	begin
+	kill -KILL "$(pid_of send)"
+	recv_end 15
+	assert_eq "$RECV_RC" 4 "recv"
+	said recv peer_lost "lost|closed"
+	home recv source
+	send_end 1
+	migrate "$GUEST"
+	detach_both
+}
+
+# Between HELLO and the proof of the paths: recv is stopped before send comes,
+# so send waits for its WELCOME, with the connection made by the kernel.
+scenario_recv_is_killed_in_setup() {
+	net_up queues=2
+	attach_both
+	recv_start
+	kill -STOP "$(pid_of recv)"
+	send_start "$GUEST"
+	wait_for 5 grep -q '"event":"start"' "$(out_of send)"
+	kill -KILL "$(pid_of recv)"
+	send_end 5
+	assert_eq "$SEND_RC" 4 "send"
+	said send peer_lost "lost|closed"
+	home send source
+	recv_end 1
+	assert_clean
+	detach_both
+}
+
+scenario_send_is_killed_in_setup() {
+	net_up queues=2
+	attach_both
+	recv_start
+	kill -STOP "$(pid_of recv)"
+	send_start "$GUEST"
+	wait_for 5 grep -q '"event":"start"' "$(out_of send)"
+	kill -KILL "$(pid_of send)"
+	send_end 2
+	kill -CONT "$(pid_of recv)"
+	recv_end 5
+	assert_eq "$RECV_RC" 4 "recv"
+	said recv peer_lost "lost|closed"
+	home recv source
+	assert_clean
+	detach_both
+}
+
+# Killed and never cleaned up: detach removes what is left.
+scenario_both_are_killed() {
+	begin
+	kill -KILL "$(pid_of send)" "$(pid_of recv)"
+	send_end 2
+	recv_end 2
+	rm -f "$COPY"
+	detach_both
+	assert_no_files
+}
+
+# -- standstill ----------------------------------------------------------------------
+
+# A second without an answer is no end: the peer may be busy.
+scenario_recv_stands_still_for_a_second() {
+	begin
+	kill -STOP "$(pid_of recv)"
+	let_pass 1000
+	kill -CONT "$(pid_of recv)"
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	rm "$COPY"
+	assert_clean
+	detach_both
+}
+
+scenario_send_stands_still_for_a_second() {
+	begin
+	kill -STOP "$(pid_of send)"
+	let_pass 1000
+	kill -CONT "$(pid_of send)"
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	rm "$COPY"
+	assert_clean
+	detach_both
+}
+
+# The peer is there, its kernel answers, but nothing is acknowledged: --timeout.
+scenario_recv_stands_still_for_good() {
+	begin --timeout 1s
+	kill -STOP "$(pid_of recv)"
+	send_end 8
+	assert_eq "$SEND_RC" 4 "send"
+	said send stalled "channel [01]: .*1 s"
+	home send source
+	kill -CONT "$(pid_of recv)"
+	recv_end 5
+	assert_eq "$RECV_RC" 4 "recv"
+	said recv stalled "the peer: channel"
+	assert_clean
+	detach_both
+}
+
+run_scenarios "$@"
