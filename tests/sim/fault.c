@@ -121,7 +121,7 @@ struct sim_node *sim_dup(struct sim *s, uint32_t ppm, int64_t max_ns)
 
 static struct sim_pkt *damage(struct sim_rng *rng, struct sim_pkt *p)
 {
-	uint32_t hdr = p->len < 128 ? p->len : 128, at, i, n;
+	uint32_t hdr = p->len < 128 ? p->len : 128, at, i, n, apart;
 	struct sim_pkt *longer;
 
 	switch (sim_rng_below(rng, 6)) {
@@ -129,11 +129,13 @@ static struct sim_pkt *damage(struct sim_rng *rng, struct sim_pkt *p)
 		at = (uint32_t)sim_rng_below(rng, hdr);
 		p->data[at] ^= (uint8_t)(1u << sim_rng_below(rng, 8));
 		break;
-	case 1: /* a few bits, anywhere */
-		for (n = (uint32_t)sim_rng_range(rng, 1, 8); n; n--) {
-			at = (uint32_t)sim_rng_below(rng, p->len);
-			p->data[at] ^= (uint8_t)(1u << sim_rng_below(rng, 8));
-		}
+	case 1: /* a few bits, anywhere, none of them twice */
+		n = p->len < 8 ? 1 : (uint32_t)sim_rng_range(rng, 1, 8);
+		at = (uint32_t)sim_rng_below(rng, p->len);
+		apart = (uint32_t)sim_rng_range(rng, 1, (p->len + 7) / 8);
+		for (i = 0; i < n; i++)
+			p->data[(at + i * apart) % p->len] ^=
+				(uint8_t)(1u << sim_rng_below(rng, 8));
 		break;
 	case 2: /* a byte, in the headers */
 		at = (uint32_t)sim_rng_below(rng, hdr);

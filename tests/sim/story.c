@@ -23,6 +23,32 @@ const char *story_verdict(enum world_verdict v)
 	return names[v];
 }
 
+#define PERCENT (SIM_PPM / 100)
+
+struct world_opts story_busy_world(void)
+{
+	struct world_opts o = world_defaults();
+
+	o.guest.n_blocks = 4;
+	o.guest.pages[0] = 48;
+	o.guest.hole_ppm = 20 * PERCENT;
+	o.guest.zero_ppm = 20 * PERCENT;
+	o.guest.write_ns = 10 * XM_US;
+	o.guest.writes_max = 2000;
+	o.live_epochs = 3;
+	o.dev.dma_ns = 5 * XM_US;
+	o.dev.dma_jitter_ns = 5 * XM_US;
+	o.dev.done_ns = 5 * XM_US;
+	o.dev.done_jitter_ns = 50 * XM_US;
+	return o;
+}
+
+void story_bad_wire(struct sim_path_opts *p)
+{
+	p->loss_ppm = p->dup_ppm = p->corrupt_ppm = 30 * PERCENT;
+	p->reorder_ns = 200 * XM_US;
+}
+
 /* The line of @text in which it first differs from @want, from 1. */
 static unsigned int first_difference(const char *text, const char *want)
 {
@@ -72,4 +98,12 @@ void story_must_pass(struct world *w, const struct world_opts *opts)
 		fprintf(stderr, "it ends with %s: %s\n", story_verdict(v),
 			w->why);
 	assert_int_equal(v, WORLD_SAME);
+}
+
+void story_passes(const struct world_opts *opts)
+{
+	struct world w;
+
+	story_must_pass(&w, opts);
+	world_fini(&w);
 }

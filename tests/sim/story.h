@@ -18,8 +18,17 @@ void story(const struct world_opts *opts, enum world_verdict verdict,
  * world is the caller's to fini. */
 void story_must_pass(struct world *w, const struct world_opts *opts);
 
+/* The same without a look at the world afterwards. */
+void story_passes(const struct world_opts *opts);
+
 /* Run and return how it ended; the world is the caller's to fini. */
 enum world_verdict story_run(struct world *w, const struct world_opts *opts);
+
+/* A guest that writes all the time, in small memory, over three epochs. */
+struct world_opts story_busy_world(void);
+
+/* Lose, repeat and damage 30 % each. */
+void story_bad_wire(struct sim_path_opts *p);
 
 const char *story_verdict(enum world_verdict v);
 

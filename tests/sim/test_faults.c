@@ -18,51 +18,18 @@
 
 #define PERCENT (SIM_PPM / 100)
 
-/* A guest that writes all the time, in small memory, over three epochs. */
-static struct world_opts busy_world(void)
-{
-	struct world_opts o = world_defaults();
-
-	o.guest.n_blocks = 4;
-	o.guest.pages[0] = 48;
-	o.guest.hole_ppm = 20 * PERCENT;
-	o.guest.zero_ppm = 20 * PERCENT;
-	o.guest.write_ns = 10 * XM_US;
-	o.guest.writes_max = 2000;
-	o.live_epochs = 3;
-	o.dev.dma_ns = 5 * XM_US;
-	o.dev.dma_jitter_ns = 5 * XM_US;
-	o.dev.done_ns = 5 * XM_US;
-	o.dev.done_jitter_ns = 50 * XM_US;
-	return o;
-}
-
-static void must_pass(const struct world_opts *opts)
-{
-	struct world w;
-
-	story_must_pass(&w, opts);
-	world_fini(&w);
-}
-
 /* -- everything at once ------------------------------------------------------------- */
-
-static void bad_wire(struct sim_path_opts *p)
-{
-	p->loss_ppm = p->dup_ppm = p->corrupt_ppm = 30 * PERCENT;
-	p->reorder_ns = 200 * XM_US;
-}
 
 static void must_pass_30_30_30(unsigned int mtu, unsigned int n_channels)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 
 	o.mtu = mtu;
 	o.n_channels = n_channels;
-	bad_wire(&o.up);
-	bad_wire(&o.down);
+	story_bad_wire(&o.up);
+	story_bad_wire(&o.down);
 	for (o.seed = 1; o.seed <= 5; o.seed++)
-		must_pass(&o);
+		story_passes(&o);
 }
 
 static void all__30_percent_each_at_mtu_1500(void **state)
@@ -99,7 +66,7 @@ static void all__30_percent_each_over_4_channels(void **state)
 
 static void loss__random_costs_little_more_than_itself(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct xm_tx_stats s;
 	struct world w;
 
@@ -118,7 +85,7 @@ static void loss__random_costs_little_more_than_itself(void **state)
 
 static void loss__bursts(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 
 	(void)state;
 	o.up.gilbert = (struct sim_gilbert){
@@ -128,23 +95,23 @@ static void loss__bursts(void **state)
 	};
 	o.down.gilbert = o.up.gilbert;
 	for (o.seed = 1; o.seed <= 5; o.seed++)
-		must_pass(&o);
+		story_passes(&o);
 }
 
 static void loss__a_burst_of_64(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 
 	(void)state;
 	o.up.pick[o.up.n_picks++] = (struct sim_pick){
 		.what = SIM_DROP, .all_seqs = true, .from = 20, .n = 64
 	};
-	must_pass(&o);
+	story_passes(&o);
 }
 
 static void loss__no_ack_for_two_seconds_makes_no_storm(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct xm_tx_stats s;
 	struct world w;
 
@@ -165,17 +132,17 @@ static void loss__no_ack_for_two_seconds_makes_no_storm(void **state)
 
 static void loss__both_ways_silent_for_two_seconds(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 
 	(void)state;
 	o.up.cut[0] = (struct sim_window){ XM_MS, 2001 * XM_MS };
 	o.down.cut[0] = o.up.cut[0];
-	must_pass(&o);
+	story_passes(&o);
 }
 
 static void loss__one_channel_of_sixteen_cut_for_a_second(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 
 	(void)state;
 	o.n_channels = 16;
@@ -188,12 +155,12 @@ static void loss__one_channel_of_sixteen_cut_for_a_second(void **state)
 		.from = 3,
 		.n = 12,
 	};
-	must_pass(&o);
+	story_passes(&o);
 }
 
 static void loss__a_dead_path_leaves_the_guest_at_the_source(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct world w;
 
 	(void)state;
@@ -212,18 +179,18 @@ static void loss__a_dead_path_leaves_the_guest_at_the_source(void **state)
 
 static void reorder__half_of_all_frames_by_50_round_trips(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 
 	(void)state;
 	o.up.reorder_ppm = o.down.reorder_ppm = 50 * PERCENT;
 	o.up.reorder_ns = o.down.reorder_ns = 5 * XM_MS;
-	must_pass(&o);
+	story_passes(&o);
 }
 
 /* Only what comes after a receiver closed and opened again is stale. */
 static void reorder__frames_held_back_over_three_epochs(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct xm_rx_stats s;
 	struct world w;
 
@@ -247,7 +214,7 @@ static void reorder__frames_held_back_over_three_epochs(void **state)
 
 static void duplicate__every_frame_twice(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct xm_tx_stats tx;
 	struct xm_rx_stats rx;
 	struct world w;
@@ -267,7 +234,7 @@ static void duplicate__every_frame_twice(void **state)
 /* Nothing damaged is installed, and every kind of damage has its name. */
 static void corrupt__every_third_frame(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct xm_rx_stats s;
 	struct world w;
 
@@ -287,7 +254,7 @@ static void corrupt__every_third_frame(void **state)
 
 static void receiver__stalled_for_a_second(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct world w;
 
 	(void)state;
@@ -301,7 +268,7 @@ static void receiver__stalled_for_a_second(void **state)
 
 static void receiver__credit_is_never_exceeded(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct world w;
 
 	(void)state;
@@ -314,7 +281,7 @@ static void receiver__credit_is_never_exceeded(void **state)
 
 static void receiver__smaller_than_it_says(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct world w;
 
 	(void)state;
@@ -329,27 +296,27 @@ static void receiver__smaller_than_it_says(void **state)
 
 static void receiver__takes_one_frame_at_a_time(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 
 	(void)state;
 	o.credit = 1;
-	must_pass(&o);
+	story_passes(&o);
 }
 
 static void device__one_frame_deep_and_slow(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 
 	(void)state;
 	o.dev.depth = 1;
 	o.dev.done_ns = 300 * XM_US;
-	must_pass(&o);
+	story_passes(&o);
 }
 
 /* Completions may come later than ACKs, and in any order. */
 static void device__completes_after_milliseconds_in_any_order(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct xm_tx_stats s;
 	struct world w;
 
@@ -364,7 +331,7 @@ static void device__completes_after_milliseconds_in_any_order(void **state)
 
 static void ecn__keeps_a_slow_link_from_losing(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 	struct xm_tx_stats s;
 	struct world w;
 
@@ -384,197 +351,14 @@ static void ecn__keeps_a_slow_link_from_losing(void **state)
 
 static void rate__without_ecn_a_small_queue_is_survived(void **state)
 {
-	struct world_opts o = busy_world();
+	struct world_opts o = story_busy_world();
 
 	(void)state;
 	o.guest.pages[0] = 500;
 	o.n_slots = 20;
 	o.up.rate = 125000000;
 	o.up.queue = 60000;
-	must_pass(&o);
-}
-
-/* -- geometries -------------------------------------------------------------------------------- */
-
-static void must_pass_at(unsigned int mtu, unsigned int max_pages, bool ipv6)
-{
-	struct world_opts o = busy_world();
-
-	o.mtu = mtu;
-	o.max_pages = max_pages;
-	o.ipv6 = ipv6;
-	o.up.loss_ppm = o.up.dup_ppm = o.up.corrupt_ppm = 5 * PERCENT;
-	must_pass(&o);
-}
-
-static void geometry__three_slices_a_page(void **state)
-{
-	(void)state;
-	must_pass_at(1500, 0, false);
-	must_pass_at(1500, 0, true);
-}
-
-static void geometry__two_slices_a_page(void **state)
-{
-	(void)state;
-	must_pass_at(2176, 0, false);
-	must_pass_at(3498, 0, true);
-}
-
-static void geometry__one_page_a_frame(void **state)
-{
-	(void)state;
-	must_pass_at(4200, 0, false);
-	must_pass_at(9000, 1, true);
-}
-
-static void geometry__two_pages_a_frame(void **state)
-{
-	(void)state;
-	must_pass_at(9000, 0, false);
-	must_pass_at(9000, 0, true);
-}
-
-static void geometry__fifteen_pages_a_frame(void **state)
-{
-	(void)state;
-	must_pass_at(65535, 0, false);
-	must_pass_at(65535, 0, true);
-}
-
-static void channels__sixteen_with_everything(void **state)
-{
-	struct world_opts o = busy_world();
-
-	(void)state;
-	o.n_channels = 16;
-	o.guest.n_blocks = 32;
-	o.guest.pages[0] = 8;
-	bad_wire(&o.up);
-	bad_wire(&o.down);
-	must_pass(&o);
-}
-
-/* -- guests ------------------------------------------------------------------------------------- */
-
-static void guest__a_page_at_a_megahertz_gets_through(void **state)
-{
-	struct world_opts o = busy_world();
-	struct xm_tx_stats s;
-	struct world w;
-
-	(void)state;
-	o.guest.pattern = SIM_HOT;
-	o.guest.hole_ppm = 0;
-	o.guest.write_ns = XM_US;
-	o.guest.writes_max = 0;
-	o.dev.dma_ns = 50 * XM_US;
-	story_must_pass(&w, &o);
-	s = world_tx_stats(&w);
-	/* Once an epoch the CRC meets a changed page; never twice. */
-	assert_in_range(s.frames_staged, 1, o.live_epochs);
-	assert_int_equal(world_rx_stats(&w).drops.n[XM_DROP_BAD_PAYLOAD_CRC],
-			 s.frames_staged);
-	world_fini(&w);
-}
-
-static void guest__every_page_in_every_epoch(void **state)
-{
-	struct world_opts o = busy_world();
-
-	(void)state;
-	o.guest.pattern = SIM_EVERY;
-	o.guest.write_ns = XM_US;
-	o.mtu = 1500;
-	must_pass(&o);
-}
-
-static void guest__pages_that_toggle_zero(void **state)
-{
-	struct world_opts o = busy_world();
-	struct xm_rx_stats s;
-	struct world w;
-
-	(void)state;
-	o.guest.pattern = SIM_TOGGLE;
-	o.live_epochs = 6;
-	story_must_pass(&w, &o);
-	s = world_rx_stats(&w);
-	/* zeros over data, and zeros that came first and stayed holes */
-	assert_true(s.zero_pages > s.zero_holes);
-	assert_true(s.zero_holes > 0);
-	world_fini(&w);
-}
-
-static void guest__an_idle_one_of_zeros_touches_nothing(void **state)
-{
-	struct world_opts o = busy_world();
-	struct xm_rx_stats s;
-	struct world w;
-
-	(void)state;
-	o.guest.write_ns = 0;
-	o.guest.zero_ppm = SIM_PPM;
-	story_must_pass(&w, &o); /* which looks for touched pages */
-	s = world_rx_stats(&w);
-	assert_int_equal(s.bytes_placed, 0);
-	assert_true(s.zero_pages > 0);
-	assert_int_equal(s.zero_holes, s.zero_pages);
-	world_fini(&w);
-}
-
-/* -- paths -------------------------------------------------------------------------------------- */
-
-static void probe__ports_are_found_through_rss_and_loss(void **state)
-{
-	struct world_opts o = busy_world();
-
-	(void)state;
-	o.n_channels = 16;
-	o.guest.n_blocks = 16;
-	o.guest.pages[0] = 8;
-	o.probe = o.rss = true;
-	o.up.loss_ppm = o.down.loss_ppm = 30 * PERCENT;
-	must_pass(&o);
-}
-
-static void probe__a_path_that_is_not_there_is_an_error(void **state)
-{
-	struct world_opts o = busy_world();
-	struct world w;
-
-	(void)state;
-	o.probe = true;
-	o.up.cut[0] = (struct sim_window){ 0, 100 * XM_SEC };
-	assert_int_equal(story_run(&w, &o), WORLD_ENDED);
-	assert_int_equal(w.ses_src.outcome.reason, XM_REASON_PATH);
-	assert_int_equal(w.ses_src.outcome.home, XM_HOME_SOURCE);
-	assert_true(w.guest.running);
-	world_fini(&w);
-}
-
-/* -- the simulation itself ------------------------------------------------------------------------ */
-
-static uint64_t hash_of(uint64_t seed)
-{
-	struct world_opts o = busy_world();
-	struct world w;
-	uint64_t hash;
-
-	o.seed = seed;
-	bad_wire(&o.up);
-	bad_wire(&o.down);
-	story_must_pass(&w, &o);
-	hash = w.log.hash;
-	world_fini(&w);
-	return hash;
-}
-
-static void seed__one_is_one_execution(void **state)
-{
-	(void)state;
-	assert_true(hash_of(7) == hash_of(7));
-	assert_true(hash_of(7) != hash_of(8));
+	story_passes(&o);
 }
 
 int main(void)
@@ -606,19 +390,6 @@ int main(void)
 			device__completes_after_milliseconds_in_any_order),
 		cmocka_unit_test(ecn__keeps_a_slow_link_from_losing),
 		cmocka_unit_test(rate__without_ecn_a_small_queue_is_survived),
-		cmocka_unit_test(geometry__three_slices_a_page),
-		cmocka_unit_test(geometry__two_slices_a_page),
-		cmocka_unit_test(geometry__one_page_a_frame),
-		cmocka_unit_test(geometry__two_pages_a_frame),
-		cmocka_unit_test(geometry__fifteen_pages_a_frame),
-		cmocka_unit_test(channels__sixteen_with_everything),
-		cmocka_unit_test(guest__a_page_at_a_megahertz_gets_through),
-		cmocka_unit_test(guest__every_page_in_every_epoch),
-		cmocka_unit_test(guest__pages_that_toggle_zero),
-		cmocka_unit_test(guest__an_idle_one_of_zeros_touches_nothing),
-		cmocka_unit_test(probe__ports_are_found_through_rss_and_loss),
-		cmocka_unit_test(probe__a_path_that_is_not_there_is_an_error),
-		cmocka_unit_test(seed__one_is_one_execution),
 	};
 
 	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);

@@ -335,6 +335,7 @@ static void rule_live__without_staging_it_never_does(void **state)
 
 	(void)state;
 	o.never_stage = true;
+	o.stall_ns = 100 * XM_MS; /* a thousand writes a millisecond */
 	assert_int_equal(story_run(&w, &o), WORLD_ENDED);
 	assert_int_equal(w.ses_src.outcome.reason, XM_REASON_STALLED);
 	assert_true(w.guest.running);
@@ -347,7 +348,7 @@ static void rule_live__without_staging_it_never_does(void **state)
  * waits in the device, which reads the header two milliseconds later.  (The
  * timer runs from the completion, so where that comes early, so does the
  * retransmission.) */
-static struct world_opts rule_release(int64_t ack_after_ns)
+static struct world_opts rule_release(int64_t after_rto_ns)
 {
 	struct world_opts o = eight_pages();
 
@@ -358,14 +359,14 @@ static struct world_opts rule_release(int64_t ack_after_ns)
 		.what = SIM_HOLD,
 		.type = XM_WIRE_ACK,
 		.all_seqs = true,
-		.hold_ns = ack_after_ns,
+		.hold_ns = XM_RTO_INIT_US * XM_US + after_rto_ns,
 	};
 	return o;
 }
 
 static void rule_release__a_posted_header_is_not_reused(void **state)
 {
-	struct world_opts o = rule_release(20500 * XM_US);
+	struct world_opts o = rule_release(700 * XM_US);
 	struct world w;
 
 	(void)state;
@@ -376,7 +377,7 @@ static void rule_release__a_posted_header_is_not_reused(void **state)
 
 static void rule_release__acknowledged_alone_is_too_early(void **state)
 {
-	struct world_opts o = rule_release(18500 * XM_US);
+	struct world_opts o = rule_release(-1300 * XM_US);
 	struct world w;
 
 	(void)state;

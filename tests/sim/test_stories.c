@@ -77,41 +77,77 @@ static void loss__the_last_frame_is_found_by_a_tail_probe(void **state)
 	      "[  1800] src > acked below 6, 1 new\n");
 }
 
+static void write_all(struct world *w, uint32_t epoch, bool is_final)
+{
+	uint8_t byte = (uint8_t)epoch;
+	uint32_t page;
+
+	(void)is_final;
+	for (page = 0; epoch > 1 && page < w->guest.block[0].n_pages; page++)
+		guest_write(&w->guest, 0, page, 100, &byte, 1);
+}
+
 static void loss__without_acks_the_timer_doubles(void **state)
 {
 	struct world_opts o = eight_pages(FRAMES | SIM_SHOW(CUT));
 
 	(void)state;
+	o.live_epochs = 1; /* which measures the round trip */
+	o.on_epoch = write_all;
 	o.down.pick[o.down.n_picks++] = (struct sim_pick){
 		.what = SIM_DROP,
 		.type = XM_WIRE_ACK,
+		.epoch = 2,
 		.all_seqs = true,
 		.from = 1,
-		.n = 2,
+		.n = 4,
 	};
 	story(&o, WORLD_SAME,
 	      "[   100] src > send 0-4\n"
 	      "[   150] dst > place 0-4\n"
-	      "[   350] net > drop ack 5\n"
-	      "[ 20100] src > lost 0-4\n"
-	      "[ 20100] src > timeout at 0, next in 40000 us\n"
-	      "[ 20100] src > window 4 frames\n"
-	      "[ 20100] src > resend 0-3\n"
-	      "[ 20150] dst > drop duplicate 0-3\n"
-	      "[ 20150] net > drop ack 5\n"
-	      "[ 60100] src > lost 0-3\n"
-	      "[ 60100] src > timeout at 0, next in 80000 us\n"
-	      "[ 60100] src > resend 4 0\n"
-	      "[ 60100] src > stage 1\n"
-	      "[ 60100] src > resend 1\n"
-	      "[ 60100] src > stage 2\n"
-	      "[ 60100] src > resend 2\n"
-	      "[ 60150] dst > drop duplicate 4 0-2\n"
-	      "[ 60200] src > acked below 5, 5 new\n"
-	      "[ 60200] src > send 5\n"
-	      "[ 60250] dst > place 5\n"
-	      "[ 60250] dst > epoch 1 installed\n"
-	      "[ 60300] src > acked below 6, 1 new\n");
+	      "[   400] src > acked below 5, 5 new\n"
+	      "[   400] src > send 5\n"
+	      "[   450] dst > place 5\n"
+	      "[   450] dst > epoch 1 installed\n"
+	      "[   500] src > acked below 6, 1 new\n"
+	      "[   700] src > send 0-4\n"
+	      "[   750] dst > place 0-4\n"
+	      "[   950] net > drop ack 5\n"
+	      "[  1700] src > tail probe 4\n"
+	      "[  1700] src > lost 4\n"
+	      "[  1700] src > resend 4\n"
+	      "[  1750] dst > drop duplicate 4\n"
+	      "[  1750] net > drop ack 5\n"
+	      "[  2700] src > lost 0-4\n"
+	      "[  2700] src > timeout at 0, next in 2000 us\n"
+	      "[  2700] src > window 4 frames\n"
+	      "[  2700] src > resend 0-3\n"
+	      "[  2750] dst > drop duplicate 0-3\n"
+	      "[  2750] net > drop ack 5\n"
+	      "[  4700] src > lost 0-3\n"
+	      "[  4700] src > timeout at 0, next in 4000 us\n"
+	      "[  4700] src > stage 4\n"
+	      "[  4700] src > resend 4 0\n"
+	      "[  4700] src > stage 1\n"
+	      "[  4700] src > resend 1\n"
+	      "[  4700] src > stage 2\n"
+	      "[  4700] src > resend 2\n"
+	      "[  4750] dst > drop duplicate 4 0-2\n"
+	      "[  4750] net > drop ack 5\n"
+	      "[  8700] src > lost 4 0-2\n"
+	      "[  8700] src > timeout at 0, next in 8000 us\n"
+	      "[  8700] src > stage 3\n"
+	      "[  8700] src > resend 3\n"
+	      "[  8700] src > stage 4\n"
+	      "[  8700] src > resend 4 0\n"
+	      "[  8700] src > stage 1\n"
+	      "[  8700] src > resend 1\n"
+	      "[  8750] dst > drop duplicate 3-4 0-1\n"
+	      "[  8800] src > acked below 5, 5 new\n"
+	      "[  8800] src > send 5\n"
+	      "[  8850] dst > place 5\n"
+	      "[  8850] dst > epoch 2 installed\n"
+	      "[  8900] src > acked below 6, 1 new\n");
 }
 
 static void reorder__a_late_original_is_a_duplicate(void **state)
@@ -141,16 +177,6 @@ static void reorder__a_late_original_is_a_duplicate(void **state)
 	      "[   375] dst > epoch 1 installed\n"
 	      "[   400] src > acked below 5, 0 new\n"
 	      "[   425] src > acked below 6, 1 new\n");
-}
-
-static void write_all(struct world *w, uint32_t epoch, bool is_final)
-{
-	uint8_t byte = (uint8_t)epoch;
-	uint32_t page;
-
-	(void)is_final;
-	for (page = 0; epoch > 1 && page < w->guest.block[0].n_pages; page++)
-		guest_write(&w->guest, 0, page, 100, &byte, 1);
 }
 
 static void epoch__a_frame_held_back_is_stale(void **state)
