@@ -60,7 +60,9 @@ static struct xm_time source_at(const struct sim_node *n)
 {
 	const struct source *s = (const struct source *)n;
 
-	return s->n < N ? (struct xm_time){ s->n * XM_US } : XM_TIME_NEVER;
+	if (s->n == N)
+		return XM_TIME_NEVER;
+	return (struct xm_time){ s->n * XM_US };
 }
 
 static void source_run(struct sim_node *n, struct xm_time now)
