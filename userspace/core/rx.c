@@ -217,15 +217,16 @@ static enum xm_drop rx_check_address(const struct xm_rx *rx,
 static enum xm_drop rx_place(struct xm_rx *rx, const struct xm_frame *f,
 			     const struct xm_vec *vec, unsigned int n)
 {
-	struct xm_block *b = &rx->opts.map->block[f->block];
 	struct rx_cursor c = { vec, n, 0 };
 	enum xm_drop reason = rx_check_address(rx, f);
+	struct xm_block *b;
 	uint32_t crc = 0;
 	uint64_t sum = 0;
 	unsigned int i;
 
 	if (reason)
 		return reason;
+	b = &rx->opts.map->block[f->block];
 	for (i = 0; i < f->n_segs; i++) {
 		sum += page_hash(f->block, f->seg[i]) * f->seg_len;
 		block_set_dirtied(b, f->seg[i] >> XM_PAGE_SHIFT, true);
