@@ -112,7 +112,7 @@ static void xm_rx_fill__at_once_while_a_gap_stands(void **state)
 	assert_true(t_rx_ack(t));
 	t_rx_install(t, 5);
 	assert_true(t_rx_ack(t));
-	t_rx_install(t, 0); /* before the gap's end, which is 1 now */
+	t_rx_install(t, 0); /* the gap is 1 to 3 now */
 	assert_true(t_rx_ack(t));
 }
 
