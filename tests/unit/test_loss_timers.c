@@ -368,6 +368,44 @@ static void timeout__forces_one_frame(void **state)
 	assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
 }
 
+/* 100 kB/s: the first burst has left and arrived, 30 frames wait for theirs. */
+static struct t_tx *paced(void **state)
+{
+	struct t_tx *t = *state;
+
+	t->opts.cc.mss = 9000;
+	t->opts.cc.rate = 100000;
+	t->opts.stall_ns = 20 * XM_MS;
+	t_tx_begin(t);
+	assert_int_equal(t_tx_push(t, 128, 0), 0);
+	while (!t_tx_next(t))
+		t_tx_complete_all(t, t->out.f.seq, t->out.f.seq);
+	t_tx_wait(t, 100);
+	t_tx_give_cum(t, xm_tx_stats(t->tx)->frames_sent);
+	assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
+	return t;
+}
+
+/* Each frame takes 82 ms, many times the least timeout and the deadline. */
+static void timeout__not_while_the_pacer_is_waited_for(void **state)
+{
+	struct t_tx *t = paced(state);
+	struct xm_time begin = t->now;
+	uint32_t n = 0;
+
+	while (n < 10) {
+		t_tx_run_timer(t);
+		if (t_tx_next(t))
+			continue;
+		t_tx_complete_all(t, t->out.f.seq, t->out.f.seq);
+		t_tx_give_cum(t, t->out.f.seq + 1);
+		assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
+		n++;
+	}
+	assert_int_equal(xm_tx_stats(t->tx)->timeouts, 0);
+	assert_true(xm_time_sub(t->now, begin) > 9 * 80 * XM_MS);
+}
+
 static void xm_tx_expire__too_early_does_nothing(void **state)
 {
 	struct t_tx *t = five_frames(state);
@@ -495,6 +533,26 @@ static void stall__also_when_nothing_may_leave(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, t_tx_setup, t_tx_teardown)
 
+/* What was sent and lost waits for the pacer too. */
+static void stall__is_not_put_off_by_the_pacer(void **state)
+{
+	struct t_tx *t = paced(state);
+	struct xm_time begin;
+	int r = 0;
+
+	while (t_tx_next(t))
+		t_tx_run_timer(t);
+	begin = t->now;
+	while (!r) {
+		t_tx_complete_all(t, t->out.f.seq, t->out.f.seq);
+		t->now = xm_tx_expiry(t->tx);
+		r = t_tx_expire(t);
+		(void)t_tx_next(t);
+	}
+	assert_int_equal(r, -ETIMEDOUT);
+	assert_true(xm_time_sub(t->now, begin) <= 20 * XM_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +583,7 @@ int main(void)
 		T(timeout__doubles_up_to_the_ceiling),
 		T(timeout__news_end_the_doubling),
 		T(timeout__forces_one_frame),
+		T(timeout__not_while_the_pacer_is_waited_for),
 		T(xm_tx_expire__too_early_does_nothing),
 		T(xm_tx_expire__without_a_timer_does_nothing),
 		T(stall__after_the_deadline_without_progress),
@@ -536,6 +595,7 @@ int main(void)
 		T(stall__the_completion_of_an_acknowledged_frame_is),
 		T(stall__not_while_nothing_is_unreleased),
 		T(stall__also_when_nothing_may_leave),
+		T(stall__is_not_put_off_by_the_pacer),
 	};
 
 	return cmocka_run_group_tests_name("loss_timers", tests, NULL, NULL);

@@ -28,6 +28,10 @@
  *              failed.  Completions alone are no progress: a device also
  *              completes what it sends into a dead path
  *
+ * While nothing is in flight and the pacer holds the next frame back, there is
+ * nobody to wait for: nothing times out, and if nothing is lost either, that
+ * is no stall.
+ *
  * A frame that the device still has is never lost (tx_state.h).  When nothing
  * at all may be sent (credit 0), the timer forces one frame out, so a lost
  * window update cannot stop the channel for ever.
@@ -424,14 +428,25 @@ struct xm_time xm_tx_expiry(const struct xm_tx *tx)
 	return xm_time_min(t, xm_time_add(tx->progress, tx->opts.stall_ns));
 }
 
+static void loss_on_timer(struct xm_tx *tx, struct xm_time now)
+{
+	if (tx->n_in_flight && !tx->has_probed && tx->cc.srtt_ns)
+		loss_tail_probe(tx, now);
+	else
+		loss_timeout(tx, now);
+}
+
 int xm_tx_expire(struct xm_tx *tx, struct xm_time now)
 {
+	bool is_paced = !tx->n_in_flight && !xm_time_is_never(tx->paced_at);
 	uint64_t cwnd = tx->cc.cwnd;
 
 	if (tx->err)
 		return tx->err;
 	if (xm_time_is_never(tx->rto_at))
 		return 0;
+	if (is_paced && tx->lost.head == TX_NONE)
+		tx->progress = now;
 	if (xm_time_sub(now, tx->progress) >= tx->opts.stall_ns) {
 		tx->err = -ETIMEDOUT;
 		return tx->err;
@@ -441,10 +456,8 @@ int xm_tx_expire(struct xm_tx *tx, struct xm_time now)
 	if (!xm_time_before(now, tx->reo_at))
 		loss_detect(tx, now);
 	if (!xm_time_before(now, tx->rto_at)) {
-		if (tx->n_in_flight && !tx->has_probed && tx->cc.srtt_ns)
-			loss_tail_probe(tx, now);
-		else
-			loss_timeout(tx, now);
+		if (!is_paced)
+			loss_on_timer(tx, now);
 		loss_arm(tx, now);
 	}
 	loss_trace_cut(tx, now, cwnd);
