@@ -41,8 +41,7 @@
 #define CC_LOSS_PERCENT    2  /* of a round's frames: above, it is congestion */
 #define CC_CALM_ROUNDS     10 /* between cuts for losses that are not */
 #define CC_DELAY_TARGET_NS (25 * XM_MS)
-#define CC_FILL_MAX_NS     (10 * XM_MS) /* longest gap credited with tokens */
-#define CC_CAP_BURST_NS    (4 * XM_MS)  /* of the hard cap's rate */
+#define CC_CAP_BURST_NS    (4 * XM_MS) /* of the hard cap's rate */
 
 static uint64_t max_u64(uint64_t a, uint64_t b)
 {
@@ -205,23 +204,26 @@ static uint64_t cc_rate(const struct xm_cc *cc, uint64_t *ret_burst)
 	return rate;
 }
 
+/* What has passed since the last time, in tokens.  Only whole ones are taken,
+ * and only their time counts as passed: however often a sender looks, it gets
+ * the rate, and never more. */
 static void cc_refill(struct xm_cc *cc, struct xm_time now)
 {
-	uint64_t burst, rate = cc_rate(cc, &burst);
+	uint64_t burst, rate = cc_rate(cc, &burst), add;
+	int64_t room = (int64_t)burst - cc->tokens;
 	int64_t dt = xm_time_sub(now, cc->filled);
-	uint64_t add;
 
 	if (dt <= 0)
 		return;
-	if (dt > CC_FILL_MAX_NS)
-		dt = CC_FILL_MAX_NS;
-	add = rate ? rate / 1000 * (uint64_t)dt / 1000000 : burst;
-	if (!add)
-		return; /* too soon to round: let the time add up */
-	cc->filled = now;
-	cc->tokens += (int64_t)add;
-	if (cc->tokens > (int64_t)burst)
+	if (!rate || room <= 0 || (uint64_t)dt >= room * XM_SEC / rate) {
 		cc->tokens = (int64_t)burst;
+		cc->filled = now;
+		return;
+	}
+	add = rate * (uint64_t)dt / XM_SEC; /* below room, so no overflow */
+	cc->tokens += (int64_t)add;
+	cc->filled = xm_time_add(cc->filled,
+				 (int64_t)((add * XM_SEC + rate - 1) / rate));
 }
 
 bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now, uint64_t in_flight,
