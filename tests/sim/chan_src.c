@@ -429,7 +429,6 @@ static struct xm_tx_opts src_tx_opts(const struct sim_src *c)
 						       w->opts.ipv6 ? 40 : 20),
 			.cwnd_max = (uint64_t)w->opts.n_slots * XM_PACKET_SIZE,
 			.n_channels = w->opts.n_channels,
-			.rate = w->opts.rate,
 		},
 		.trace = (struct xm_trace *)&c->side.trace,
 	};
@@ -457,6 +456,7 @@ void src_init(struct sim_src *c, struct world *w, unsigned int idx,
 	c->tx = xm_tx_init(c->mem, &opts);
 	if (!c->tx)
 		abort();
+	xm_tx_set_rate(c->tx, w->opts.rate);
 	dev_init(&c->dev, &w->sim, &w->guest, &w->opts.dev, wire);
 	c->dev.on_complete = src_on_complete;
 	c->dev.ctx = c;

@@ -64,8 +64,6 @@ static void ctl_arrive(struct sim_ctl *c, enum sim_ctl_end to,
 	enum sim_ctl_do what;
 
 	c->n_arrived++;
-	if (msg->type == XM_MSG_COMMIT)
-		c->nth_commit = c->n_arrived;
 	what = ctl_fault(c, msg);
 	if (what)
 		c->opts.type = 0; /* the first of its type only */
@@ -77,6 +75,8 @@ static void ctl_arrive(struct sim_ctl *c, enum sim_ctl_end to,
 		conduct_cancel(c->w, SIM_CTL_SRC);
 	if (what == SIM_CTL_CANCEL_DST)
 		conduct_cancel(c->w, SIM_CTL_DST);
+	if (msg->type == XM_MSG_COMMIT)
+		c->nth_commit = c->n_arrived;
 	sim_log_note(&c->w->log, c->node.sim->now, SIM_NOTE_CTL, "ctl",
 		     "%s gets %s", to == SIM_CTL_SRC ? "src" : "dst",
 		     xm_msg_name(msg->type));

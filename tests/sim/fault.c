@@ -11,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/encap.h"
+
 struct fault_node {
 	struct sim_node node;
 	struct sim_pq q;
 	uint32_t ppm;
 	int64_t max_ns;
+	unsigned int ip_max;
 	struct sim_gilbert ge;
 	bool bad;
 	struct xm_time change; /* to the other state */
@@ -178,6 +181,25 @@ struct sim_node *sim_corrupt(struct sim *s, uint32_t ppm)
 	return &f->node;
 }
 
+static void narrow_forward(struct sim_node *n, struct sim_pkt *p)
+{
+	struct xm_encap e;
+
+	if (xm_encap_get(&e, p->data, p->len, p->len) == XM_DROP_NONE &&
+	    e.ip_len > ((struct fault_node *)n)->ip_max)
+		sim_pkt_free(p);
+	else
+		n->out->forward(n->out, p);
+}
+
+struct sim_node *sim_narrow(struct sim *s, unsigned int ip_max)
+{
+	struct fault_node *f = fault_new(s, narrow_forward);
+
+	f->ip_max = ip_max;
+	return &f->node;
+}
+
 static void cut_forward(struct sim_node *n, struct sim_pkt *p)
 {
 	struct fault_node *f = (struct fault_node *)n;
@@ -268,6 +290,16 @@ static void picks_hold(struct picks_node *k, struct sim_pkt *p,
 				xm_time_add(k->node.sim->now, why->hold_ns);
 }
 
+/* What a sender's bug would do: the right page for the wrong address. */
+static void pkt_misplace(struct sim_pkt *p, const struct xm_frame *f,
+			 size_t off)
+{
+	uint64_t be = htobe64(f->seg[0] + XM_PAGE_SIZE);
+
+	memcpy(p->data + off + sizeof(struct xm_wire_frame), &be, 8);
+	xm_frame_seal(p->data + off, f->payload_crc);
+}
+
 static void picks_forward(struct sim_node *n, struct sim_pkt *p)
 {
 	struct picks_node *k = (struct picks_node *)n;
@@ -299,6 +331,9 @@ static void picks_forward(struct sim_node *n, struct sim_pkt *p)
 		break;
 	case SIM_CE:
 		sim_pkt_mark_ce(p);
+		break;
+	case SIM_MISPLACE:
+		pkt_misplace(p, &f, off);
 		break;
 	case SIM_NOTHING:
 		break;

@@ -29,6 +29,9 @@ struct sim_node *sim_dup(struct sim *s, uint32_t ppm, int64_t max_ns);
  * a run of bytes overwritten, the end cut off, bytes appended. */
 struct sim_node *sim_corrupt(struct sim *s, uint32_t ppm);
 
+/* What is longer than @ip_max from the IP header on gets lost. */
+struct sim_node *sim_narrow(struct sim *s, unsigned int ip_max);
+
 /* Nothing gets through in these windows. */
 struct sim_window {
 	int64_t from_ns, to_ns; /* [from, to); empty when from == to */
@@ -59,6 +62,7 @@ enum sim_do {
 	SIM_HOLD, /* for hold_ns, or until the world is in epoch until_epoch */
 	SIM_FLIP, /* one bit of the payload */
 	SIM_CE,   /* mark Congestion Experienced */
+	SIM_MISPLACE, /* DATA: the next page's address, sealed again */
 };
 
 struct sim_pick {

@@ -349,6 +349,69 @@ static void ecn__keeps_a_slow_link_from_losing(void **state)
 	world_fini(&w);
 }
 
+static void rate__the_cap_is_kept_and_used(void **state)
+{
+	struct world_opts o = story_busy_world();
+	struct xm_tx_stats s;
+	struct world w;
+	int64_t least_ns;
+
+	(void)state;
+	o.guest.pages[0] = 1000;
+	o.guest.hole_ppm = o.guest.zero_ppm = 0;
+	o.guest.write_ns = 0;
+	o.live_epochs = 0;
+	o.n_slots = 20;
+	o.rate = 50000000;
+	story_must_pass(&w, &o);
+	s = world_tx_stats(&w);
+	least_ns = (int64_t)(s.bytes_sent * XM_SEC / o.rate);
+	/* a burst of 4 ms is free, headers cost extra */
+	assert_in_range(w.sim.now.ns, least_ns - 4 * XM_MS,
+			least_ns * 110 / 100);
+	world_fini(&w);
+}
+
+static void write_all(struct world *w, uint32_t epoch, bool is_final)
+{
+	uint8_t byte = (uint8_t)epoch;
+	uint32_t page;
+
+	(void)is_final;
+	for (page = 0; epoch > 1 && page < w->guest.block[0].n_pages; page++)
+		guest_write(&w->guest, 0, page, 100, &byte, 1);
+}
+
+/* The second epoch's first frame is missing for so long that those after it,
+ * at the speed that the first epoch came to, fill the window. */
+static void window__ends_where_an_ack_can_still_reach(void **state)
+{
+	struct world_opts o = world_defaults();
+	struct world w;
+
+	(void)state;
+	o.mtu = 1500;
+	o.guest.pages[0] = 3000; /* in three frames each */
+	o.live_epochs = 1;
+	o.on_epoch = write_all;
+	o.n_slots = 32;
+	o.credit = 100000;
+	o.dev.depth = 1024;
+	o.rx_batch = 1024;
+	o.up.delay_ns = o.down.delay_ns = XM_MS;
+	o.up.pick[o.up.n_picks++] = (struct sim_pick){
+		.what = SIM_DROP,
+		.type = XM_WIRE_HEADER,
+		.epoch = 2,
+		.from = 1,
+		.n = 12,
+	};
+	story_must_pass(&w, &o);
+	assert_true(xm_tx_frames(w.src[0].tx) > XM_WINDOW + 500);
+	assert_int_equal(world_rx_stats(&w).drops.n[XM_DROP_BEYOND_WINDOW], 0);
+	world_fini(&w);
+}
+
 static void rate__without_ecn_a_small_queue_is_survived(void **state)
 {
 	struct world_opts o = story_busy_world();
@@ -389,6 +452,8 @@ int main(void)
 		cmocka_unit_test(
 			device__completes_after_milliseconds_in_any_order),
 		cmocka_unit_test(ecn__keeps_a_slow_link_from_losing),
+		cmocka_unit_test(rate__the_cap_is_kept_and_used),
+		cmocka_unit_test(window__ends_where_an_ack_can_still_reach),
 		cmocka_unit_test(rate__without_ecn_a_small_queue_is_survived),
 	};
 

@@ -174,6 +174,22 @@ static void probe__a_path_that_is_not_there_is_an_error(void **state)
 	world_fini(&w);
 }
 
+/* Small frames arrive, full ones do not: nothing but a probe of the full size
+ * finds out before the guest's memory is on its way. */
+static void probe__a_narrow_path_is_an_error(void **state)
+{
+	struct world_opts o = story_busy_world();
+	struct world w;
+
+	(void)state;
+	o.probe = true;
+	o.up.narrow = 4000;
+	assert_int_equal(story_run(&w, &o), WORLD_ENDED);
+	assert_int_equal(w.ses_src.outcome.reason, XM_REASON_PATH);
+	assert_int_equal(w.epoch, 0);
+	world_fini(&w);
+}
+
 /* -- the simulation itself ------------------------------------------------------------------------ */
 
 static uint64_t hash_of(uint64_t seed)
@@ -213,6 +229,7 @@ int main(void)
 		cmocka_unit_test(guest__an_idle_one_of_zeros_touches_nothing),
 		cmocka_unit_test(probe__ports_are_found_through_rss_and_loss),
 		cmocka_unit_test(probe__a_path_that_is_not_there_is_an_error),
+		cmocka_unit_test(probe__a_narrow_path_is_an_error),
 		cmocka_unit_test(seed__one_is_one_execution),
 	};
 

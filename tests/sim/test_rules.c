@@ -239,6 +239,19 @@ static void rule_3__a_receiver_that_is_late_only_delays(void **state)
 	world_fini(&w);
 }
 
+/* Between epochs and after the last one nothing is taken. */
+static void rule_3__a_closed_receiver_takes_nothing(void **state)
+{
+	struct world_opts o = rule_2();
+	struct world w;
+
+	(void)state;
+	o.never_close = false;
+	assert_true(survives_the_original(&w, &o));
+	assert_int_equal(world_rx_stats(&w).drops.n[XM_DROP_STALE_EPOCH], 1);
+	world_fini(&w);
+}
+
 /* -- 4: pinned pages stay the guest's pages ---------------------------------------------- */
 
 static void replace_page_3(struct world *w, uint32_t epoch, bool is_final)
@@ -387,6 +400,27 @@ static void rule_release__acknowledged_alone_is_too_early(void **state)
 	world_fini(&w);
 }
 
+/* -- totals: what was placed is what was announced ---------------------------------------------- */
+
+/* As many frames, as many bytes, and every CRC right: only a page has another
+ * one's place. */
+static void rule_totals__a_page_in_the_wrong_place_is_noticed(void **state)
+{
+	struct world_opts o = eight_pages();
+	struct world w;
+
+	(void)state;
+	o.max_pages = 1;
+	o.up.pick[o.up.n_picks++] = (struct sim_pick){ .what = SIM_MISPLACE,
+						       .type = XM_WIRE_DATA,
+						       .seq = 3 };
+	assert_int_equal(story_run(&w, &o), WORLD_ENDED);
+	assert_int_equal(w.ses_src.outcome.home, XM_HOME_SOURCE);
+	assert_int_equal(w.ses_dst.outcome.reason, XM_REASON_INTEGRITY);
+	assert_true(w.guest.running);
+	world_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +438,7 @@ int main(void)
 		cmocka_unit_test(
 			rule_3__no_epoch_begins_while_a_packet_is_unreleased),
 		cmocka_unit_test(rule_3__a_receiver_that_is_late_only_delays),
+		cmocka_unit_test(rule_3__a_closed_receiver_takes_nothing),
 		cmocka_unit_test(rule_4__a_page_that_stays_needs_no_staging),
 		cmocka_unit_test(rule_4__a_replaced_page_is_noticed_by_its_sum),
 		cmocka_unit_test(
@@ -413,6 +448,8 @@ int main(void)
 		cmocka_unit_test(rule_live__without_staging_it_never_does),
 		cmocka_unit_test(rule_release__a_posted_header_is_not_reused),
 		cmocka_unit_test(rule_release__acknowledged_alone_is_too_early),
+		cmocka_unit_test(
+			rule_totals__a_page_in_the_wrong_place_is_noticed),
 	};
 
 	return cmocka_run_group_tests_name("rules", tests, NULL, NULL);

@@ -252,6 +252,10 @@ static bool outcome_is_safe(struct world *w)
 	assert_false(w->guest.running && w->dst_runs);
 	if (src->home == XM_HOME_TARGET)
 		assert_true(w->dst_runs);
+	/* Once told to take the guest, the destination runs it, whatever
+	 * becomes of the connection. */
+	if (w->ctl.nth_commit && w->opts.ctl.what != SIM_CTL_CANCEL_DST)
+		assert_true(w->dst_runs);
 	if (src->home == XM_HOME_UNKNOWN)
 		assert_int_equal(src->reason, XM_REASON_UNKNOWN_OUTCOME);
 	return src->home == XM_HOME_TARGET;

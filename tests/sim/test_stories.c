@@ -53,14 +53,15 @@ static void loss__one_frame_is_resent_with_its_number(void **state)
 	      "[   425] src > acked below 6, 1 new\n");
 }
 
-static void loss__the_last_frame_is_found_by_a_tail_probe(void **state)
+static void loss__the_last_frames_are_found_by_tail_probes(void **state)
 {
 	struct world_opts o = eight_pages(FRAMES);
 
 	(void)state;
-	o.up.pick[o.up.n_picks++] = (struct sim_pick){ .what = SIM_DROP,
-						       .type = XM_WIRE_DATA,
-						       .seq = 4 };
+	o.up.pick[o.up.n_picks++] =
+		(struct sim_pick){ .what = SIM_DROP, .seq = 4 };
+	o.up.pick[o.up.n_picks++] =
+		(struct sim_pick){ .what = SIM_DROP, .seq = 5 };
 	story(&o, WORLD_SAME,
 	      "[   100] src > send 0-4\n"
 	      "[   100] net > drop data 4\n"
@@ -72,9 +73,13 @@ static void loss__the_last_frame_is_found_by_a_tail_probe(void **state)
 	      "[  1450] dst > place 4\n"
 	      "[  1700] src > acked below 5, 1 new\n"
 	      "[  1700] src > send 5\n"
-	      "[  1750] dst > place 5\n"
-	      "[  1750] dst > epoch 1 installed\n"
-	      "[  1800] src > acked below 6, 1 new\n");
+	      "[  1700] net > drop header 5\n"
+	      "[  2700] src > tail probe 5\n"
+	      "[  2700] src > lost 5\n"
+	      "[  2700] src > resend 5\n"
+	      "[  2750] dst > place 5\n"
+	      "[  2750] dst > epoch 1 installed\n"
+	      "[  2800] src > acked below 6, 1 new\n");
 }
 
 static void write_all(struct world *w, uint32_t epoch, bool is_final)
@@ -440,7 +445,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loss__one_frame_is_resent_with_its_number),
-		cmocka_unit_test(loss__the_last_frame_is_found_by_a_tail_probe),
+		cmocka_unit_test(
+			loss__the_last_frames_are_found_by_tail_probes),
 		cmocka_unit_test(loss__without_acks_the_timer_doubles),
 		cmocka_unit_test(reorder__a_late_original_is_a_duplicate),
 		cmocka_unit_test(epoch__a_frame_held_back_is_stale),

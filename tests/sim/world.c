@@ -113,6 +113,8 @@ static struct sim_node *world_path(struct world *w, struct sim_path_opts *o,
 	n = before(sim_delay(s, o->delay_ns), n);
 	if (o->rate)
 		n = before(sim_rate(s, o->rate, o->queue, o->ecn), n);
+	if (o->narrow)
+		n = before(sim_narrow(s, o->narrow), n);
 	if (memcmp(o->cut, none, sizeof(none)))
 		n = before(sim_cut(s, o->cut), n);
 	if (o->reorder_ppm)

@@ -44,6 +44,7 @@ struct sim_path_opts {
 	int64_t reorder_ns; /* at most, also of a duplicate's way */
 	struct sim_window cut[SIM_WINDOWS_MAX];
 	uint64_t rate, queue, ecn; /* see sim_rate() */
+	unsigned int narrow;       /* see sim_narrow() */
 	int64_t delay_ns;
 };
 
