@@ -434,8 +434,7 @@ int cmd_recv(struct cli_ctx *cli, const void *opts)
 	r = cli_signals_open(cli, &cli->err);
 	if (!r)
 		r = recv_main(s);
-	/* The threads that write to the memory end before it goes. */
-	s->side.pool = pool_free(s->side.pool);
+	side_stop(&s->side); /* before the memory goes */
 	if (r && s->dst.outcome.home != XM_HOME_TARGET)
 		guest_ram_discard(&s->side.ram);
 	side_close(&s->side);

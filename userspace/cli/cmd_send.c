@@ -147,6 +147,20 @@ static void send_phase_done(struct send *s)
 	}
 }
 
+/* After COMMIT nothing that goes wrong here decides any more: say it, and wait
+ * for the destination's word. */
+static void send_trouble(struct send *s)
+{
+	struct xm_error *e = send_err(s);
+
+	if (s->src.state != XM_SRC_COMMIT) {
+		send_fail(s);
+		return;
+	}
+	cli_warn(s->side.cli, "%s; waiting for the target's answer", e->msg);
+	memset(e, 0, sizeof(*e));
+}
+
 /* -- the loop ----------------------------------------------------------------------------- */
 
 static void send_run(struct send *s)
@@ -165,8 +179,6 @@ static void send_run(struct send *s)
 			send_step(s, XM_EV_MESSAGE, &side->msg, false);
 			break;
 		case SIDE_LOST:
-			if (s->src.state == XM_SRC_COMMIT)
-				memset(send_err(s), 0, sizeof(struct xm_error));
 			send_step(s, XM_EV_LOST, NULL, false);
 			break;
 		case SIDE_POOL:
@@ -174,11 +186,12 @@ static void send_run(struct send *s)
 			break;
 		case SIDE_FAILED:
 		case SIDE_CANCEL:
-			send_fail(s);
+			send_trouble(s);
 			break;
 		case SIDE_TIMER:
-			if (guest_fault_check(&side->ram, send_err(s)))
-				send_fail(s);
+			if (s->src.state != XM_SRC_COMMIT &&
+			    guest_fault_check(&side->ram, send_err(s)))
+				send_trouble(s);
 			break;
 		}
 		if (!xm_time_before(xm_clock(), xm_src_expiry(&s->src)))

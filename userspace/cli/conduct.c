@@ -42,8 +42,8 @@ void side_send(struct side *s, const struct xm_actions *act)
 	}
 }
 
-/* Is there more of the peer's to come? */
-static bool side_drain(struct side *s)
+/* Is there more of the peer's to come?  Not longer than until @end. */
+static bool side_drain(struct side *s, struct xm_time end)
 {
 	const void *raw;
 	size_t len;
@@ -51,7 +51,7 @@ static bool side_drain(struct side *s)
 
 	do
 		r = ctl_recv(s->ctl, &raw, &len, NULL);
-	while (!r);
+	while (!r && xm_time_before(xm_clock(), end));
 	return r == -EAGAIN;
 }
 
@@ -66,7 +66,7 @@ void side_finish(struct side *s)
 			ctl_end(s->ctl);
 			has_ended = true;
 		}
-		if (!side_drain(s))
+		if (!side_drain(s, end))
 			return;
 		fd.events = has_ended ? POLLIN : POLLIN | POLLOUT;
 		(void)poll(&fd, 1, side_timeout(end));
@@ -76,43 +76,40 @@ void side_finish(struct side *s)
 }
 
 /* The next message into s->msg.  True: there is one, or a reason to stop in
- * @ret. */
+ * @ret.  One message a call, also when it is not for us: a peer that never
+ * stops talking must not keep the rest waiting. */
 static bool side_read(struct side *s, enum side_event *ret, struct xm_error *e)
 {
+	struct xm_error lost = { 0 };
 	const void *raw;
 	size_t len;
 	int r;
 
-	for (;;) {
-		struct xm_error lost = { 0 };
-
-		r = ctl_recv(s->ctl, &raw, &len, &lost);
-		if (r == -EAGAIN)
-			return false;
-		if (r) {
-			*ret = SIDE_LOST;
-			(void)xm_fail(e, r, XM_REASON_PEER_LOST, "%s",
-				      lost.msg);
-			return true;
-		}
-		r = xm_msg_get(&s->msg, raw, len);
-		if (r == XM_MSG_E_TYPE)
-			continue; /* a later version's: not for us */
-		if (r) {
-			*ret = SIDE_FAILED;
-			(void)xm_fail(e, -EPROTO,
-				      r == XM_MSG_E_VERSION ?
-					      XM_REASON_VERSION :
-					      XM_REASON_PROTOCOL,
-				      "the peer sent a control message that "
-				      "cannot be read (outcome %d)",
-				      r);
-			return true;
-		}
-		cli_debug(s->cli, "control: %s came", xm_msg_name(s->msg.type));
-		*ret = SIDE_MESSAGE;
+	r = ctl_recv(s->ctl, &raw, &len, &lost);
+	s->may_have_message = r != -EAGAIN;
+	if (r == -EAGAIN)
+		return false;
+	if (r) {
+		*ret = SIDE_LOST;
+		(void)xm_fail(e, r, XM_REASON_PEER_LOST, "%s", lost.msg);
 		return true;
 	}
+	r = xm_msg_get(&s->msg, raw, len);
+	if (r == XM_MSG_E_TYPE)
+		return false; /* a later version's */
+	if (r) {
+		*ret = SIDE_FAILED;
+		(void)xm_fail(e, -EPROTO,
+			      r == XM_MSG_E_VERSION ? XM_REASON_VERSION :
+						      XM_REASON_PROTOCOL,
+			      "the peer sent a control message that cannot be "
+			      "read (outcome %d)",
+			      r);
+		return true;
+	}
+	cli_debug(s->cli, "control: %s came", xm_msg_name(s->msg.type));
+	*ret = SIDE_MESSAGE;
+	return true;
 }
 
 /* -- news ---------------------------------------------------------------------------- */
@@ -163,7 +160,8 @@ static void side_fds(const struct side *s, int other, struct pollfd *fds)
 		fds[FD_CTL].events |= POLLOUT;
 }
 
-/* What the ready descriptors say; false: nothing that matters. */
+/* What the ready descriptors say; false: nothing that matters.  The user
+ * comes first, the peer last: what it sends can wait, and has no end. */
 static bool side_dispatch(struct side *s, const struct pollfd *fds,
 			  bool is_committed, enum side_event *ret,
 			  struct xm_error *e)
@@ -175,10 +173,6 @@ static bool side_dispatch(struct side *s, const struct pollfd *fds,
 		*ret = SIDE_CANCEL;
 		return true;
 	}
-	if (fds[FD_CTL].revents & POLLOUT)
-		(void)ctl_flush(s->ctl, NULL); /* an end shows when reading */
-	if (fds[FD_CTL].revents && side_read(s, ret, e))
-		return true;
 	if (fds[FD_POOL].revents) {
 		r = pool_check(s->pool, e);
 		*ret = r < 0 ? SIDE_FAILED : SIDE_POOL;
@@ -189,6 +183,11 @@ static bool side_dispatch(struct side *s, const struct pollfd *fds,
 		*ret = SIDE_FAILED;
 		return true;
 	}
+	if (fds[FD_CTL].revents & POLLOUT)
+		(void)ctl_flush(s->ctl, NULL); /* an end shows when reading */
+	if ((fds[FD_CTL].revents || s->may_have_message) && s->ctl &&
+	    side_read(s, ret, e))
+		return true;
 	*ret = SIDE_TIMER;
 	return fds[FD_OTHER].revents != 0;
 }
@@ -198,17 +197,18 @@ enum side_event side_wait(struct side *s, struct xm_time until, int fd,
 {
 	struct pollfd fds[FD__COUNT];
 	enum side_event ev = SIDE_TIMER;
+	int n;
 
-	/* Several messages may have come with one POLLIN. */
-	if (s->ctl && side_read(s, &ev, e))
-		return ev;
-	while (xm_time_before(xm_clock(), until)) {
+	do {
 		side_fds(s, fd, fds);
-		if (poll(fds, FD__COUNT, side_timeout(until)) <= 0)
+		/* Several messages may have come with one POLLIN. */
+		n = poll(fds, FD__COUNT,
+			 s->may_have_message ? 0 : side_timeout(until));
+		if (n < 0 || (!n && !s->may_have_message))
 			continue;
 		if (side_dispatch(s, fds, is_committed, &ev, e))
 			return ev;
-	}
+	} while (xm_time_before(xm_clock(), until));
 	return SIDE_TIMER;
 }
 
@@ -236,6 +236,7 @@ static enum xm_reason side_peers_reason(enum xm_reason reason)
 	case XM_REASON_MEMORY:
 	case XM_REASON_ZERO_COPY:
 	case XM_REASON_CONNECT:
+	case XM_REASON_UNKNOWN_OUTCOME: /* not a peer's to say */
 		return XM_REASON_REFUSED;
 	case XM_REASON_VERSION:
 	case XM_REASON_REFUSED:
@@ -246,7 +247,6 @@ static enum xm_reason side_peers_reason(enum xm_reason reason)
 	case XM_REASON_PEER_CANCELLED:
 	case XM_REASON_PEER_LOST:
 	case XM_REASON_INTEGRITY:
-	case XM_REASON_UNKNOWN_OUTCOME:
 	case XM_REASON__COUNT:
 		break;
 	}
@@ -257,17 +257,23 @@ int side_outcome(const struct xm_outcome *o, struct xm_error *e)
 {
 	int err = o->reason == XM_REASON_CANCELLED ? -ECANCELED : -EPROTO;
 
-	if (!o->reason)
-		return 0;
-	if (e->err)
-		return e->err; /* the story is told already */
-	if (o->reason == XM_REASON_UNKNOWN_OUTCOME)
+	/* Where the guest may run decides; no failure of ours that came along
+	 * may turn it into another status. */
+	if (o->home == XM_HOME_UNKNOWN) {
+		memset(e, 0, sizeof(*e));
 		return xm_fail(
-			e, -ENOTCONN, o->reason,
+			e, -ENOTCONN, XM_REASON_UNKNOWN_OUTCOME,
 			"%s after COMMIT: nobody can say from here "
 			"whether the target took the guest; ask it before "
 			"resuming",
 			o->text);
+	}
+	if (!o->reason) {
+		memset(e, 0, sizeof(*e));
+		return 0;
+	}
+	if (e->err)
+		return e->err; /* the story is told already */
 	if (o->by_peer)
 		return xm_fail(e, err, side_peers_reason(o->reason),
 			       "the peer: %s", o->text);

@@ -12,8 +12,11 @@
  *
  * What crosses between them is under the worker's mutex: the command (phase,
  * epoch, set, path, generation) one way, the answer (generation done, error,
- * reports) the other.  The mutex is taken once a phase and ten times a second
- * for the reports; between phases a thread goes on turning its pumps, because
+ * reports) the other.  The mutex is taken once a turn, which moves a batch of
+ * frames, and nobody else wants it but ten times a second.  The answers'
+ * wake-ups may come late, after the conductor has seen the last one: so it is
+ * the conductor that knows whether a phase is under way, and it is told of its
+ * end once.  Between phases a thread goes on turning its pumps, because
  * a proven path still answers PROBEs and an installed epoch still
  * acknowledges duplicates.
  *
@@ -68,6 +71,7 @@ struct pool {
 	struct worker *worker;
 	unsigned int n_workers;
 	int done_fd;
+	bool is_busy; /* the conductor's own: a phase is under way */
 };
 
 static void notify(int fd)
@@ -180,13 +184,21 @@ static int worker_turn(struct worker *w, struct xm_error *e)
 			return r;
 		busy |= r;
 	}
-	if (xm_time_sub(now, w->reported) >= POOL_REPORT_NS)
-		worker_report(w, now);
+	if (xm_time_sub(now, w->reported) < POOL_REPORT_NS)
+		return busy;
+	for_each_pump(w, i)
+	{
+		r = pump_check(&w->pool->pump[i], e);
+		if (r < 0)
+			return r;
+	}
+	worker_report(w, now);
 	return busy;
 }
 
-/* Sleep until something may have happened. */
-static void worker_wait(struct worker *w, bool is_idle)
+/* Sleep until something may have happened; when the worker failed, until it is
+ * told to stop. */
+static void worker_wait(struct worker *w, bool has_failed, bool is_idle)
 {
 	struct xm_time now = xm_clock(), t = XM_TIME_NEVER;
 	struct timespec ts, *timeout = NULL;
@@ -198,7 +210,7 @@ static void worker_wait(struct worker *w, bool is_idle)
 	{
 		const struct pump *p = &w->pool->pump[i];
 
-		if (!p->chan)
+		if (!p->chan || has_failed)
 			continue;
 		w->fds[n++] = (struct pollfd){
 			.fd = xsk_chan_fd(p->chan),
@@ -247,6 +259,39 @@ static bool worker_take(struct worker *w, bool *ret_new, enum pool_phase *phase,
 	return !must_stop;
 }
 
+/* Run on the CPUs of @node that the user lets us run on, if there are any. */
+static void worker_go_near(int node)
+{
+	struct bitmask *near, *allowed;
+	unsigned int i, n = 0;
+
+	if (node < 0 || numa_available() < 0)
+		return;
+	near = numa_allocate_cpumask();
+	allowed = numa_allocate_cpumask();
+	if (!numa_node_to_cpus(node, near) &&
+	    numa_sched_getaffinity(0, allowed) >= 0) {
+		for (i = 0; i < near->size; i++)
+			if (numa_bitmask_isbitset(near, i) &&
+			    numa_bitmask_isbitset(allowed, i))
+				n++;
+			else
+				numa_bitmask_clearbit(near, i);
+		if (n)
+			(void)numa_sched_setaffinity(0, near);
+	}
+	numa_free_cpumask(near);
+	numa_free_cpumask(allowed);
+}
+
+/* A failure always has a story. */
+static int worker_explain(int r, struct xm_error *e)
+{
+	return r < 0 ? xm_fail(e, r, XM_REASON_INTERNAL, "a channel failed: %s",
+			       strerror(-r)) :
+		       r;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -257,8 +302,7 @@ static void *worker_main(void *arg)
 	uint32_t epoch = 0;
 	int r = 0;
 
-	if (w->pool->opts.numa_node >= 0 && numa_available() >= 0)
-		(void)numa_run_on_node(w->pool->opts.numa_node);
+	worker_go_near(w->pool->opts.numa_node);
 	while (worker_take(w, &is_new, &phase, &epoch, &set)) {
 		if (is_new && !e.err) {
 			r = worker_begin(w, phase, epoch, set, &e);
@@ -267,6 +311,7 @@ static void *worker_main(void *arg)
 		}
 		if (!r && is_open)
 			r = worker_turn(w, &e);
+		(void)worker_explain(r, &e);
 		if (r < 0 || (!is_done && worker_is_done(w, phase))) {
 			if (!is_done || r < 0)
 				worker_answer(w, r < 0 ? &e : NULL);
@@ -275,7 +320,7 @@ static void *worker_main(void *arg)
 		if (r < 0)
 			is_open = false;
 		if (r <= 0)
-			worker_wait(w, is_done);
+			worker_wait(w, e.err != 0, is_done);
 		r = 0;
 	}
 	return NULL;
@@ -379,6 +424,7 @@ void pool_begin(struct pool *pool, enum pool_phase phase, uint32_t epoch,
 {
 	unsigned int i;
 
+	pool->is_busy = true;
 	for (i = 0; i < pool->n_workers; i++) {
 		struct worker *w = &pool->worker[i];
 
@@ -410,7 +456,12 @@ int pool_check(struct pool *pool, struct xm_error *e)
 		}
 		pthread_mutex_unlock(&w->lock);
 	}
-	return r;
+	if (r)
+		return r;
+	if (!pool->is_busy)
+		return POOL_E_BUSY;
+	pool->is_busy = false;
+	return 0;
 }
 
 int pool_fd(const struct pool *pool)

@@ -163,7 +163,10 @@ static int pump_probe(struct pump *p, struct xm_time now, struct xm_error *e)
 
 	if (xm_probe_has_failed(&p->probe, now))
 		return pump_fail_probe(p, e);
-	while (n < XM_PROBE_BURST && xsk_tx_get(p->chan, true, &buf)) {
+	while (n < XM_PROBE_BURST) {
+		p->is_stuck = !xsk_tx_get(p->chan, true, &buf);
+		if (p->is_stuck)
+			break;
 		len = xm_probe_fill(&p->probe, now, buf.data + prefix, &sport);
 		if (!len) {
 			xsk_tx_unget(p->chan, &buf);
@@ -429,9 +432,16 @@ struct xm_time pump_expiry(const struct pump *p, struct xm_time now)
 		t = xm_tx_expiry(p->tx);
 	else if (p->state == PUMP_RECV)
 		t = xm_rx_expiry(p->rx);
-	if (xsk_tx_posted(p->chan))
+	if (p->is_stuck)
+		t = XM_TIME_NEVER; /* a timer cannot make room */
+	if (p->is_stuck || xsk_tx_posted(p->chan))
 		t = xm_time_min(t, xm_time_add(now, PUMP_REAP_NS));
 	return t;
+}
+
+int pump_check(struct pump *p, struct xm_error *e)
+{
+	return p->state == PUMP_SHUT ? 0 : xsk_chan_check(p->chan, e);
 }
 
 void pump_report(struct pump *p, struct pump_report *rep)

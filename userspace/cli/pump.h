@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* pump.h - the bridge between one channel's rings and its protocol
  *
- * A pump belongs to one thread (worker.h).  It owns the channel's socket and
+ * A pump belongs to one thread (pool.h).  It owns the channel's socket and
  * the sending or receiving half of the protocol, and moves frames between
  * them: pump_turn() does as much as can be done without waiting.
  */
@@ -79,6 +79,7 @@ struct pump {
 	void *mem;       /* of tx or rx */
 	uint8_t *linear; /* XM_MTU_MAX bytes, for payloads in pieces */
 	struct xm_drops drops;
+	bool is_stuck; /* something is due, but the TX ring is full */
 };
 
 /* Open socket and protocol.  0 or -errno with @e. */
@@ -104,6 +105,10 @@ void pump_end_epoch(struct pump *p);
  * before pump_expiry() or the socket becomes readable; -errno with @e. */
 int pump_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 struct xm_time pump_expiry(const struct pump *p, struct xm_time now);
+
+/* Now and then: is the device still there, does the kernel take what we post?
+ * 0 or -errno with @e. */
+int pump_check(struct pump *p, struct xm_error *e);
 
 void pump_report(struct pump *p, struct pump_report *ret_report);
 

@@ -13,7 +13,10 @@ int pump_rx_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 	struct xsk_buf buf;
 	int r;
 
-	if (p->state != PUMP_RECV || !xsk_tx_get(p->chan, true, &buf))
+	if (p->state != PUMP_RECV)
+		return 0;
+	p->is_stuck = !xsk_tx_get(p->chan, true, &buf);
+	if (p->is_stuck)
 		return 0;
 	len = xm_rx_fill(p->rx, now, buf.data + prefix);
 	if (!len) {

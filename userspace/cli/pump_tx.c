@@ -182,9 +182,11 @@ static int tx_send(struct pump *p, struct xm_time now, struct xm_error *e)
 	uint64_t token;
 	int r;
 
-	if (!xsk_tx_get(p->chan, true, &stage))
+	p->is_stuck = !xsk_tx_get(p->chan, true, &stage);
+	if (p->is_stuck)
 		return 0;
-	if (has_sg && !xsk_tx_get(p->chan, false, &buf)) {
+	p->is_stuck = has_sg && !xsk_tx_get(p->chan, false, &buf);
+	if (p->is_stuck) {
 		xsk_tx_unget(p->chan, &stage);
 		return 0;
 	}

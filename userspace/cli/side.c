@@ -58,10 +58,14 @@ static int side_pick_queues(struct side *s, const struct cli_queues *queues,
 	s->n_channels = info->n_queues;
 	if (queues->n)
 		s->n_channels = queues->n;
+	else if (s->n_channels > XM_CHAN_MAX)
+		s->n_channels = XM_CHAN_MAX;
 	if (queues->is_range)
 		s->first_queue = queues->first;
 	if (s->n_channels > XM_CHAN_MAX)
-		s->n_channels = XM_CHAN_MAX;
+		return xm_fail(e, -ERANGE, XM_REASON_USAGE,
+			       "%u channels: a migration has at most %u",
+			       s->n_channels, XM_CHAN_MAX);
 	if (s->first_queue < info->first_queue ||
 	    s->first_queue + s->n_channels > end)
 		return xm_fail(e, -ERANGE, XM_REASON_USAGE,
@@ -349,7 +353,7 @@ int side_go_live(struct side *s, struct xm_error *e)
 	return r;
 }
 
-void side_close(struct side *s)
+void side_stop(struct side *s)
 {
 	unsigned int i;
 
@@ -357,6 +361,13 @@ void side_close(struct side *s)
 		steer_unlive(&s->steer, s->first_queue + i);
 	s->is_live = false;
 	s->pool = pool_free(s->pool);
+}
+
+void side_close(struct side *s)
+{
+	unsigned int i;
+
+	side_stop(s);
 	s->watch = route_watch_close(s->watch);
 	s->ctl = ctl_close(s->ctl);
 	if (s->has_steer)

@@ -53,7 +53,7 @@ struct side {
 	struct tracefile trace;
 
 	/* conduct.c */
-	struct xm_time next_progress;
+	bool may_have_message; /* the last read did not say -EAGAIN */
 	struct xm_msg msg;
 	uint8_t wire[XM_MSG_MAX];
 };
@@ -84,6 +84,9 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 
 /* Sockets are open: let the XDP program send them their frames. */
 int side_go_live(struct side *s, struct xm_error *e);
+
+/* No frame comes in any more and no thread touches guest memory. */
+void side_stop(struct side *s);
 
 void side_close(struct side *s);
 

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_pool.c - commands and answers between conductor and threads
+ *
+ * The real pool.c over pumps that are played: they say they are done when they
+ * are told to be, and fail when they are told to.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "cli/pool.h"
+
+#define N_PUMPS 4
+
+static _Atomic bool is_installed, must_fail;
+
+/* -- the pumps ---------------------------------------------------------------------- */
+
+int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
+{
+	(void)e;
+	p->opts = *opts;
+	p->chan = (struct xsk_chan *)p; /* never looked into */
+	p->state = PUMP_OPEN;
+	return 0;
+}
+
+void pump_close(struct pump *p)
+{
+	memset(p, 0, sizeof(*p));
+}
+
+void pump_begin_probe(struct pump *p)
+{
+	p->state = PUMP_PROBE;
+}
+
+bool pump_is_proven(const struct pump *p)
+{
+	return p->state == PUMP_PROBE;
+}
+
+void pump_set_path(struct pump *p, const struct xm_path *path)
+{
+	p->path = *path;
+}
+
+int pump_begin_epoch(struct pump *p, uint32_t epoch,
+		     const struct xm_page_set *set, struct xm_time now,
+		     struct xm_error *e)
+{
+	(void)set;
+	(void)now;
+	(void)e;
+	p->epoch = epoch;
+	p->state = PUMP_SEND;
+	return 0;
+}
+
+bool pump_is_installed(const struct pump *p)
+{
+	(void)p;
+	return atomic_load(&is_installed);
+}
+
+void pump_end_epoch(struct pump *p)
+{
+	p->state = PUMP_IDLE;
+}
+
+/* Only channel 1 fails, and says nothing of why. */
+int pump_turn(struct pump *p, struct xm_time now, struct xm_error *e)
+{
+	(void)now;
+	(void)e;
+	return p->opts.channel == 1 && atomic_load(&must_fail) ? -EPROTO : 0;
+}
+
+int pump_check(struct pump *p, struct xm_error *e)
+{
+	(void)p;
+	(void)e;
+	return 0;
+}
+
+struct xm_time pump_expiry(const struct pump *p, struct xm_time now)
+{
+	(void)p;
+	return xm_time_add(now, XM_MS);
+}
+
+void pump_report(struct pump *p, struct pump_report *rep)
+{
+	memset(rep, 0, sizeof(*rep));
+	rep->credit = p->opts.channel + 10 * p->epoch;
+}
+
+int xsk_chan_fd(const struct xsk_chan *chan)
+{
+	(void)chan;
+	return -1;
+}
+
+/* -- helpers ------------------------------------------------------------------------- */
+
+struct t_pool {
+	struct pump_opts pumps[N_PUMPS];
+	struct pool *pool;
+	struct xm_error e;
+};
+
+static int setup(void **state)
+{
+	static struct t_pool t;
+	struct pool_opts opts = {
+		.pumps = t.pumps,
+		.n_pumps = N_PUMPS,
+		.n_threads = N_PUMPS,
+		.numa_node = -1,
+	};
+	unsigned int i;
+
+	memset(&t, 0, sizeof(t));
+	for (i = 0; i < N_PUMPS; i++) {
+		t.pumps[i].channel = i;
+		t.pumps[i].is_sender = true;
+	}
+	atomic_store(&is_installed, true);
+	atomic_store(&must_fail, false);
+	*state = &t;
+	return pool_new(&t.pool, &opts, &t.e);
+}
+
+static int teardown(void **state)
+{
+	struct t_pool *t = *state;
+
+	t->pool = pool_free(t->pool);
+	return 0;
+}
+
+/* As the conductor: sleep until there is news, @ms at most; what it is. */
+static int t_news(struct t_pool *t, int ms)
+{
+	struct pollfd fd = { .fd = pool_fd(t->pool), .events = POLLIN };
+
+	return poll(&fd, 1, ms) > 0 ? pool_check(t->pool, &t->e) : POOL_E_BUSY;
+}
+
+static void t_phase(struct t_pool *t, enum pool_phase phase, uint32_t epoch)
+{
+	int r;
+
+	pool_begin(t->pool, phase, epoch, NULL);
+	do
+		r = t_news(t, 5000);
+	while (r == POOL_E_BUSY);
+	assert_int_equal(r, 0);
+}
+
+/* -- tests ------------------------------------------------------------------------------ */
+
+/* The last thread's answer may be seen before its wake-up comes. */
+static void pool_check__tells_the_end_of_a_phase_once(void **state)
+{
+	struct t_pool *t = *state;
+	uint32_t i;
+
+	t_phase(t, POOL_OPEN, 0);
+	for (i = 1; i < 2000; i++) {
+		t_phase(t, POOL_EPOCH, i);
+		assert_int_equal(t_news(t, i % 64 ? 0 : 1), POOL_E_BUSY);
+	}
+}
+
+static void pool_check__busy_until_all_are_done(void **state)
+{
+	struct t_pool *t = *state;
+
+	t_phase(t, POOL_OPEN, 0);
+	atomic_store(&is_installed, false);
+	pool_begin(t->pool, POOL_EPOCH, 1, NULL);
+	assert_int_equal(t_news(t, 20), POOL_E_BUSY);
+	atomic_store(&is_installed, true);
+	while (t_news(t, 5000) == POOL_E_BUSY)
+		;
+	assert_int_equal(t->e.err, 0);
+}
+
+static void pool_check__a_failure_has_a_story(void **state)
+{
+	struct t_pool *t = *state;
+	int r;
+
+	t_phase(t, POOL_OPEN, 0);
+	atomic_store(&is_installed, false);
+	pool_begin(t->pool, POOL_EPOCH, 1, NULL);
+	atomic_store(&must_fail, true);
+	do
+		r = t_news(t, 5000);
+	while (r == POOL_E_BUSY);
+	assert_int_equal(r, -EPROTO);
+	assert_int_equal(t->e.err, -EPROTO);
+	assert_int_equal(t->e.reason, XM_REASON_INTERNAL);
+	assert_true(t->e.msg[0] != '\0');
+}
+
+static void pool_report__is_exact_when_the_phase_is_done(void **state)
+{
+	struct t_pool *t = *state;
+	struct pump_report rep;
+
+	t_phase(t, POOL_OPEN, 0);
+	t_phase(t, POOL_EPOCH, 7);
+	pool_report(t->pool, 3, &rep);
+	assert_int_equal(rep.credit, 3 + 10 * 7);
+}
+
+static void pool_free__in_the_middle_of_a_phase(void **state)
+{
+	struct t_pool *t = *state;
+
+	t_phase(t, POOL_OPEN, 0);
+	atomic_store(&is_installed, false);
+	pool_begin(t->pool, POOL_EPOCH, 1, NULL);
+	t->pool = pool_free(t->pool);
+	assert_null(t->pool);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(pool_check__tells_the_end_of_a_phase_once),
+		T(pool_check__busy_until_all_are_done),
+		T(pool_check__a_failure_has_a_story),
+		T(pool_report__is_exact_when_the_phase_is_done),
+		T(pool_free__in_the_middle_of_a_phase),
+	};
+
+	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}
