@@ -56,11 +56,11 @@ static void guest_populate(struct sim_guest *g, struct sim_block *b)
 	uint32_t p;
 
 	for (p = 0; p < b->n_pages; p++) {
+		bit_set(b->dirty, p); /* the first epoch announces all */
 		if (sim_rng_chance(rng, g->opts.hole_ppm))
 			continue;
 		if (!sim_rng_chance(rng, g->opts.zero_ppm))
 			page_fill(b->src + (size_t)p * XM_PAGE_SIZE, rng);
-		bit_set(b->dirty, p);
 	}
 }
 

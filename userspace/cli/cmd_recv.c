@@ -41,6 +41,8 @@ struct recv {
 	bool has_met; /* a source said HELLO */
 	bool is_over;
 	int listen_fd;
+	uint64_t frames;         /* that had come when last looked */
+	struct xm_time progress; /* when there were more */
 };
 
 static struct xm_error *recv_err(struct recv *s)
@@ -104,11 +106,6 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 	r = side_plan(side, ctl_peer(side->ctl), ctl_local(side->ctl), 0, e);
 	if (!r)
 		r = recv_make_memory(s, h);
-	if (!r)
-		r = route_watch_open(
-			&side->watch, side->dev,
-			(const struct sockaddr *)&ctl_peer(side->ctl)->ss,
-			&side->route, e);
 	if (r)
 		return r;
 	w->version = XM_MSG_VERSION;
@@ -211,7 +208,8 @@ static void recv_phase_done(struct recv *s)
 		recv_step(s, XM_EV_OPENED, NULL);
 		break;
 	case POOL_CLOSE:
-		if (guest_fault_check(&s->side.ram, recv_err(s))) {
+		if (guest_fault_check(&s->side.ram, recv_err(s)) ||
+		    guest_ram_check(&s->side.ram, recv_err(s))) {
 			recv_fail(s);
 			return;
 		}
@@ -223,6 +221,33 @@ static void recv_phase_done(struct recv *s)
 }
 
 /* -- the loop ------------------------------------------------------------------------------ */
+
+/* While an epoch is open frames come; the source's heartbeat alone is no
+ * progress. */
+static void recv_check_stall(struct recv *s)
+{
+	bool is_open = s->dst.state == XM_DST_EPOCH;
+	uint64_t stall_ns = s->opts->x.stall_ns, frames = 0;
+	struct xm_time now = xm_clock();
+	struct pump_report rep;
+	unsigned int i;
+
+	for (i = 0; is_open && i < s->side.n_channels; i++) {
+		pool_report(s->side.pool, i, &rep);
+		frames += rep.rx.frames;
+	}
+	if (!is_open || frames != s->frames) {
+		s->frames = frames;
+		s->progress = now;
+		return;
+	}
+	if ((uint64_t)xm_time_sub(now, s->progress) < stall_ns)
+		return;
+	(void)xm_fail(recv_err(s), -ETIMEDOUT, XM_REASON_STALLED,
+		      "%s: no frame of the source came for %.1f s", s->side.dev,
+		      (double)stall_ns / XM_SEC);
+	recv_fail(s);
+}
 
 static void recv_run(struct recv *s)
 {
@@ -256,6 +281,7 @@ static void recv_run(struct recv *s)
 		}
 		if (!xm_time_before(xm_clock(), xm_dst_expiry(&s->dst)))
 			recv_step(s, XM_EV_TIMER, NULL);
+		recv_check_stall(s);
 		report_progress(side, &s->report);
 	}
 }

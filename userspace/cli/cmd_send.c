@@ -246,13 +246,8 @@ static int send_prepare(struct send *s)
 		r = ctl_connect(&side->ctl, &peer, NULL, 5000, e);
 	if (r)
 		return r;
-	r = side_plan(side, &peer, side->ctl ? ctl_local(side->ctl) : NULL,
-		      s->opts->in_flight, e);
-	if (r || side->opts->dry_run)
-		return r;
-	return route_watch_open(&side->watch, side->dev,
-				(const struct sockaddr *)&peer.ss, &side->route,
-				e);
+	return side_plan(side, &peer, side->ctl ? ctl_local(side->ctl) : NULL,
+			 s->opts->in_flight, e);
 }
 
 static void send_event_start(struct send *s)

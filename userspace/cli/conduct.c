@@ -91,7 +91,7 @@ static bool side_read(struct side *s, enum side_event *ret, struct xm_error *e)
 		return false;
 	if (r) {
 		*ret = SIDE_LOST;
-		(void)xm_fail(e, r, XM_REASON_PEER_LOST, "%s", lost.msg);
+		(void)xm_fail(e, r, lost.reason, "%s", lost.msg);
 		return true;
 	}
 	r = xm_msg_get(&s->msg, raw, len);

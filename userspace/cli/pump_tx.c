@@ -219,9 +219,9 @@ int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 	if (r == -ETIMEDOUT)
 		return xm_fail(e, r, XM_REASON_STALLED,
 			       "channel %u: the peer acknowledged nothing for "
-			       "%lld s",
+			       "%.1f s",
 			       p->opts.channel,
-			       (long long)(p->opts.tx.stall_ns / XM_SEC));
+			       (double)p->opts.tx.stall_ns / XM_SEC);
 	if (!r && p->state == PUMP_SEND)
 		r = tx_push(p, e);
 	else if (!r && (p->state == PUMP_FLUSH || p->state == PUMP_SYNC))

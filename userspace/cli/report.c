@@ -61,6 +61,8 @@ void report_progress(struct side *s, struct report *r)
 	r->seen = now;
 	r->seen_bytes = bytes;
 	dt = xm_time_sub(now, r->sending);
+	if (p.done > p.total)
+		p.done = p.total; /* of several epochs */
 	if (p.done)
 		p.eta_ms = (int64_t)((double)(p.total - p.done) * (double)dt /
 				     (double)p.done / XM_MS);

@@ -305,6 +305,31 @@ static void side_fill_pump(struct side *s, unsigned int i, uint64_t in_flight,
 	};
 }
 
+/* From now on the path must carry the agreed frames.  It may have changed since
+ * it was looked up: then look again. */
+static int side_watch_route(struct side *s, struct xm_error *e)
+{
+	const struct sockaddr *peer =
+		(const struct sockaddr *)&ctl_peer(s->ctl)->ss;
+	const struct sockaddr *local =
+		(const struct sockaddr *)&ctl_local(s->ctl)->ss;
+	struct xm_error stale = { 0 };
+	struct route needed = s->route;
+	int r;
+
+	needed.ip_max = s->frame_max;
+	r = route_watch_open(&s->watch, s->dev, peer, &needed, &stale);
+	if (r == -ESTALE) {
+		r = route_get(&s->route, s->dev, peer, local, 2000, e);
+		if (r)
+			return r;
+		needed = s->route;
+		needed.ip_max = s->frame_max;
+		return route_watch_open(&s->watch, s->dev, peer, &needed, e);
+	}
+	return r ? xm_fail(e, r, stale.reason, "%s", stale.msg) : 0;
+}
+
 int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 		       struct xm_error *e)
 {
@@ -326,6 +351,9 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 			       "carry",
 			       s->agreed.ip_max);
 	s->frame_max = xm_geometry_ip_len(&s->geo, ip_len);
+	r = side_watch_route(s, e);
+	if (r)
+		return r;
 	for (i = 0; i < s->n_channels; i++)
 		side_fill_pump(s, i, in_flight, bandwidth);
 	r = pool_new(&s->pool, &po, e);

@@ -112,8 +112,11 @@ static bool cc_rtt_is_swollen(const struct xm_cc *cc)
 /* End of a round: DCTCP's estimate, the delay signal, and a new round. */
 static void cc_end_round(struct xm_cc *cc, uint64_t in_flight)
 {
-	uint32_t frac = cc->frames ? cc->frames_ce * CC_ALPHA_ONE / cc->frames :
-				     0;
+	/* A duplicate's or a rejected frame's mark counts, its frame does not:
+	 * there may be more marks than frames. */
+	uint64_t ce = min_u64(cc->frames_ce, cc->frames);
+	uint32_t frac =
+		cc->frames ? (uint32_t)(ce * CC_ALPHA_ONE / cc->frames) : 0;
 
 	cc->alpha = cc->alpha - cc->alpha / 16 + frac / 16;
 	if (cc->frames_ce && !cc->cut_in_round) {

@@ -20,7 +20,6 @@ struct xm_cc_opts {
 struct xm_cc {
 	struct xm_cc_opts opts;
 	uint64_t cwnd, ssthresh;  /* bytes */
-	uint64_t acked, acked_ce; /* bytes, frames of the current round */
 	uint32_t frames, frames_ce, frames_lost;
 	uint32_t alpha;     /* DCTCP's estimate, in 1/1024 */
 	uint64_t round_end; /* a round ends when so much was delivered */

@@ -199,12 +199,33 @@ static bool dst_totals_match(const struct xm_rx_totals *theirs,
 	       xm_rx_totals_agree(ours);
 }
 
+/* protocol.md 5.3: what the memory held before does not matter. */
+static bool dst_is_complete(const struct xm_dst *d,
+			    const struct xm_msg_epoch *ours)
+{
+	uint64_t announced = 0, pages = 0;
+	unsigned int i;
+
+	for (i = 0; i < d->agreed.n_channels; i++)
+		announced += ours->totals[i].pages_announced +
+			     ours->totals[i].zero_pages;
+	for (i = 0; i < d->hello.n_blocks; i++)
+		pages += d->hello.block[i].len >> XM_PAGE_SHIFT;
+	return announced == pages;
+}
+
 static void dst_take_totals(struct xm_dst *d, struct xm_time now,
 			    const struct xm_msg_epoch *ours,
 			    struct xm_actions *act)
 {
+	struct xm_msg *msg;
 	unsigned int i;
 
+	if (d->epoch == 1 && !dst_is_complete(d, ours)) {
+		dst_abort(d, now, XM_REASON_INTEGRITY,
+			  "the first epoch did not announce every page", act);
+		return;
+	}
 	for (i = 0; i < d->agreed.n_channels; i++) {
 		if (dst_totals_match(&d->announced.totals[i], &ours->totals[i]))
 			continue;
@@ -212,7 +233,9 @@ static void dst_take_totals(struct xm_dst *d, struct xm_time now,
 			  "what was installed is not what was sent", act);
 		return;
 	}
-	dst_say(d, now, act, XM_MSG_EPOCH_DONE)->epoch.epoch = d->epoch;
+	msg = dst_say(d, now, act, XM_MSG_EPOCH_DONE);
+	msg->epoch.epoch = d->epoch;
+	msg->epoch.is_final = d->is_final;
 	dst_enter(d, now, XM_DST_READY);
 }
 
@@ -258,7 +281,10 @@ static void dst_timer(struct xm_dst *d, struct xm_time now,
 static void dst_opened(struct xm_dst *d, struct xm_time now,
 		       struct xm_actions *act)
 {
-	dst_say(d, now, act, XM_MSG_EPOCH_READY)->epoch.epoch = d->epoch;
+	struct xm_msg *msg = dst_say(d, now, act, XM_MSG_EPOCH_READY);
+
+	msg->epoch.epoch = d->epoch;
+	msg->epoch.is_final = d->is_final;
 	dst_enter(d, now, XM_DST_EPOCH);
 }
 

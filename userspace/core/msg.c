@@ -132,6 +132,8 @@ static int get_hello(struct msg_in *in, struct xm_msg_hello *m)
 		r = get_text(in, m->block[i].name, XM_BLOCK_NAME);
 		if (r)
 			return r;
+		if (!in->is_short && !m->block[i].name[0])
+			return XM_MSG_E_VALUE;
 	}
 	return 0;
 }

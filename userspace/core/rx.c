@@ -70,7 +70,7 @@ struct xm_rx {
 	uint32_t rejects[XM_ACK_REJECTS];
 	unsigned int n_rejects;
 
-	uint64_t got[RX_WORDS]; /* ring of bits, index is seq % XM_WINDOW */
+	uint64_t got[RX_WORDS]; /* ring of bits, index is seq % (64 * RX_WORDS) */
 };
 
 size_t xm_rx_footprint(const struct xm_rx_opts *opts)

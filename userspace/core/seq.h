@@ -2,7 +2,7 @@
 /* seq.h - sequence numbers are compared here and nowhere else
  *
  * Numbers start at 0 in each epoch and never wrap inside one: an epoch has at
- * most XM_SEQ_MAX frames a channel (11 TiB at three frames a page), which
+ * most XM_SEQ_MAX frames a channel (2.7 TiB at three frames a page), which
  * xm_tx_push() enforces.  The comparison is wrap-safe all the same, so that a
  * hostile number is merely "far ahead" or "old".
  */

@@ -33,6 +33,7 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -187,6 +188,19 @@ static int add_block(struct guest_ram *ram, const struct guest_block *b,
 
 /* -- source ----------------------------------------------------------------- */
 
+/* A destination has its file for itself, a source shares it with sources: so
+ * no two migrations write one file, and none writes what another reads. */
+static int lock_file(const struct guest_block *b, int how, struct xm_error *e)
+{
+	if (!flock(b->fd, how | LOCK_NB))
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return fail_errno(e, b->path, "flock");
+	return xm_fail(e, -EBUSY, XM_REASON_MEMORY,
+		       "%s: another xdpmig is %s it", b->path,
+		       how == LOCK_EX ? "using" : "receiving into");
+}
+
 int guest_ram_open(struct guest_ram *ram, const char *path, const char *name,
 		   struct xm_error *e)
 {
@@ -205,6 +219,8 @@ int guest_ram_open(struct guest_ram *ram, const char *path, const char *name,
 		r = open_source(&b, e);
 	if (!r && b.can_pin)
 		r = check_seals(&b, e);
+	if (!r)
+		r = lock_file(&b, LOCK_SH, e);
 	if (!r && fstat(b.fd, &st))
 		r = fail_errno(e, path, "fstat");
 	if (!r && (!st.st_size || st.st_size % XM_PAGE_SIZE))
@@ -266,7 +282,8 @@ static int open_target(struct guest_block *b, struct xm_error *e)
 			       "the pace; use shared memory (tmpfs such as "
 			       "/dev/shm, memfd, hugetlbfs)",
 			       b->path);
-	return check_seals(b, e);
+	r = lock_file(b, LOCK_EX, e);
+	return r ? r : check_seals(b, e);
 }
 
 /* Give a new file its size; an old one must have it. */
@@ -382,6 +399,26 @@ int guest_ram_create(struct guest_ram *ram, const char *path, const char *name,
 		close(b.fd);
 	}
 	return r;
+}
+
+int guest_ram_check(const struct guest_ram *ram, struct xm_error *e)
+{
+	struct stat here, there;
+	unsigned int i;
+
+	for (i = 0; i < ram->map.n_blocks; i++) {
+		const struct guest_block *b = &ram->block[i];
+
+		if (fstat(b->fd, &here))
+			return fail_errno(e, b->path, "fstat");
+		if (stat(b->path, &there) || here.st_dev != there.st_dev ||
+		    here.st_ino != there.st_ino)
+			return xm_fail(e, -ENOENT, XM_REASON_MEMORY,
+				       "%s: was removed or replaced while it "
+				       "was received into",
+				       b->path);
+	}
+	return 0;
 }
 
 /* -- both ------------------------------------------------------------------- */

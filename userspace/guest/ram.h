@@ -47,6 +47,11 @@ int guest_ram_open(struct guest_ram *ram, const char *path, const char *name,
 int guest_ram_create(struct guest_ram *ram, const char *path, const char *name,
 		     uint64_t len, struct xm_error *e);
 
+/* Destination: is what was written still the file that the path names?  0, or
+ * -ENOENT with @e: it was removed or replaced, and the guest would be lost with
+ * our descriptor. */
+int guest_ram_check(const struct guest_ram *ram, struct xm_error *e);
+
 /* Unmap and close everything; @ram is zero again.  Files stay. */
 void guest_ram_close(struct guest_ram *ram);
 
