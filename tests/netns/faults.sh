@@ -191,7 +191,7 @@ scenario_recv_stands_still_for_good() {
 	kill -STOP "$(pid_of recv)"
 	send_end 8
 	assert_eq "$SEND_RC" 4 "send"
-	said send stalled "channel [01]: .*1 s"
+	said send stalled "channel [01]: .* 1.0 s"
 	home send source
 	kill -CONT "$(pid_of recv)"
 	recv_end 5

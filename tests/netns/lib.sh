@@ -181,6 +181,8 @@ spawn() {
 	here) ;;
 	*) fail "spawn: where is '$verb'?" ;;
 	esac
+	# or who waits for a word would find the one before's
+	rm -f "$TMP/$name.out" "$TMP/$name.err"
 	"${pre[@]}" "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" </dev/null &
 	PIDS[$name]=$!
 }

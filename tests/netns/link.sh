@@ -147,6 +147,25 @@ scenario_detached_by_force_at_the_destination() {
 	detach_both
 }
 
+# The destination has a deadline of its own.
+scenario_no_frame_comes() {
+	net_up queues=2
+	attach_both
+	recv_start --timeout 500ms
+	send_slowly
+	run dst "$XDPMIG" detach --force "$DST_DEV"
+	assert_eq "$RC" 0 "detach --force"
+	ended 4 4 5
+	said recv stalled "$DST_DEV: no frame of the source came for 0.5 s"
+	said send stalled "the peer: $DST_DEV: no frame"
+	home send source
+	home recv source
+	assert_no_files
+	run src "$XDPMIG" detach "$SRC_DEV"
+	assert_eq "$RC" 0 "detach"
+	assert_detached
+}
+
 # Without it no ACK comes.
 scenario_detached_by_force_at_the_source() {
 	begin --timeout 1s

@@ -1,0 +1,211 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# limits.sh - what a migration may take is what it takes: locked memory, receive
+# buffers, memory in flight, bandwidth; and the errors when it is too little
+
+# shellcheck source=tests/netns/lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source=tests/netns/session.sh
+. "${0%/*}/session.sh"
+needs xdpmig setpriv prlimit
+ram_make "$GUEST" 32
+
+MIB=1048576
+
+# -- locked memory -----------------------------------------------------------------
+
+# within CHANNELS BYTES ENGINE: all of the guest, nobody locking more than BYTES
+within() {
+	migrate "$GUEST" --queues "$1" --lock-budget "$2" \
+		recv:--lock-budget "recv:$2"
+	assert_jq ".locked_bytes <= $2 and .engine == \"$3\"" \
+		"$(out_of send)" "send"
+	assert_jq ".locked_bytes <= $2" "$(out_of recv)" "recv"
+}
+
+# From room for all of the guest down to 512 KiB a channel.
+scenario_lock_budget() {
+	net_up queues=4
+	attach_both
+	within 4 $((48 * MIB)) copy-sg
+	within 4 $((16 * MIB)) copy-staged
+	within 4 $((2 * MIB)) copy-staged
+	within 1 $((MIB / 2)) copy-staged
+	detach_both
+}
+
+scenario_lock_budget_mtu_1500() {
+	net_up queues=2 mtu=1500
+	attach_both
+	within 2 $MIB copy-staged
+	detach_both
+}
+
+scenario_lock_budget_mtu_65535() {
+	net_up queues=16 mtu=65535
+	attach_both
+	within 16 $((8 * MIB)) copy-staged
+	detach_both
+}
+
+# The error says how much it takes, and so much is enough.
+scenario_lock_budget_too_small() {
+	local least
+
+	net_up queues=4 mtu=65535
+	attach_both
+	recv_start
+	send_start "$GUEST" --lock-budget 512K
+	send_end 5
+	assert_eq "$SEND_RC" 2 "send with 128 KiB a channel"
+	said send usage '--lock-budget 524288: 4 channels .* at least [0-9]+'
+	least=$(sed -n 's/.*at least \([0-9]*\) bytes.*/\1/p' "$(err_of send)")
+	send_start "$GUEST" --lock-budget $((least - 1))
+	send_end 5
+	assert_eq "$SEND_RC" 2 "send with a byte less"
+	stop recv
+	within 4 "$least" copy-staged
+	detach_both
+}
+
+# Who may not lock what he likes, and has the usual limit.
+CAPS=-ipc_lock,-sys_resource
+LIMITED=(setpriv --bounding-set "$CAPS" prlimit --memlock=8388608:8388608 --)
+
+scenario_memlock_limit() {
+	net_up queues=2
+	attach_both
+	recv_start
+	spawn send src "${LIMITED[@]}" \
+		"$XDPMIG" send --ram "$GUEST" --json "$DST4"
+	ended 1 3
+	said send permission "locked|memlock|ulimit"
+	said recv refused "the peer: "
+	home send source
+	assert_clean
+
+	# What the error proposes helps: a budget within the limit.
+	recv_start
+	spawn send src "${LIMITED[@]}" \
+		"$XDPMIG" send --ram "$GUEST" --lock-budget 6M --json "$DST4"
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	assert_jq ".locked_bytes <= 6 * $MIB" "$(out_of send)" "send"
+	rm "$COPY"
+	detach_both
+}
+
+scenario_memlock_limit_of_the_destination() {
+	net_up queues=2
+	attach_both
+	spawn recv dst "${LIMITED[@]}" \
+		"$XDPMIG" recv --ram "$COPY" --json
+	wait_for 5 grep -q 'waiting for a source' "$(err_of recv)"
+	send_start "$GUEST"
+	ended 3 1
+	said recv permission "locked|memlock|ulimit"
+	said send refused "the peer: "
+	home send source
+	assert_clean
+	detach_both
+}
+
+# A user with the two capabilities that the manual names, and the usual limit.
+scenario_not_root() {
+	local as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	local few=+net_raw,+sys_admin
+
+	net_up queues=2
+	attach_both
+	chmod 666 "$GUEST"
+	recv_start
+	spawn send src "${as[@]}" --inh-caps=-all --ambient-caps=-all \
+		--bounding-set=-all "$XDPMIG" send --ram "$GUEST" --json "$DST4"
+	send_end 5
+	assert_eq "$SEND_RC" 1 "send without a capability"
+	said send permission "$SRC_DEV: .*CAP_SYS_ADMIN"
+	spawn send src "${as[@]}" "--inh-caps=-all,$few" \
+		"--ambient-caps=-all,$few" "--bounding-set=-all,$few" \
+		"$XDPMIG" send --ram "$GUEST" --lock-budget 4M --json "$DST4"
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	rm "$COPY"
+	assert_clean
+	detach_both
+}
+
+# -- buffers --------------------------------------------------------------------------
+
+scenario_little_receive_memory() {
+	net_up queues=4 mtu=9000
+	attach_both
+	migrate "$GUEST" recv:--rx-memory recv:1M
+	assert_jq ".locked_bytes < 6 * $MIB" "$(out_of recv)" "recv"
+	detach_both
+}
+
+scenario_little_in_flight() {
+	net_up queues=2 mtu=9000
+	attach_both
+	migrate "$GUEST" --in-flight 1M
+	assert_jq '.flush_space > 10' "$(out_of send)" "waits for a slot"
+	migrate "$GUEST" --in-flight 512K
+	detach_both
+}
+
+# -- bandwidth ---------------------------------------------------------------------------
+
+# paced CHANNELS MBIT: 10 % above is for the first bursts, and nothing is said
+# of below
+paced() {
+	receive_and_send "$GUEST" --queues "$1" --bandwidth "$2M"
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	rm "$COPY"
+	assert_jq ".ram_bytes_sent * 8 / .transfer_ms / 1000 < $2 * 1.1" \
+		"$(out_of send)" "Mbit/s of guest memory"
+}
+
+scenario_bandwidth() {
+	net_up queues=16
+	attach_both
+	paced 1 200
+	paced 16 100
+	detach_both
+}
+
+# -- zero-copy -----------------------------------------------------------------------------
+
+scenario_zero_copy_on_veth() {
+	net_up queues=1
+	attach_both
+	migrate "$GUEST" --zero-copy prefer recv:--zero-copy recv:prefer
+	assert_jq '.zero_copy == false and .bytes_copied >= .ram_bytes_sent' \
+		"$(out_of send)" "copied bytes"
+	migrate "$GUEST" --zero-copy off recv:--zero-copy recv:off
+	recv_start
+	send_start "$GUEST" --zero-copy require
+	send_end 5
+	assert_eq "$SEND_RC" 1 "send --zero-copy require"
+	said send zero_copy "$SRC_DEV: no zero-copy: .*--zero-copy prefer"
+	stop recv
+	assert_clean
+	detach_both
+}
+
+scenario_zero_copy_required_by_the_destination() {
+	net_up queues=1
+	attach_both
+	recv_start --zero-copy require
+	send_start "$GUEST"
+	ended 3 1
+	said recv zero_copy "$DST_DEV: no zero-copy: "
+	said send refused "the peer: $DST_DEV: no zero-copy"
+	assert_clean
+	detach_both
+}
+
+run_scenarios "$@"

@@ -1,0 +1,374 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# refusals.sh - bad input at either end, and strangers at the control port: one
+# clear message that names the thing and what to do, the documented status at
+# both ends, nothing touched and nothing left behind
+
+# shellcheck source=tests/netns/lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source=tests/netns/session.sh
+. "${0%/*}/session.sh"
+needs xdpmig python3
+ram_make "$GUEST" 4
+
+# -- send alone ---------------------------------------------------------------------
+
+# bad_send STATUS REASON PATTERN ARGUMENT...: send says so, and at once
+bad_send() {
+	local status=$1 reason=$2 pattern=$3
+
+	shift 3
+	spawn send src "$XDPMIG" send --json "$@"
+	send_end 8
+	assert_eq "$SEND_RC" "$status" "send $*"
+	said send "$reason" "$pattern"
+	assert_jq ".exit_status == $status" "$(out_of send)" "send $*"
+}
+
+scenario_memory_at_the_source() {
+	net_up queues=1
+	attach_both
+	bad_send 1 memory "/dev/shm/nothing: .*No such file" \
+		--ram /dev/shm/nothing "$DST4"
+	bad_send 1 memory "/dev/shm: is a directory" --ram /dev/shm "$DST4"
+	bad_send 1 memory "/dev/null: is a device" --ram /dev/null "$DST4"
+	mkfifo /dev/shm/fifo
+	bad_send 1 memory "/dev/shm/fifo: is a FIFO" --ram /dev/shm/fifo "$DST4"
+	truncate -s 0 /dev/shm/odd
+	bad_send 1 memory "/dev/shm/odd: has 0 bytes" --ram /dev/shm/odd "$DST4"
+	truncate -s 4097 /dev/shm/odd
+	bad_send 1 memory "/dev/shm/odd: has 4097 bytes" --ram /dev/shm/odd \
+		"$DST4"
+	rm /dev/shm/fifo /dev/shm/odd
+	assert_clean
+	detach_both
+}
+
+scenario_unreadable_memory() {
+	local as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	local few=+net_raw,+sys_admin
+
+	net_up queues=1
+	attach_both
+	chmod 600 "$GUEST"
+	spawn send src "${as[@]}" "--inh-caps=-all,$few" \
+		"--ambient-caps=-all,$few" "--bounding-set=-all,$few" \
+		"$XDPMIG" send --ram "$GUEST" --json "$DST4"
+	send_end 5
+	assert_eq "$SEND_RC" 1 "send"
+	said send permission "$GUEST: .*Permission denied"
+	detach_both
+}
+
+scenario_device() {
+	net_up queues=2
+	bad_send 1 steering "no device is attached.*xdpmig attach" \
+		--ram "$GUEST" "$DST4"
+	bad_send 1 steering "$SRC_DEV: .*xdpmig attach" \
+		--dev "$SRC_DEV" --ram "$GUEST" "$DST4"
+	bad_send 1 device "nosuchdev: no such device" \
+		--dev nosuchdev --ram "$GUEST" "$DST4"
+	bad_send 1 steering "lo: .*xdpmig attach" --dev lo --ram "$GUEST" "$DST4"
+	attach_both
+	bad_send 2 usage "$SRC_DEV: queues 0-2 asked for.* serves 0-1" \
+		--queues 3 --ram "$GUEST" "$DST4"
+	bad_send 2 usage "$SRC_DEV: queues 1-2 asked for.* serves 0-1" \
+		--queues 1-2 --ram "$GUEST" "$DST4"
+	detach_both
+}
+
+scenario_two_devices_are_attached() {
+	net_up queues=1
+	attach_both
+	ip -n "$SRC_NS" link add "a$$" type veth peer name "b$$"
+	ip -n "$SRC_NS" link set "a$$" up
+	run src "$XDPMIG" attach "a$$"
+	assert_eq "$RC" 0 "attach of a second device"
+	bad_send 2 usage "2 devices are attached .*--dev" --ram "$GUEST" "$DST4"
+	bad_send 1 device "a$$ is down" --dev "a$$" --ram "$GUEST" "$DST4"
+	run src "$XDPMIG" detach "a$$"
+	assert_eq "$RC" 0 "detach of the second device"
+	ip -n "$SRC_NS" link del "a$$"
+	detach_both
+}
+
+scenario_nobody_listens() {
+	net_up queues=1
+	attach_both
+	bad_send 1 connect "$DST4:61951: Connection refused; is 'xdpmig recv'" \
+		--ram "$GUEST" "$DST4"
+	bad_send 1 connect "$DST6\\]:5: Connection refused" \
+		--ram "$GUEST" "[$DST6]:5"
+	bad_send 1 connect "203.0.113.1:61951: Network is unreachable" \
+		--ram "$GUEST" 203.0.113.1
+	bad_send 1 connect "198.18.0.77:61951: .*(route|answer)" \
+		--ram "$GUEST" 198.18.0.77
+	bad_send 1 connect "nosuchhost.invalid: name not found" \
+		--ram "$GUEST" nosuchhost.invalid
+	detach_both
+}
+
+scenario_command_line() {
+	net_up queues=1
+	printf 'quues = 4\n' >"$TMP/wrong.conf"
+	bad_send 2 usage "--ram" "$DST4"
+	bad_send 2 usage "peer|PEER" --ram "$GUEST"
+	bad_send 2 usage "bandwith" --bandwith 1G --ram "$GUEST" "$DST4"
+	bad_send 2 usage "bandwidth.*fast" --bandwidth fast --ram "$GUEST" \
+		"$DST4"
+	bad_send 2 usage "wrong.conf:1.*quues" --config "$TMP/wrong.conf" \
+		--ram "$GUEST" "$DST4"
+	bad_send 2 usage "nowhere.conf" --config "$TMP/nowhere.conf" \
+		--ram "$GUEST" "$DST4"
+	run dst "$XDPMIG" recv
+	assert_eq "$RC" 2 "recv without --ram"
+	assert_grep "--ram" "$ERR" "message"
+}
+
+# -- recv alone ------------------------------------------------------------------------
+
+bad_recv() { # STATUS REASON PATTERN ARGUMENT...
+	local status=$1 reason=$2 pattern=$3
+
+	shift 3
+	spawn recv dst "$XDPMIG" recv --json "$@"
+	recv_end 5
+	assert_eq "$RECV_RC" "$status" "recv $*"
+	said recv "$reason" "$pattern"
+}
+
+scenario_recv_alone() {
+	net_up queues=1
+	bad_recv 1 steering "$DST_DEV: .*xdpmig attach" --dev "$DST_DEV" \
+		--ram "$COPY"
+	attach_both
+	bad_recv 1 connect "203.0.113.1:61951: .*not an address of this host" \
+		--listen 203.0.113.1 --ram "$COPY"
+	recv_start
+	spawn recv2 dst "$XDPMIG" recv --ram "$COPY" --json
+	reap recv2 5
+	assert_eq "$RC" 1 "second recv"
+	assert_jq '.reason == "connect" and
+		(.message | test("in use.*another .xdpmig recv."))' \
+		"$(out_of recv2)" "second recv"
+	stop recv INT
+	ip -n "$DST_NS" addr flush dev "$DST_DEV"
+	bad_recv 2 usage "$DST_DEV has no address .*--listen" --ram "$COPY"
+	assert_clean
+	detach_both
+}
+
+# -- both, told by recv -----------------------------------------------------------------
+
+# refused_memory PATH PATTERN: recv cannot take the guest there
+refused_memory() {
+	spawn recv dst "$XDPMIG" recv --ram "$1" --json
+	wait_for 5 grep -q 'waiting for a source' "$(err_of recv)"
+	send_start "$GUEST"
+	ended 3 1
+	said recv memory "$1: $2"
+	said send refused "the peer: $1: "
+	home send source
+	home recv source
+	assert_not_live
+}
+
+scenario_memory_at_the_destination() {
+	net_up queues=1
+	attach_both
+	random_bytes 1M >"$COPY"
+	cp "$COPY" "$TMP/before"
+	refused_memory "$COPY" "has 1048576 bytes, the guest 4194304"
+	assert_same_file "$COPY" "$TMP/before" "file of another size"
+	rm "$COPY"
+	refused_memory /dev/shm "is a directory"
+	refused_memory /dev/shm/no/such "guest memory: No such file"
+	if [ "$(stat -f -c %T "$TMP")" != tmpfs ]; then
+		refused_memory "$TMP/disk" "is on a disk file system"
+		[ ! -e "$TMP/disk" ] || fail "the refused file was left"
+		random_bytes 4M >"$TMP/disk"
+		cp "$TMP/disk" "$TMP/before"
+		refused_memory "$TMP/disk" "is on a disk file system"
+		assert_same_file "$TMP/disk" "$TMP/before" "file on a disk"
+	fi
+	assert_clean
+	detach_both
+}
+
+scenario_more_channels_than_the_destination_has() {
+	net_up queues=4
+	run src "$XDPMIG" attach "$SRC_DEV"
+	assert_eq "$RC" 0 "attach"
+	run dst "$XDPMIG" attach --queues 2 "$DST_DEV"
+	assert_eq "$RC" 0 "attach"
+	recv_start
+	send_start "$GUEST"
+	ended 3 3
+	said recv refused "4 channels asked for, $DST_DEV serves 2"
+	said send refused "the peer: 4 channels asked for.*--queues 2"
+	recv_start
+	send_start "$GUEST" --queues 2
+	ended 0 0
+	rm "$COPY"
+	assert_clean
+	detach_both
+}
+
+# -- strangers ---------------------------------------------------------------------------
+
+# stranger SCRIPT: connects to the control port as c and does that
+stranger() {
+	spawn stranger src python3 -c "
+import socket, sys, time
+c = socket.create_connection((sys.argv[1], 61951), 5)
+$1" "$DST4"
+}
+
+# Whoever it was, the source that comes after is served.
+served_after() { # PATTERN
+	wait_for 8 grep -qE "$1" "$(err_of recv)"
+	send_start "$GUEST"
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	rm "$COPY"
+	stop stranger KILL
+	assert_clean
+}
+
+scenario_garbage_on_the_control_port() {
+	net_up queues=1
+	attach_both
+	recv_start
+	stranger 'c.sendall(b"GET / HTTP/1.0\r\n\r\n" * 100); time.sleep(60)'
+	served_after "is no source"
+	recv_start
+	stranger 'c.sendall(bytes(range(256)) * 4096); time.sleep(60)'
+	served_after "is no source"
+	recv_start
+	stranger 'c.close(); time.sleep(60)'
+	served_after "is no source"
+	detach_both
+}
+
+scenario_silence_on_the_control_port() {
+	net_up queues=1
+	attach_both
+	recv_start
+	stranger 'time.sleep(60)'
+	served_after "is no source"
+	detach_both
+}
+
+# A stranger at recv's own side of the protocol: a listener that is no recv.
+scenario_send_meets_a_stranger() {
+	net_up queues=1
+	attach_both
+	spawn stranger dst python3 -c '
+import socket, sys, time
+s = socket.create_server((sys.argv[1], 61951))
+print("listening", flush=True)
+while True:
+    c = s.accept()[0]
+    c.sendall(b"220 mail.example.org ESMTP\r\n" * 10)
+    time.sleep(0.2)' "$DST4"
+	wait_for 5 grep -q listening "$(out_of stranger)"
+	send_start "$GUEST"
+	send_end 5
+	assert_eq "$SEND_RC" 3 "send"
+	said send protocol "$DST4:61951 does not speak xdpmig"
+	home send source
+	stop stranger KILL
+	assert_not_live
+	detach_both
+}
+
+# It takes all and says nothing.
+scenario_send_meets_silence() {
+	net_up queues=1
+	attach_both
+	spawn stranger dst python3 -c '
+import socket, sys
+c = socket.create_server((sys.argv[1], 61951))
+print("listening", flush=True)
+c = c.accept()[0]
+while c.recv(4096):
+    pass' "$DST4"
+	wait_for 5 grep -q listening "$(out_of stranger)"
+	send_start "$GUEST"
+	send_end 15
+	assert_eq "$SEND_RC" 4 "send"
+	said send peer_lost "silent"
+	home send source
+	reap stranger 5
+	assert_not_live
+	detach_both
+}
+
+# Frames of nobody at the data ports: counted, and no harm.
+scenario_strangers_at_the_data_ports() {
+	net_up queues=2
+	ram_make "$GUEST" 32
+	begin_here
+	spawn stranger src python3 -c '
+import os, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    s.sendto(os.urandom(200), (sys.argv[1], 61952))
+    s.sendto(b"xdpm" + os.urandom(1000), (sys.argv[1], 61953))' "$DST4"
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	stop stranger KILL
+	rm "$COPY"
+	assert_clean
+	detach_both
+}
+
+begin_here() {
+	attach_both
+	recv_start
+	send_slowly
+}
+
+# -- plans -------------------------------------------------------------------------------
+
+scenario_dry_run() {
+	net_up queues=4
+	attach_both
+	run src "$XDPMIG" send --dry-run --json --ram "$GUEST" --queues 3 \
+		--bandwidth 2G "$DST4"
+	assert_eq "$RC" 0 "send --dry-run, and nobody listens"
+	assert_jq '.event == "result" and .status == "planned" and
+		.channels == 3 and .engine == "copy-sg" and
+		.locked_bytes > 0 and .mtu_bytes == 9000 and
+		.xdp_mode == "native"' "$OUT" "plan"
+	assert_jq '[.options[] | select(.name == "bandwidth")] ==
+		[{"name": "bandwidth", "value": "2G", "from": "command line"}]' \
+		"$OUT" "options"
+	run dst "$XDPMIG" recv --dry-run --json --ram "$COPY"
+	assert_eq "$RC" 0 "recv --dry-run"
+	assert_jq ".status == \"planned\" and .channels == 4 and
+		.listen == \"$DST4:61951\"" "$OUT" "plan"
+	assert_clean
+	run src "$XDPMIG" send --dry-run --ram "$GUEST" "$DST4"
+	assert_eq "$RC" 0 "send --dry-run"
+	assert_grep '^engine +copy-sg$' "$OUT" "plan for people"
+	detach_both
+}
+
+# A plan that cannot be is said, too.
+scenario_dry_run_of_the_impossible() {
+	net_up queues=2 mtu=65535
+	attach_both
+	bad_send 1 memory "nothing: " --dry-run --ram /dev/shm/nothing "$DST4"
+	bad_send 2 usage "at least" --dry-run --lock-budget 512K \
+		--ram "$GUEST" "$DST4"
+	bad_send 1 zero_copy "no zero-copy" --dry-run --zero-copy require \
+		--ram "$GUEST" "$DST4"
+	assert_clean
+	detach_both
+}
+
+run_scenarios "$@"
