@@ -214,6 +214,15 @@ static void xm_cc_on_ack__marks_cut_by_half_of_alpha(void **state)
 	assert_int_equal(cc.cwnd, 20 * MSS - 20 * MSS * 64 / 1024 / 2);
 }
 
+static void xm_cc_on_ack__more_marks_than_frames_are_all_of_them(void **state)
+{
+	struct xm_cc cc = avoiding(1);
+
+	(void)state;
+	ack(&cc, 20, 5000000);
+	assert_int_equal(cc.alpha, 1024 / 16);
+}
+
 static void xm_cc_on_ack__alpha_follows_the_marked_fraction(void **state)
 {
 	struct xm_cc cc = avoiding(1);
@@ -490,6 +499,7 @@ int main(void)
 		T(xm_cc_on_ack__first_marks_halve_and_end_slow_start),
 		T(xm_cc_on_ack__marks_cut_at_the_end_of_the_round),
 		T(xm_cc_on_ack__marks_cut_by_half_of_alpha),
+		T(xm_cc_on_ack__more_marks_than_frames_are_all_of_them),
 		T(xm_cc_on_ack__alpha_follows_the_marked_fraction),
 		T(xm_cc_on_ack__alpha_decays_without_marks),
 		T(xm_cc_on_ack__all_marked_halves_in_the_end),

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* t_session.h - what the tests of both session machines use */
+#ifndef T_SESSION_H
+#define T_SESSION_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/session.h"
+
+#define T_CHANNELS 3
+#define T_PAGES    (70 + 72 + 74) /* those of t_totals() */
+
+static inline struct xm_msg t_hello(void)
+{
+	struct xm_msg m = { .type = XM_MSG_HELLO };
+
+	m.hello.version_min = m.hello.version_max = XM_MSG_VERSION;
+	m.hello.n_channels = T_CHANNELS;
+	m.hello.port_base = XM_PORT_DATA;
+	m.hello.ip_max = 9000;
+	m.hello.max_pages = 2;
+	m.hello.n_blocks = 2;
+	m.hello.block[0].len = (T_PAGES - 16) * XM_PAGE_SIZE;
+	memcpy(m.hello.block[0].name, "pc.ram", 7);
+	m.hello.block[1].len = 16 * XM_PAGE_SIZE;
+	memcpy(m.hello.block[1].name, "vga.ram", 8);
+	return m;
+}
+
+static inline struct xm_msg t_welcome(void)
+{
+	struct xm_msg m = { .type = XM_MSG_WELCOME };
+
+	m.welcome.version = XM_MSG_VERSION;
+	m.welcome.n_channels = T_CHANNELS;
+	m.welcome.port_base = XM_PORT_DATA;
+	m.welcome.ip_max = 9000;
+	m.welcome.max_pages = 2;
+	m.welcome.credit = 100;
+	return m;
+}
+
+static inline struct xm_msg t_epoch(enum xm_msg_type type, uint32_t epoch)
+{
+	struct xm_msg m = { .type = type };
+
+	m.epoch.epoch = epoch;
+	return m;
+}
+
+/* Totals of which no two are the same, and which agree, of all of the guest. */
+static inline struct xm_msg t_totals(enum xm_msg_type type, uint32_t epoch)
+{
+	struct xm_msg m = t_epoch(type, epoch);
+	unsigned int i;
+
+	m.epoch.n_channels = T_CHANNELS;
+	for (i = 0; i < T_CHANNELS; i++)
+		m.epoch.totals[i] = (struct xm_rx_totals){
+			.frames = 10 + i,
+			.packets = 20 + i,
+			.bytes_placed = (30 + i) * XM_PAGE_SIZE,
+			.pages_announced = 30 + i,
+			.zero_pages = 40 + i,
+			.sum_announced = 50 + i,
+			.sum_placed = 50 + i,
+		};
+	return m;
+}
+
+static inline struct xm_msg t_abort(enum xm_reason reason, const char *text)
+{
+	struct xm_msg m = { .type = XM_MSG_ABORT };
+
+	m.abort.reason = reason;
+	memcpy(m.abort.text, text, strlen(text) + 1);
+	return m;
+}
+
+/* A well-formed message of @type, as a peer might send it in epoch @epoch. */
+static inline struct xm_msg t_any(enum xm_msg_type type, uint32_t epoch)
+{
+	switch (type) {
+	case XM_MSG_HELLO:
+		return t_hello();
+	case XM_MSG_WELCOME:
+		return t_welcome();
+	case XM_MSG_EPOCH_END:
+		return t_totals(type, epoch);
+	case XM_MSG_EPOCH_BEGIN:
+	case XM_MSG_EPOCH_READY:
+	case XM_MSG_EPOCH_DONE:
+		return t_epoch(type, epoch);
+	case XM_MSG_ABORT:
+		return t_abort(XM_REASON_MEMORY, "no memory");
+	case XM_MSG_PROVEN:
+	case XM_MSG_COMMIT:
+	case XM_MSG_COMMITTED:
+	case XM_MSG_HEARTBEAT:
+		break;
+	}
+	return (struct xm_msg){ .type = type };
+}
+
+/* Messages are all that was said, and one of @type. */
+static inline void t_assert_says(const struct xm_actions *act,
+				 enum xm_msg_type type)
+{
+	assert_true(act->flags & XM_ACT_SEND);
+	assert_int_equal(act->n_msgs, 1);
+	assert_int_equal(act->msg[0].type, type);
+}
+
+static inline void t_assert_nothing(const struct xm_actions *act)
+{
+	assert_int_equal(act->flags, 0);
+	assert_int_equal(act->n_msgs, 0);
+}
+
+static inline void t_assert_outcome(const struct xm_outcome *o,
+				    enum xm_reason reason, enum xm_home home,
+				    bool by_peer)
+{
+	assert_int_equal(o->reason, reason);
+	assert_int_equal(o->home, home);
+	assert_int_equal(o->by_peer, by_peer);
+}
+
+#endif
