@@ -24,6 +24,10 @@ static void check_impl(const struct xm_crc32c_impl *impl, uint8_t *dst,
 	reg = impl->copy(~0u, dst, src, cut);
 	FUZZ_CHECK(~impl->copy(reg, dst + cut, src + cut, len - cut) == want);
 	FUZZ_CHECK(!memcmp(dst, src, len));
+	memset(dst, 0, len);
+	reg = impl->place(~0u, dst, src, cut);
+	FUZZ_CHECK(~impl->place(reg, dst + cut, src + cut, len - cut) == want);
+	FUZZ_CHECK(!memcmp(dst, src, len));
 }
 
 static void fuzz_one(const uint8_t *data, size_t size, size_t cut,

@@ -29,8 +29,19 @@ static uint32_t crc_by_definition(const uint8_t *p, size_t len)
 	return ~reg;
 }
 
-/* Every implementation, sum and copy, gives @want for @len bytes at src +
- * @at; the copy is right and nothing around it was touched. */
+static void assert_copies(uint32_t (*copy)(uint32_t, void *, const void *,
+					   size_t),
+			  size_t at, size_t dst_at, size_t len, uint32_t want)
+{
+	memset(dst, 0xa5, 16 + dst_at + len + 16);
+	assert_int_equal(~copy(~0u, dst + 16 + dst_at, src + at, len), want);
+	assert_memory_equal(dst + 16 + dst_at, src + at, len);
+	assert_int_equal(dst[16 + dst_at - 1], 0xa5);
+	assert_int_equal(dst[16 + dst_at + len], 0xa5);
+}
+
+/* Every implementation, sum, copy and place, gives @want for @len bytes at src
+ * + @at; the copies are right and nothing around them was touched. */
 static void assert_all(size_t at, size_t dst_at, size_t len, uint32_t want)
 {
 	const struct xm_crc32c_impl *impl;
@@ -38,13 +49,8 @@ static void assert_all(size_t at, size_t dst_at, size_t len, uint32_t want)
 
 	for (i = 0; (impl = xm_crc32c_impl(i)); i++) {
 		assert_int_equal(~impl->sum(~0u, src + at, len), want);
-		memset(dst, 0xa5, 16 + dst_at + len + 16);
-		assert_int_equal(~impl->copy(~0u, dst + 16 + dst_at, src + at,
-					     len),
-				 want);
-		assert_memory_equal(dst + 16 + dst_at, src + at, len);
-		assert_int_equal(dst[16 + dst_at - 1], 0xa5);
-		assert_int_equal(dst[16 + dst_at + len], 0xa5);
+		assert_copies(impl->copy, at, dst_at, len, want);
+		assert_copies(impl->place, at, dst_at, len, want);
 	}
 }
 

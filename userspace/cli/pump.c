@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/crc32c.h"
 
@@ -70,6 +71,63 @@ static int pump_init_half(struct pump *p, struct xm_error *e)
 	return 0;
 }
 
+/* -- page tables ---------------------------------------------------------------------- */
+
+/* Fault guest memory in before the clock starts: in bulk, and side by side with
+ * the other channels.  Only what is populated, so no hole is filled; a kernel
+ * that cannot (before 5.14) faults page by page later. */
+static void pump_warm(const struct xm_map *map, unsigned int block,
+		      uint64_t offset, uint64_t len, int advice)
+{
+	(void)madvise(map->block[block].hva + offset, len, advice);
+}
+
+/* Runs of populated pages in stripe @stripe of block @b. */
+static void pump_warm_stripe(const struct xm_map *map, unsigned int b,
+			     uint32_t stripe)
+{
+	const struct xm_block *block = &map->block[b];
+	unsigned int shift = map->stripe_shift - XM_PAGE_SHIFT;
+	uint64_t page = (uint64_t)(stripe - block->first_stripe) << shift;
+	uint64_t end = page + (1ULL << shift), from;
+
+	if (end > block->len >> XM_PAGE_SHIFT)
+		end = block->len >> XM_PAGE_SHIFT;
+	while (page < end) {
+		while (page < end &&
+		       !(block->dirtied[page / 64] >> (page % 64) & 1))
+			page++;
+		from = page;
+		while (page < end &&
+		       (block->dirtied[page / 64] >> (page % 64) & 1))
+			page++;
+		if (page > from)
+			pump_warm(map, b, from << XM_PAGE_SHIFT,
+				  (page - from) << XM_PAGE_SHIFT,
+				  MADV_POPULATE_WRITE);
+	}
+}
+
+static void pump_warm_all(const struct pump_opts *o)
+{
+	const struct xm_map *map = o->is_sender ? o->tx.map : o->rx.map;
+	const struct xsk_extent *x = o->chan.extents;
+	unsigned int b = 0;
+	uint32_t s;
+	size_t i;
+
+	for (i = 0; o->is_sender && i < o->chan.n_extents; i++)
+		pump_warm(map, x[i].block, x[i].offset, x[i].len,
+			  MADV_POPULATE_READ);
+	for (s = o->channel; !o->is_sender && s < map->n_stripes;
+	     s += map->n_channels) {
+		while (b + 1 < map->n_blocks &&
+		       map->block[b + 1].first_stripe <= s)
+			b++;
+		pump_warm_stripe(map, b, s);
+	}
+}
+
 int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 {
 	int r;
@@ -85,6 +143,7 @@ int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 		pump_close(p);
 		return r;
 	}
+	pump_warm_all(opts);
 	p->state = PUMP_OPEN;
 	return 0;
 }

@@ -130,6 +130,7 @@ static const struct xm_crc32c_impl table_impl = {
 	"table",
 	table_sum,
 	table_copy,
+	table_copy,
 };
 
 /* Those this CPU can run, fastest first, and the one that is used. */
@@ -159,6 +160,11 @@ uint32_t xm_crc32c(uint32_t crc, const void *src, size_t len)
 uint32_t xm_crc32c_copy(uint32_t crc, void *dst, const void *src, size_t len)
 {
 	return ~impl->copy(~crc, dst, src, len);
+}
+
+uint32_t xm_crc32c_place(uint32_t crc, void *dst, const void *src, size_t len)
+{
+	return ~impl->place(~crc, dst, src, len);
 }
 
 uint32_t xm_crc32c_table(uint32_t crc, const void *src, size_t len)

@@ -23,6 +23,10 @@ uint32_t xm_crc32c(uint32_t crc, const void *src, size_t len);
  * thread writes to @src meanwhile.  The two do not overlap. */
 uint32_t xm_crc32c_copy(uint32_t crc, void *dst, const void *src, size_t len);
 
+/* The same for a destination that is not read soon: where the CPU can, past its
+ * caches, which then keep what is.  Ordered before later stores. */
+uint32_t xm_crc32c_place(uint32_t crc, void *dst, const void *src, size_t len);
+
 /* The portable one, for tests against the fast ones. */
 uint32_t xm_crc32c_table(uint32_t crc, const void *src, size_t len);
 
@@ -32,6 +36,7 @@ struct xm_crc32c_impl {
 	const char *name;
 	uint32_t (*sum)(uint32_t reg, const void *src, size_t len);
 	uint32_t (*copy)(uint32_t reg, void *dst, const void *src, size_t len);
+	uint32_t (*place)(uint32_t reg, void *dst, const void *src, size_t len);
 };
 
 /* The implementations that this CPU can run, fastest first: number @i, or

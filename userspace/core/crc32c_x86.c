@@ -170,6 +170,7 @@ static const struct xm_crc32c_impl sse42_impl = {
 	"sse4.2",
 	sse42_sum,
 	sse42_copy,
+	sse42_copy,
 };
 
 /* The two constants that take a part @bytes further. */
@@ -192,14 +193,21 @@ INLINE_AVX512 __m512i avx512_all(size_t bytes)
 	return _mm512_broadcast_i32x4(avx512_dist(bytes));
 }
 
-/* Load 64 bytes once, see crc32c.c, and store them when there is a @d. */
-INLINE_AVX512 __m512i avx512_load(uint8_t *d, const uint8_t *s, size_t at)
+/* Where a body's stores go: nowhere, into the caches, or past them, which
+ * wants 64-byte alignment. */
+enum avx512_store { AVX512_NONE, AVX512_CACHED, AVX512_STREAM };
+
+/* Load 64 bytes once, see crc32c.c, and store them. */
+INLINE_AVX512 __m512i avx512_load(enum avx512_store how, uint8_t *d,
+				  const uint8_t *s, size_t at)
 {
 	__m512i v = _mm512_loadu_si512(s + at);
 
 	__asm__("" : "+v"(v));
-	if (d)
+	if (how == AVX512_CACHED)
 		_mm512_storeu_si512(d + at, v);
+	else if (how == AVX512_STREAM)
+		_mm512_stream_si512((void *)(d + at), v);
 	return v;
 }
 
@@ -222,31 +230,35 @@ INLINE_AVX512 uint64_t avx512_reduce(__m512i v)
 }
 
 /* The whole 256-byte blocks, at least one, folded into 64 bytes. */
-INLINE_AVX512 __m512i avx512_blocks(uint64_t reg, uint8_t *d, const uint8_t *s,
+INLINE_AVX512 __m512i avx512_blocks(enum avx512_store how, uint64_t reg,
+				    uint8_t *d, const uint8_t *s,
 				    size_t n_blocks)
 {
 	const __m512i block = avx512_all(4 * VEC), vec = avx512_all(VEC);
-	__m512i v0 = avx512_load(d, s, 0), v1 = avx512_load(d, s, VEC);
-	__m512i v2 = avx512_load(d, s, 2 * VEC);
-	__m512i v3 = avx512_load(d, s, 3 * VEC);
+	__m512i v0 = avx512_load(how, d, s, 0),
+		v1 = avx512_load(how, d, s, VEC);
+	__m512i v2 = avx512_load(how, d, s, 2 * VEC);
+	__m512i v3 = avx512_load(how, d, s, 3 * VEC);
 	size_t at = 0;
 
 	v0 = _mm512_xor_si512(
 		v0, _mm512_zextsi128_si512(_mm_cvtsi64_si128((int64_t)reg)));
 	while (--n_blocks) {
 		at += 4 * VEC;
-		v0 = avx512_fold(v0, block, avx512_load(d, s, at));
-		v1 = avx512_fold(v1, block, avx512_load(d, s, at + VEC));
-		v2 = avx512_fold(v2, block, avx512_load(d, s, at + 2 * VEC));
-		v3 = avx512_fold(v3, block, avx512_load(d, s, at + 3 * VEC));
+		v0 = avx512_fold(v0, block, avx512_load(how, d, s, at));
+		v1 = avx512_fold(v1, block, avx512_load(how, d, s, at + VEC));
+		v2 = avx512_fold(v2, block,
+				 avx512_load(how, d, s, at + 2 * VEC));
+		v3 = avx512_fold(v3, block,
+				 avx512_load(how, d, s, at + 3 * VEC));
 	}
 	v1 = avx512_fold(v0, vec, v1);
 	v2 = avx512_fold(v1, vec, v2);
 	return avx512_fold(v2, vec, v3);
 }
 
-INLINE_AVX512 uint32_t avx512_run(uint32_t reg, uint8_t *d, const uint8_t *s,
-				  size_t len)
+INLINE_AVX512 uint32_t avx512_run(enum avx512_store how, uint32_t reg,
+				  uint8_t *d, const uint8_t *s, size_t len)
 {
 	const __m512i vec = avx512_all(VEC);
 	const size_t blocks = len & ~(4 * VEC - 1);
@@ -255,28 +267,44 @@ INLINE_AVX512 uint32_t avx512_run(uint32_t reg, uint8_t *d, const uint8_t *s,
 
 	if (!blocks)
 		return sse42_run(reg, d, s, len);
-	v = avx512_blocks(reg, d, s, blocks / (4 * VEC));
+	v = avx512_blocks(how, reg, d, s, blocks / (4 * VEC));
 	for (; len - at >= VEC; at += VEC)
-		v = avx512_fold(v, vec, avx512_load(d, s, at));
+		v = avx512_fold(v, vec, avx512_load(how, d, s, at));
 	return sse42_run(avx512_reduce(v), d ? d + at : d, s + at, len - at);
 }
 
 TARGET_AVX512 static uint32_t avx512_sum(uint32_t reg, const void *src,
 					 size_t len)
 {
-	return avx512_run(reg, NULL, src, len);
+	return avx512_run(AVX512_NONE, reg, NULL, src, len);
 }
 
 TARGET_AVX512 static uint32_t avx512_copy(uint32_t reg, void *dst,
 					  const void *src, size_t len)
 {
-	return len ? avx512_run(reg, dst, src, len) : reg;
+	return len ? avx512_run(AVX512_CACHED, reg, dst, src, len) : reg;
+}
+
+/* Up to a line's begin through the caches, then past them. */
+TARGET_AVX512 static uint32_t avx512_place(uint32_t reg, void *dst,
+					   const void *src, size_t len)
+{
+	size_t head = -(uintptr_t)dst & (VEC - 1);
+
+	if (len < head + 4 * VEC)
+		return avx512_copy(reg, dst, src, len);
+	reg = sse42_run(reg, dst, src, head);
+	reg = avx512_run(AVX512_STREAM, reg, (uint8_t *)dst + head,
+			 (const uint8_t *)src + head, len - head);
+	_mm_sfence();
+	return reg;
 }
 
 static const struct xm_crc32c_impl avx512_impl = {
 	"avx512",
 	avx512_sum,
 	avx512_copy,
+	avx512_place,
 };
 
 unsigned int xm_crc32c_x86_get(const struct xm_crc32c_impl **ret_impls)

@@ -161,9 +161,12 @@ struct rx_cursor {
 	size_t at; /* in vec[0] */
 };
 
+typedef uint32_t rx_copy_fn(uint32_t crc, void *dst, const void *src,
+			    size_t len);
+
 /* Copy @len payload bytes to @dst and go on summing them. */
-static uint32_t rx_copy(struct rx_cursor *c, uint32_t crc, void *dst,
-			size_t len)
+static uint32_t rx_copy(struct rx_cursor *c, rx_copy_fn *copy, uint32_t crc,
+			void *dst, size_t len)
 {
 	uint8_t *to = dst;
 	size_t part;
@@ -172,8 +175,8 @@ static uint32_t rx_copy(struct rx_cursor *c, uint32_t crc, void *dst,
 		part = c->vec->len - c->at;
 		if (part > len)
 			part = len;
-		crc = xm_crc32c_copy(
-			crc, to, (const uint8_t *)c->vec->base + c->at, part);
+		crc = copy(crc, to, (const uint8_t *)c->vec->base + c->at,
+			   part);
 		to += part;
 		len -= part;
 		c->at += part;
@@ -230,7 +233,8 @@ static enum xm_drop rx_place(struct xm_rx *rx, const struct xm_frame *f,
 	for (i = 0; i < f->n_segs; i++) {
 		sum += page_hash(f->block, f->seg[i]) * f->seg_len;
 		block_set_dirtied(b, f->seg[i] >> XM_PAGE_SHIFT, true);
-		crc = rx_copy(&c, crc, b->hva + f->seg[i], f->seg_len);
+		crc = rx_copy(&c, xm_crc32c_place, crc, b->hva + f->seg[i],
+			      f->seg_len);
 	}
 	if (crc != f->payload_crc)
 		return XM_DROP_BAD_PAYLOAD_CRC;
@@ -304,7 +308,7 @@ static enum xm_drop rx_take_header(struct xm_rx *rx, const struct xm_frame *f,
 
 	if (f->len != sizeof(raw))
 		return XM_DROP_BAD_LENGTH;
-	if (rx_copy(&c, 0, raw, sizeof(raw)) != f->payload_crc)
+	if (rx_copy(&c, xm_crc32c_copy, 0, raw, sizeof(raw)) != f->payload_crc)
 		return XM_DROP_BAD_PAYLOAD_CRC;
 	if (xm_multifd_get(&pkt, raw))
 		return XM_DROP_BAD_PACKET;
