@@ -38,7 +38,7 @@
 /* -- timers ------------------------------------------------------------------ */
 #define XM_RTO_MIN_US     1000   /* floor of the retransmission timer */
 #define XM_RTO_MAX_US     500000 /* its ceiling, after doubling */
-#define XM_RTO_INIT_US    20000  /* before the first round-trip sample */
+#define XM_RTO_INIT_US    200000 /* before the first sample: flights queue */
 #define XM_STALL_MS       10000 /* no progress for so long: the channel failed */
 #define XM_PROBE_EVERY_US 10000 /* between bursts of PROBEs of one channel */
 #define XM_PROBE_STALL_MS 5000  /* a channel not proven after this has failed */
