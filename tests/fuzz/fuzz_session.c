@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* fuzz_session.c - two sessions, their conductors and the connection between
+ * them, in whatever order an input says
+ *
+ * A byte is a step: bits 0-2 say what happens, bit 3 to whom (0: the source),
+ * bits 4-7 how.  Conductors do what they are asked to, and only that, but when
+ * they please; the connection keeps the order of messages, and breaks at any
+ * moment, for each side at another.
+ *
+ * What must hold (protocol.md 6.3, 6.4):
+ *
+ *   one home     never may both sides run the guest, and when the source knows
+ *                that the destination does, it does.  A message that no peer
+ *                sent (FORGE) ends this rule, since control messages are
+ *                trusted, but none of the others
+ *   no way back  from COMMIT on a source gets its guest back by ABORT only
+ *   no theft     a destination takes the guest on COMMIT after the final epoch
+ *   an end       what is over stays over, and says where the guest may run
+ *   time         a timer that was served does not ask again at once
+ */
+#include <string.h>
+
+#include "core/dst.h"
+#include "core/src.h"
+
+#include "fuzz.h"
+
+#define CHANNELS 2
+#define PAGES    1000 /* of the guest */
+#define QUEUE    8    /* messages on their way; more break the connection */
+
+enum { DELIVER, CONDUCT, CANCEL, LOSE, WAIT, FORGE };
+enum { SRC, DST };
+
+struct queue {
+	struct xm_msg msg[QUEUE];
+	unsigned int first, n;
+};
+
+struct world {
+	struct xm_src src;
+	struct xm_dst dst;
+	struct queue to[2];
+	bool is_broken; /* what is said from now on does not arrive */
+	bool is_forged;
+	struct xm_time now;
+	struct xm_actions act;
+	struct xm_msg msg[XM_ACTIONS_MSGS];
+};
+
+/* -- messages -------------------------------------------------------------- */
+
+static void make_hello(struct xm_msg *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->type = XM_MSG_HELLO;
+	m->hello.version_min = m->hello.version_max = XM_MSG_VERSION;
+	m->hello.n_channels = CHANNELS;
+	m->hello.port_base = XM_PORT_DATA;
+	m->hello.ip_max = 9000;
+	m->hello.max_pages = 2;
+	m->hello.n_blocks = 1;
+	m->hello.block[0].len = PAGES * (uint64_t)XM_PAGE_SIZE;
+	memcpy(m->hello.block[0].name, "pc.ram", 7);
+}
+
+static void make_welcome(struct xm_msg *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->type = XM_MSG_WELCOME;
+	m->welcome.version = XM_MSG_VERSION;
+	m->welcome.n_channels = CHANNELS;
+	m->welcome.port_base = XM_PORT_DATA;
+	m->welcome.ip_max = 1500;
+	m->welcome.max_pages = 1;
+	m->welcome.credit = 100;
+}
+
+static void make_epoch(struct xm_msg *m, enum xm_msg_type type, uint32_t epoch)
+{
+	memset(m, 0, sizeof(*m));
+	m->type = type;
+	m->epoch.epoch = epoch;
+}
+
+/* Totals that agree with those of the other side; @how: or not. */
+static void make_totals(struct xm_msg *m, uint32_t epoch, unsigned int how)
+{
+	struct xm_rx_totals *t = m->epoch.totals;
+
+	make_epoch(m, XM_MSG_EPOCH_END, epoch);
+	m->epoch.n_channels = CHANNELS;
+	t[0].pages_announced = PAGES - 7;
+	t[0].bytes_placed = (PAGES - 7) * (uint64_t)XM_PAGE_SIZE;
+	t[1].zero_pages = 7;
+	if (how == 15)
+		t[1].frames++;
+	if (how == 14)
+		t[0].sum_placed++;
+}
+
+static void make_abort(struct xm_msg *m, unsigned int how)
+{
+	memset(m, 0, sizeof(*m));
+	m->type = XM_MSG_ABORT;
+	m->abort.reason = (enum xm_reason)(1 + how);
+	memcpy(m->abort.text, "why", 4);
+}
+
+/* What somebody says who is neither side: a good message at a bad time, or one
+ * that is slightly wrong. */
+static void make_forged(struct xm_msg *m, uint8_t type, uint8_t how)
+{
+	if (type == XM_MSG_HELLO) {
+		make_hello(m);
+		m->hello.version_min += how & 1;
+		m->hello.version_max += how >> 1 & 1;
+	} else if (type == XM_MSG_WELCOME) {
+		make_welcome(m);
+		m->welcome.version += how & 1;
+		m->welcome.n_channels += how >> 1 & 1;
+		m->welcome.ip_max += (how >> 2 & 3) * 5000;
+		m->welcome.credit = how >> 4 & 1;
+	} else if (type == XM_MSG_EPOCH_END) {
+		make_totals(m, how & 3, how >> 4);
+		m->epoch.n_channels += how >> 2 & 1;
+	} else if (type == XM_MSG_ABORT) {
+		make_abort(m, how % (XM_REASON__COUNT - 1));
+	} else {
+		make_epoch(m, (enum xm_msg_type)type, how & 3);
+		m->epoch.is_final = how >> 2 & 1;
+	}
+}
+
+/* -- the machines ---------------------------------------------------------- */
+
+static bool src_is_over(const struct world *w)
+{
+	return w->src.state == XM_SRC_DONE || w->src.state == XM_SRC_FAILED ||
+	       w->src.state == XM_SRC_UNKNOWN;
+}
+
+static bool dst_is_over(const struct world *w)
+{
+	return w->dst.state == XM_DST_DONE || w->dst.state == XM_DST_FAILED;
+}
+
+static void check_outcome(const struct xm_outcome *o, enum xm_home home)
+{
+	FUZZ_CHECK(o->home == home);
+	FUZZ_CHECK((o->reason == XM_REASON_NONE) == (home == XM_HOME_TARGET));
+	FUZZ_CHECK(o->reason < XM_REASON__COUNT);
+	FUZZ_CHECK(memchr(o->text, '\0', sizeof(o->text)));
+}
+
+/* May the side run the guest, as far as it knows? */
+static bool src_has_guest(const struct world *w)
+{
+	return w->src.state != XM_SRC_COMMIT && w->src.state != XM_SRC_DONE &&
+	       w->src.state != XM_SRC_UNKNOWN;
+}
+
+static bool dst_has_guest(const struct world *w)
+{
+	return w->dst.state == XM_DST_DONE;
+}
+
+static void check_world(const struct world *w)
+{
+	if (!w->is_forged) {
+		FUZZ_CHECK(!(src_has_guest(w) && dst_has_guest(w)));
+		FUZZ_CHECK(w->src.state != XM_SRC_DONE || dst_has_guest(w));
+	}
+	FUZZ_CHECK(xm_time_is_never(xm_src_expiry(&w->src)) ==
+		   (w->src.state == XM_SRC_INIT || src_is_over(w)));
+	FUZZ_CHECK(xm_time_is_never(xm_dst_expiry(&w->dst)) ==
+		   (w->dst.state == XM_DST_INIT || dst_is_over(w)));
+	if (src_is_over(w))
+		check_outcome(&w->src.outcome,
+			      w->src.state == XM_SRC_DONE   ? XM_HOME_TARGET :
+			      w->src.state == XM_SRC_FAILED ? XM_HOME_SOURCE :
+							      XM_HOME_UNKNOWN);
+	if (dst_is_over(w))
+		check_outcome(&w->dst.outcome, w->dst.state == XM_DST_DONE ?
+						       XM_HOME_TARGET :
+						       XM_HOME_SOURCE);
+}
+
+/* What was said is on its way, as bytes. */
+static void send(struct world *w, unsigned int to)
+{
+	static uint8_t buf[XM_MSG_MAX];
+	struct queue *q = &w->to[to];
+	unsigned int i;
+	size_t len;
+
+	FUZZ_CHECK(w->act.n_msgs <= XM_ACTIONS_MSGS);
+	FUZZ_CHECK(!w->act.n_msgs == !(w->act.flags & XM_ACT_SEND));
+	for (i = 0; i < w->act.n_msgs; i++) {
+		w->is_broken |= q->n == QUEUE;
+		if (w->is_broken)
+			return;
+		len = xm_msg_put(buf, &w->msg[i]);
+		FUZZ_CHECK(xm_msg_get(&q->msg[(q->first + q->n++) % QUEUE], buf,
+				      len) == 0);
+	}
+}
+
+static void step_src(struct world *w, const struct xm_event *ev)
+{
+	enum xm_src_state before = w->src.state;
+	bool was_over = src_is_over(w);
+
+	w->act = (struct xm_actions){ .msg = w->msg };
+	xm_src_step(&w->src, w->now, ev, &w->act);
+	if (was_over)
+		FUZZ_CHECK(!w->act.flags && w->src.state == before);
+	else
+		FUZZ_CHECK(!(w->act.flags & XM_ACT_FINISHED) ==
+			   !src_is_over(w));
+	if (before == XM_SRC_COMMIT && w->src.state == XM_SRC_FAILED)
+		FUZZ_CHECK(ev->kind == XM_EV_MESSAGE &&
+			   ev->msg->type == XM_MSG_ABORT);
+	if (before != XM_SRC_COMMIT && w->src.state == XM_SRC_COMMIT)
+		FUZZ_CHECK(ev->kind == XM_EV_COMMIT && w->src.is_final);
+	if (ev->kind == XM_EV_TIMER)
+		FUZZ_CHECK(xm_time_before(w->now, xm_src_expiry(&w->src)));
+	send(w, DST);
+	check_world(w);
+}
+
+static void step_dst(struct world *w, const struct xm_event *ev)
+{
+	enum xm_dst_state before = w->dst.state;
+	bool was_over = dst_is_over(w);
+
+	w->act = (struct xm_actions){ .msg = w->msg };
+	xm_dst_step(&w->dst, w->now, ev, &w->act);
+	if (was_over)
+		FUZZ_CHECK(!w->act.flags && w->dst.state == before);
+	else
+		FUZZ_CHECK(!(w->act.flags & XM_ACT_FINISHED) ==
+			   !dst_is_over(w));
+	if (w->act.flags & XM_ACT_TAKE_GUEST)
+		FUZZ_CHECK(ev->kind == XM_EV_MESSAGE &&
+			   ev->msg->type == XM_MSG_COMMIT &&
+			   before == XM_DST_READY && w->dst.is_final &&
+			   w->dst.epoch > 0);
+	if (before == XM_DST_COMMIT)
+		FUZZ_CHECK(w->dst.state == XM_DST_COMMIT ||
+			   ev->kind == XM_EV_COMMIT ||
+			   ev->kind == XM_EV_CANCEL);
+	if (ev->kind == XM_EV_TIMER)
+		FUZZ_CHECK(xm_time_before(w->now, xm_dst_expiry(&w->dst)));
+	send(w, SRC);
+	check_world(w);
+}
+
+static void step(struct world *w, unsigned int side, enum xm_event_kind kind,
+		 bool is_final, const struct xm_msg *msg)
+{
+	const struct xm_event ev = { kind, is_final, msg };
+
+	if (side == SRC)
+		step_src(w, &ev);
+	else
+		step_dst(w, &ev);
+}
+
+/* -- what happens ---------------------------------------------------------- */
+
+/* Before its conductor has started it, a side hears nothing. */
+static bool is_up(const struct world *w, unsigned int side)
+{
+	return side == SRC ? w->src.state != XM_SRC_INIT :
+			     w->dst.state != XM_DST_INIT;
+}
+
+static void deliver(struct world *w, unsigned int side)
+{
+	struct queue *q = &w->to[side];
+	static struct xm_msg m;
+
+	if (!q->n || !is_up(w, side))
+		return;
+	m = q->msg[q->first];
+	q->first = (q->first + 1) % QUEUE;
+	q->n--;
+	step(w, side, XM_EV_MESSAGE, false, &m);
+}
+
+/* What the source's conductor may do now, if anything. */
+static void conduct_src(struct world *w, unsigned int how)
+{
+	static struct xm_msg m;
+
+	if (w->src.state == XM_SRC_INIT) {
+		step(w, SRC, XM_EV_START, false, NULL);
+	} else if (w->src.state == XM_SRC_PROBE && !w->src.is_proven) {
+		step(w, SRC, XM_EV_PROVEN, false, NULL);
+	} else if (w->src.state == XM_SRC_HARVEST) {
+		step(w, SRC, w->src.is_final ? XM_EV_COMMIT : XM_EV_NEXT_EPOCH,
+		     how & 1, NULL);
+	} else if (w->src.state == XM_SRC_EPOCH) {
+		make_totals(&m, 0, 0);
+		step(w, SRC, XM_EV_INSTALLED, false, &m);
+	}
+}
+
+static void conduct_dst(struct world *w, unsigned int how)
+{
+	static struct xm_msg m;
+
+	if (w->dst.state == XM_DST_INIT) {
+		step(w, DST, XM_EV_START, false, NULL);
+	} else if (w->dst.state == XM_DST_CONSIDER) {
+		make_welcome(&m);
+		step(w, DST, XM_EV_ACCEPT, false, &m);
+	} else if (w->dst.state == XM_DST_PROBE && !w->dst.is_proven) {
+		step(w, DST, XM_EV_PROVEN, false, NULL);
+	} else if (w->dst.state == XM_DST_OPEN) {
+		step(w, DST, XM_EV_OPENED, false, NULL);
+	} else if (w->dst.state == XM_DST_TOTALS) {
+		make_totals(&m, w->dst.epoch, how);
+		step(w, DST, XM_EV_INSTALLED, false, &m);
+	} else if (w->dst.state == XM_DST_COMMIT) {
+		step(w, DST, XM_EV_COMMIT, false, NULL);
+	}
+}
+
+static void cancel(struct world *w, unsigned int side, unsigned int how)
+{
+	static struct xm_msg m;
+
+	make_abort(&m, how);
+	step(w, side, XM_EV_CANCEL, false, &m);
+}
+
+/* The side sees the connection break: what is on its way to it is lost, and so
+ * is all that is said from now on. */
+static void lose(struct world *w, unsigned int side)
+{
+	w->is_broken = true;
+	w->to[side].n = 0;
+	step(w, side, XM_EV_LOST, false, NULL);
+}
+
+static void wait(struct world *w, unsigned int how)
+{
+	w->now = xm_time_add(w->now, (how + 1) * 250 * XM_MS);
+	if (!xm_time_before(w->now, xm_src_expiry(&w->src)))
+		step(w, SRC, XM_EV_TIMER, false, NULL);
+	if (!xm_time_before(w->now, xm_dst_expiry(&w->dst)))
+		step(w, DST, XM_EV_TIMER, false, NULL);
+}
+
+static void forge(struct world *w, unsigned int side, uint8_t type, uint8_t how)
+{
+	static struct xm_msg m;
+
+	if (!is_up(w, side) || type < XM_MSG_HELLO || type > XM_MSG_HEARTBEAT)
+		return;
+	w->is_forged = true;
+	make_forged(&m, type, how);
+	step(w, side, XM_EV_MESSAGE, false, &m);
+}
+
+/* One step of the input; how many bytes it took. */
+static size_t happen(struct world *w, const uint8_t *data, size_t size)
+{
+	unsigned int side = data[0] >> 3 & 1, how = data[0] >> 4;
+
+	switch (data[0] & 7) {
+	case DELIVER:
+		deliver(w, side);
+		break;
+	case CONDUCT:
+		if (side == SRC)
+			conduct_src(w, how);
+		else
+			conduct_dst(w, how);
+		break;
+	case CANCEL:
+		cancel(w, side, how);
+		break;
+	case LOSE:
+		lose(w, side);
+		break;
+	case WAIT:
+		wait(w, how);
+		break;
+	case FORGE:
+		if (size < 3)
+			return size;
+		forge(w, side, data[1], data[2]);
+		return 3;
+	default:
+		break;
+	}
+	return 1;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct world w;
+	static struct xm_msg hello;
+	size_t n;
+
+	memset(&w, 0, sizeof(w));
+	make_hello(&hello);
+	xm_src_init(&w.src, &hello.hello, NULL);
+	xm_dst_init(&w.dst, NULL);
+	for (; size; data += n, size -= n)
+		n = happen(&w, data, size);
+	return 0;
+}
