@@ -109,13 +109,11 @@ static void random_guest(struct sim_rng *r, struct world_opts *o)
 	g->writes_max = 2000;
 }
 
-static void random_world(struct world_opts *o, uint64_t seed)
+/* What a frame may be, and who carries how many of them. */
+static void random_shape(struct sim_rng *r, struct world_opts *o)
 {
 	static const unsigned int mtus[] = { 1500, 3498, 9000, 65535 };
-	struct sim_rng rng = { seed }, *r = &rng;
 
-	*o = world_defaults();
-	o->seed = sim_rng_next(r);
 	o->n_channels = sim_rng_chance(r, SIM_PPM / 2) ? 1 : pick_u32(r, 2, 16);
 	o->mtu = sim_rng_chance(r, SIM_PPM / 2) ?
 			 mtus[sim_rng_below(r, 4)] :
@@ -126,28 +124,19 @@ static void random_world(struct world_opts *o, uint64_t seed)
 	o->n_slots = pick_u32(r, 1, 8);
 	o->packet_pages = pick_u32(
 		r, 1, sim_rng_chance(r, SIM_PPM / 2) ? 16 : XM_PACKET_PAGES);
+	if (sim_rng_chance(r, SIM_PPM / 8))
+		o->rate = (uint64_t)pick_log(r, 20000000, 1000000000);
+}
+
+static void random_hosts(struct sim_rng *r, struct world_opts *o)
+{
 	o->credit = (uint32_t)pick_log(r, 1, 512);
-	o->rx_frames = sim_rng_chance(r, SIM_PPM / 4) ?
-			       (unsigned int)pick_log(r, 1, 512) :
-			       0;
+	if (sim_rng_chance(r, SIM_PPM / 4))
+		o->rx_frames = (unsigned int)pick_log(r, 1, 512);
 	o->rx_ns = pick_log(r, 0, 20 * XM_US);
 	o->rx_batch = pick_u32(r, 1, 64);
 	if (sim_rng_chance(r, SIM_PPM / 8))
 		random_cuts(r, o->rx_stall);
-	if (sim_rng_chance(r, SIM_PPM / 8))
-		o->tell_late_ns = pick_log(r, XM_US, 10 * XM_MS);
-	o->probe = sim_rng_chance(r, SIM_PPM / 4);
-	o->rss = o->probe && sim_rng_chance(r, SIM_PPM / 2);
-	o->take_ns = pick_log(r, 0, 10 * XM_MS);
-	o->ctl.delay_ns = pick_log(r, XM_US, 20 * XM_MS);
-	if (sim_rng_chance(r, SIM_PPM / 16)) {
-		o->ctl.what = (enum sim_ctl_do)pick_u32(r, 1, 4);
-		o->ctl.nth = pick_u32(r, 1, 24);
-		o->ctl.is_silent = sim_rng_chance(r, SIM_PPM / 2);
-	}
-	if (sim_rng_chance(r, SIM_PPM / 8))
-		o->rate = (uint64_t)pick_log(r, 20000000, 1000000000);
-	o->stall_ns = 100 * XM_SEC;
 	o->dev = (struct sim_dev_opts){
 		.depth = pick_u32(r, 1, 128),
 		.dma_ns = pick_log(r, 0, 50 * XM_US),
@@ -156,10 +145,39 @@ static void random_world(struct world_opts *o, uint64_t seed)
 		.done_jitter_ns = pick_log(r, 0, 500 * XM_US),
 		.copies = sim_rng_chance(r, SIM_PPM / 2),
 	};
-	random_guest(r, o);
-	random_path(r, &o->up);
-	random_path(r, &o->down);
+}
+
+static void random_session(struct sim_rng *r, struct world_opts *o)
+{
 	o->live_epochs = pick_u32(r, 0, 4);
+	o->take_ns = pick_log(r, 0, 10 * XM_MS);
+	if (sim_rng_chance(r, SIM_PPM / 8))
+		o->tell_late_ns = pick_log(r, XM_US, 10 * XM_MS);
+	/* Sixteen channels' PROBEs of 64 KiB need a link that carries them. */
+	o->probe = sim_rng_chance(r, SIM_PPM / 4) && !o->up.rate &&
+		   !o->down.rate;
+	o->rss = o->probe && sim_rng_chance(r, SIM_PPM / 2);
+	o->ctl.delay_ns = pick_log(r, XM_US, 20 * XM_MS);
+	if (sim_rng_chance(r, SIM_PPM / 16)) {
+		o->ctl.what = (enum sim_ctl_do)pick_u32(r, 1, 4);
+		o->ctl.nth = pick_u32(r, 1, 24);
+		o->ctl.is_silent = sim_rng_chance(r, SIM_PPM / 2);
+	}
+}
+
+static void random_world(struct world_opts *o, uint64_t seed)
+{
+	struct sim_rng rng = { seed };
+
+	*o = world_defaults();
+	o->seed = sim_rng_next(&rng);
+	o->stall_ns = 100 * XM_SEC;
+	random_shape(&rng, o);
+	random_hosts(&rng, o);
+	random_guest(&rng, o);
+	random_path(&rng, &o->up);
+	random_path(&rng, &o->down);
+	random_session(&rng, o);
 }
 
 static void sum_drops(struct xm_drops *sum, const struct xm_drops *d)
