@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* fault_at.c - let a program end, stop or fall silent at a control message
+ *
+ * Preloaded into xdpmig by commit.sh: what happens between two messages takes
+ * microseconds, and no script hits it from outside.  It looks at what send(2)
+ * is given, where the control connection's messages begin at the buffer's
+ * begin and follow each other (userspace/ctl/ctl.c), and at the first message
+ * of the type in XM_FAULT does
+ *
+ *   die 9        SIGKILL instead of sending it and what comes with it
+ *   die-after 9  SIGKILL when it was sent
+ *   stop 9       SIGSTOP before sending it
+ *   mute 9       not send it nor anything after it, and say that it was sent
+ */
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "core/msg.h"
+
+static bool is_mute;
+
+/* Has the buffer a message of @type? */
+static bool has_message(const uint8_t *p, size_t len, unsigned int type)
+{
+	size_t whole;
+
+	while (len >= XM_MSG_HEADER && (p[0] << 8 | p[1]) == XM_MSG_MAGIC) {
+		if (p[3] == type)
+			return true;
+		whole = XM_MSG_HEADER +
+			((size_t)p[4] << 24 | p[5] << 16 | p[6] << 8 | p[7]);
+		if (whole > len)
+			return false;
+		p += whole;
+		len -= whole;
+	}
+	return false;
+}
+
+ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	ssize_t (*next)(int, const void *, size_t, int);
+	const char *fault = getenv("XM_FAULT");
+	char what[16] = "";
+	unsigned int type;
+	ssize_t n;
+
+	*(void **)&next = dlsym(RTLD_NEXT, "send");
+	if (is_mute)
+		return (ssize_t)len;
+	if (!fault || sscanf(fault, "%15s %u", what, &type) != 2 ||
+	    !has_message(buf, len, type))
+		return next(fd, buf, len, flags);
+	unsetenv("XM_FAULT"); /* once */
+	if (!strcmp(what, "die"))
+		raise(SIGKILL);
+	if (!strcmp(what, "stop"))
+		raise(SIGSTOP);
+	is_mute = !strcmp(what, "mute");
+	if (is_mute)
+		return (ssize_t)len;
+	n = next(fd, buf, len, flags);
+	if (!strcmp(what, "die-after"))
+		raise(SIGKILL);
+	return n;
+}
