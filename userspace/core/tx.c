@@ -92,7 +92,7 @@ size_t xm_tx_footprint(const struct xm_tx_opts *opts)
 	uint64_t cap = tx_capacity(opts);
 
 	return sizeof(struct xm_tx) + opts->n_slots * sizeof(struct tx_slot) +
-	       cap * sizeof(struct tx_frame_state) + cap / 8 + 3 * 64;
+	       cap * sizeof(struct tx_frame_state) + cap / 8 + 3 * (size_t)64;
 }
 
 static uint8_t *align_64(uint8_t *p)
