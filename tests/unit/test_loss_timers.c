@@ -368,6 +368,57 @@ static void timeout__forces_one_frame(void **state)
 	assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
 }
 
+/* Frames 0 to 4 timed out, 0 is on its way again; then the peer, which did not
+ * run, acknowledges 0 to 2: it had 1 and 2 all the time. */
+static void timeout__that_was_not_needed_is_undone(void **state)
+{
+	struct t_tx *t = five_frames(state);
+	uint32_t cwnd = xm_tx_stats(t->tx)->cwnd_frames;
+	struct xm_ack a = t_tx_ack(t); /* echoes one of them */
+
+	t_tx_complete_all(t, 0, 4);
+	t_tx_run_timer(t);
+	t_tx_send(t, 1);
+	assert_int_equal(t->out.f.seq, 0);
+	t_tx_give(t, 3, &a);
+	assert_int_equal(xm_tx_stats(t->tx)->undone, 1);
+	assert_int_equal(t_tx_next(t), XM_TX_E_IDLE);
+	assert_int_equal(xm_tx_stats(t->tx)->frames_resent, 1);
+	assert_true(xm_tx_stats(t->tx)->cwnd_frames >= cwnd);
+}
+
+/* What was undone is in flight as before: lost when a later one arrives. */
+static void timeout__undone_frames_can_still_be_lost(void **state)
+{
+	struct t_tx *t = five_frames(state);
+
+	t_tx_complete_all(t, 0, 4);
+	t_tx_run_timer(t);
+	t_tx_send(t, 1);
+	t_tx_give_cum(t, 3);
+	(void)lost(t);
+	t_tx_complete(t, 0, 0);
+	t_tx_wait(t, 1000000);
+	t_tx_run_timer(t);
+	assert_true(xm_tx_stats(t->tx)->probes + xm_tx_stats(t->tx)->timeouts >
+		    1);
+	t_tx_send(t, 1);
+}
+
+/* The ACK is for what was sent again only: the timeout stands. */
+static void timeout__that_was_needed_stands(void **state)
+{
+	struct t_tx *t = five_frames(state);
+
+	t_tx_complete_all(t, 0, 4);
+	t_tx_run_timer(t);
+	t_tx_send(t, 1);
+	t_tx_give_cum(t, 1);
+	assert_int_equal(xm_tx_stats(t->tx)->undone, 0);
+	t_tx_send(t, 1);
+	assert_int_equal(t->out.f.seq, 1);
+}
+
 /* 100 kB/s: the first burst has left and arrived, 30 frames wait for theirs. */
 static struct t_tx *paced(void **state)
 {
@@ -583,6 +634,9 @@ int main(void)
 		T(timeout__doubles_up_to_the_ceiling),
 		T(timeout__news_end_the_doubling),
 		T(timeout__forces_one_frame),
+		T(timeout__that_was_not_needed_is_undone),
+		T(timeout__undone_frames_can_still_be_lost),
+		T(timeout__that_was_needed_stands),
 		T(timeout__not_while_the_pacer_is_waited_for),
 		T(xm_tx_expire__too_early_does_nothing),
 		T(xm_tx_expire__without_a_timer_does_nothing),

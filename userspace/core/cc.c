@@ -182,8 +182,26 @@ void xm_cc_on_timeout(struct xm_cc *cc)
 {
 	uint64_t half = cc->cwnd / 2;
 
+	if (!cc->prior_cwnd) {
+		cc->prior_cwnd = cc->cwnd;
+		cc->prior_ssthresh = cc->ssthresh;
+	}
 	cc_cut_to(cc, 0);
 	cc->ssthresh = max_u64(half, cc->cwnd);
+}
+
+void xm_cc_undo_timeout(struct xm_cc *cc)
+{
+	if (cc->prior_cwnd > cc->cwnd)
+		cc->cwnd = cc->prior_cwnd;
+	if (cc->prior_ssthresh > cc->ssthresh)
+		cc->ssthresh = cc->prior_ssthresh;
+	cc->prior_cwnd = 0;
+}
+
+void xm_cc_end_timeout(struct xm_cc *cc)
+{
+	cc->prior_cwnd = 0;
 }
 
 /* Bytes per second the pacer lets through now, and the most tokens it keeps;

@@ -19,7 +19,8 @@ struct xm_cc_opts {
 
 struct xm_cc {
 	struct xm_cc_opts opts;
-	uint64_t cwnd, ssthresh;  /* bytes */
+	uint64_t prior_cwnd, prior_ssthresh; /* before a timeout; 0 = none */
+	uint64_t cwnd, ssthresh;             /* bytes */
 	uint32_t frames, frames_ce, frames_lost;
 	uint32_t alpha;     /* DCTCP's estimate, in 1/1024 */
 	uint64_t round_end; /* a round ends when so much was delivered */
@@ -45,6 +46,11 @@ void xm_cc_on_loss(struct xm_cc *cc, uint32_t frames);
 
 /* A retransmission timeout: nothing came back at all. */
 void xm_cc_on_timeout(struct xm_cc *cc);
+
+/* The frames of the last timeouts turned out to have arrived: the window is
+ * what it was before them.  Or they had not, and the timeouts are history. */
+void xm_cc_undo_timeout(struct xm_cc *cc);
+void xm_cc_end_timeout(struct xm_cc *cc);
 
 /* May @bytes more leave now, with @in_flight bytes out?  Consumes nothing. */
 bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now, uint64_t in_flight,

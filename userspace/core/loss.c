@@ -23,6 +23,10 @@
  *              what is missing before it
  *   timeout    no progress after the probe: all is lost, the window closes,
  *              the timer doubles
+ *              An ACK for a frame that timed out and was not sent again says
+ *              that nothing was lost, the peer was merely slow (a thread
+ *              that did not run): all of it is undone (as RFC 5682 and
+ *              RFC 4015 do)
  *   stall      nothing new acknowledged, and no acknowledged frame completed,
  *              for stall_ns while a packet is unreleased: the channel has
  *              failed.  Completions alone are no progress: a device also
@@ -59,6 +63,7 @@ void loss_reset(struct xm_tx *tx, struct xm_time now)
 	tx->progress = now;
 	tx->rto_ns = xm_cc_rto_ns(&tx->cc);
 	tx->has_probed = false;
+	tx->in_timeout = false;
 	tx->force = false;
 	tx->n_doubtful = 0;
 }
@@ -165,6 +170,7 @@ static void loss_trace_cut(const struct xm_tx *tx, struct xm_time now,
 struct loss_acked {
 	uint64_t bytes;
 	uint32_t frames;
+	bool was_timed_out; /* one of them, and had not been sent again */
 };
 
 static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
@@ -181,8 +187,11 @@ static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 		loss_leave_flight(tx, seq);
 	if (fs->flags & TX_F_LOST)
 		tx_list_remove(tx, &tx->lost, seq);
-	fs->flags =
-		(uint8_t)((fs->flags & ~(TX_F_LOST | TX_F_STAGE)) | TX_F_ACKED);
+	if (fs->flags & TX_F_TIMED_OUT)
+		acked->was_timed_out = true;
+	fs->flags = (uint8_t)((fs->flags &
+			       ~(TX_F_LOST | TX_F_TIMED_OUT | TX_F_STAGE)) |
+			      TX_F_ACKED);
 	tx->acked[(seq & tx->mask) / 64] |= 1ULL << (seq & 63);
 	if (!(fs->flags & TX_F_POSTED))
 		tx_close_frame(tx, now, seq);
@@ -312,6 +321,46 @@ static void loss_take_dups(struct xm_tx *tx, uint32_t n_dup)
 		tx->reo_mult++;
 }
 
+/* What timed out and waits is in flight after all, in the order of its
+ * transmission. */
+static void loss_undo_timeout(struct xm_tx *tx)
+{
+	uint32_t seq, prev, at = tx->sent.tail;
+
+	for (seq = tx->lost.tail; seq != TX_NONE; seq = prev) {
+		struct tx_frame_state *fs = tx_frame(tx, seq);
+
+		prev = fs->prev;
+		if (!(fs->flags & TX_F_TIMED_OUT))
+			continue;
+		tx_list_remove(tx, &tx->lost, seq);
+		while (at != TX_NONE && tx_frame(tx, at)->sent_ns > fs->sent_ns)
+			at = tx_frame(tx, at)->prev;
+		tx_list_insert_after(tx, &tx->sent, at, seq);
+		fs->flags =
+			(uint8_t)((fs->flags & ~(TX_F_LOST | TX_F_TIMED_OUT)) |
+				  TX_F_SENT);
+		tx->n_in_flight++;
+		tx->in_flight_bytes += tx_frame_bytes(tx, seq);
+		tx->stats.lost--;
+	}
+	xm_cc_undo_timeout(&tx->cc);
+	tx->in_timeout = false;
+	tx->stats.undone++;
+}
+
+static void loss_check_timeout(struct xm_tx *tx, const struct loss_acked *acked)
+{
+	if (!tx->in_timeout)
+		return;
+	if (acked->was_timed_out) {
+		loss_undo_timeout(tx);
+	} else if (tx->lost.head == TX_NONE) {
+		tx->in_timeout = false;
+		xm_cc_end_timeout(&tx->cc);
+	}
+}
+
 static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 			  const struct xm_ack *ack)
 {
@@ -322,6 +371,7 @@ static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 	tx->stats.acks++;
 	loss_take_echo(tx, now, ack);
 	loss_apply_ack(tx, now, cum, ack, &acked);
+	loss_check_timeout(tx, &acked);
 	if (cum >= tx->cum)
 		tx->credit = ack->credit; /* an old ACK's credit is old */
 	if (xm_seq_before(tx->peer_ce, ack->n_ce)) {
@@ -402,12 +452,15 @@ static void loss_timeout(struct xm_tx *tx, struct xm_time now)
 		if (tx_frame(tx, seq)->flags & TX_F_POSTED)
 			continue;
 		loss_mark(tx, now, seq);
+		tx_frame(tx, seq)->flags |= TX_F_TIMED_OUT;
 		n++;
 	}
 	if (!n && tx->n_in_flight)
 		return; /* the device has them all: nothing timed out */
-	if (n)
+	if (n) {
 		xm_cc_on_timeout(&tx->cc);
+		tx->in_timeout = true;
+	}
 	tx->rto_ns *= 2;
 	if (tx->rto_ns > XM_RTO_MAX_US * XM_US)
 		tx->rto_ns = XM_RTO_MAX_US * XM_US;

@@ -129,15 +129,24 @@ struct xm_tx *xm_tx_init(void *mem, const struct xm_tx_opts *opts)
 
 void tx_list_append(struct xm_tx *tx, struct tx_list *list, uint32_t seq)
 {
+	tx_list_insert_after(tx, list, list->tail, seq);
+}
+
+void tx_list_insert_after(struct xm_tx *tx, struct tx_list *list, uint32_t at,
+			  uint32_t seq)
+{
 	struct tx_frame_state *f = tx_frame(tx, seq);
 
-	f->next = TX_NONE;
-	f->prev = list->tail;
-	if (list->tail == TX_NONE)
+	f->prev = at;
+	f->next = at == TX_NONE ? list->head : tx_frame(tx, at)->next;
+	if (f->prev == TX_NONE)
 		list->head = seq;
 	else
-		tx_frame(tx, list->tail)->next = seq;
-	list->tail = seq;
+		tx_frame(tx, f->prev)->next = seq;
+	if (f->next == TX_NONE)
+		list->tail = seq;
+	else
+		tx_frame(tx, f->next)->prev = seq;
 }
 
 void tx_list_remove(struct xm_tx *tx, struct tx_list *list, uint32_t seq)
@@ -383,8 +392,8 @@ static void tx_mark_sent(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 
 	if (fs->flags & TX_F_LOST)
 		tx_list_remove(tx, &tx->lost, seq);
-	fs->flags =
-		(uint8_t)((fs->flags & ~TX_F_LOST) | TX_F_SENT | TX_F_POSTED);
+	fs->flags = (uint8_t)((fs->flags & ~(TX_F_LOST | TX_F_TIMED_OUT)) |
+			      TX_F_SENT | TX_F_POSTED);
 	if (now.ns > tx->last_sent_ns)
 		tx->last_sent_ns = now.ns;
 	else

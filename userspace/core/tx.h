@@ -54,6 +54,7 @@ struct xm_tx_stats {
 	uint64_t pages, zero_pages;
 	uint64_t flush_space, flush_barrier; /* flushes that had to wait */
 	uint64_t acks, probes, timeouts, lost, spurious;
+	uint64_t undone; /* timeouts that turned out to be none */
 	int64_t srtt_ns, min_rtt_ns;
 	uint32_t cwnd_frames;
 	struct xm_drops drops;

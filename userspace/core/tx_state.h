@@ -22,9 +22,10 @@
 enum {
 	TX_F_POSTED = 0x01,
 	TX_F_ACKED = 0x02,
-	TX_F_SENT = 0x04,  /* on list sent */
-	TX_F_LOST = 0x08,  /* on list lost */
-	TX_F_STAGE = 0x10, /* copy the payload when it is next sent */
+	TX_F_SENT = 0x04,      /* on list sent */
+	TX_F_LOST = 0x08,      /* on list lost */
+	TX_F_TIMED_OUT = 0x20, /* on list lost because of a timeout */
+	TX_F_STAGE = 0x10,     /* copy the payload when it is next sent */
 };
 
 struct tx_frame_state {
@@ -92,6 +93,7 @@ struct xm_tx {
 	int64_t rto_ns;
 	uint32_t n_doubtful; /* retransmissions not yet known to be needless */
 	bool has_probed;     /* the tail probe of this flight is out */
+	bool in_timeout;     /* frames that timed out wait on list lost */
 	bool force;          /* one frame may leave whatever the windows say */
 	int err;             /* sticky: the channel failed */
 };
@@ -106,6 +108,9 @@ static inline struct tx_frame_state *tx_frame(const struct xm_tx *tx,
 uint32_t tx_frame_bytes(const struct xm_tx *tx, uint32_t seq);
 
 void tx_list_append(struct xm_tx *tx, struct tx_list *list, uint32_t seq);
+/* @at TX_NONE: at the head. */
+void tx_list_insert_after(struct xm_tx *tx, struct tx_list *list, uint32_t at,
+			  uint32_t seq);
 void tx_list_remove(struct xm_tx *tx, struct tx_list *list, uint32_t seq);
 
 /* The frame is acknowledged and complete: one open frame less. */
