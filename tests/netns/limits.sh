@@ -112,26 +112,31 @@ scenario_memlock_limit_of_the_destination() {
 	detach_both
 }
 
-# A user with the two capabilities that the manual names, and the usual limit.
+# Users with the two capabilities that the manual names, and the usual limit.
 scenario_not_root() {
 	local as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
-	local few=+net_raw,+sys_admin
+	local none=(--inh-caps=-all --ambient-caps=-all --bounding-set=-all)
+	local all=-all,+net_raw,+sys_admin
+	local few=("--inh-caps=$all" "--ambient-caps=$all"
+		"--bounding-set=$all")
 
 	net_up queues=2
 	attach_both
 	chmod 666 "$GUEST"
-	recv_start
-	spawn send src "${as[@]}" --inh-caps=-all --ambient-caps=-all \
-		--bounding-set=-all "$XDPMIG" send --ram "$GUEST" --json "$DST4"
+	spawn send src "${as[@]}" "${none[@]}" "$XDPMIG" send --ram "$GUEST" \
+		--json "$DST4"
 	send_end 5
 	assert_eq "$SEND_RC" 1 "send without a capability"
 	said send permission "$SRC_DEV: .*CAP_SYS_ADMIN"
-	spawn send src "${as[@]}" "--inh-caps=-all,$few" \
-		"--ambient-caps=-all,$few" "--bounding-set=-all,$few" \
-		"$XDPMIG" send --ram "$GUEST" --lock-budget 4M --json "$DST4"
+	spawn recv dst "${as[@]}" "${few[@]}" "$XDPMIG" recv --ram "$COPY" \
+		--lock-budget 4M --json
+	wait_for 5 grep -q 'waiting for a source' "$(err_of recv)"
+	spawn send src "${as[@]}" "${few[@]}" "$XDPMIG" send --ram "$GUEST" \
+		--lock-budget 4M --json "$DST4"
 	ended 0 0
 	check_results "$GUEST"
 	assert_same_file "$GUEST" "$COPY" "guest memory"
+	assert_eq "$(stat -c %u "$COPY")" 65534 "owner of the copy"
 	rm "$COPY"
 	assert_clean
 	detach_both
