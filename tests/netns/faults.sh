@@ -4,6 +4,8 @@
 # faults.sh - a peer dies, stalls or is stopped, in setup and while memory is on
 # its way; whatever happens, the guest is the source's, both ends say so and
 # end, and nothing is left behind
+#
+#   SEED=N   of the moments that are chosen at random; printed
 
 # shellcheck source=tests/netns/lib.sh
 . "${0%/*}/lib.sh"
@@ -11,6 +13,9 @@
 . "${0%/*}/session.sh"
 needs xdpmig
 ram_make "$GUEST" 32
+
+RANDOM=${SEED:=$RANDOM}
+say "seed $SEED"
 
 # -- signals ---------------------------------------------------------------------
 
@@ -154,6 +159,47 @@ scenario_both_are_killed() {
 	rm -f "$COPY"
 	detach_both
 	assert_no_files
+}
+
+# The one that is left says where the guest is, and it is there.
+left_after() { # NAME STATUS
+	case $1-$2 in
+	send-0 | recv-0)
+		home "$1" target
+		assert_same_file "$GUEST" "$COPY" "guest memory"
+		;;
+	send-1 | send-4) home "$1" source ;;
+	send-6) home "$1" unknown ;;
+	recv-4) [ ! -e "$COPY" ] || fail "recv left its file" ;;
+	*) fail "$1: exit status $2" ;;
+	esac
+}
+
+# One after another, at a moment between the first connection and the end.
+scenario_killed_at_some_moment() {
+	local i victim
+
+	net_up queues=4
+	attach_both
+	for i in {1..10}; do
+		recv_start
+		send_start "$GUEST"
+		let_pass $((RANDOM % 150))
+		victim=send
+		[ $((i % 2)) = 0 ] || victim=recv
+		stop $victim KILL
+		if [ $victim = recv ]; then
+			send_end 15
+			left_after send "$SEND_RC"
+		else
+			# a source that had said nothing is waited for again
+			stop recv INT
+			left_after recv "$RC"
+		fi
+		rm -f "$COPY"
+	done
+	migrate "$GUEST"
+	detach_both
 }
 
 # -- standstill ----------------------------------------------------------------------
