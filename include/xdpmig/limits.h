@@ -15,7 +15,7 @@
 #define XM_PAGE_SIZE    4096 /* bytes; the target page size of x86 */
 #define XM_PAGE_SHIFT   12
 #define XM_PACKET_PAGES 128 /* pages in a packet: QEMU's 512 KiB / 4 KiB */
-#define XM_PACKET_SIZE  (XM_PACKET_PAGES * XM_PAGE_SIZE) /* bytes of payload */
+#define XM_PACKET_SIZE  (512 << 10) /* bytes of their payload */
 #define XM_STRIPE_MIN   (2 << 20) /* bytes; one hugepage never has two channels */
 #define XM_STRIPES_MAX  8192 /* stripes of a guest; each may cost one VMA */
 

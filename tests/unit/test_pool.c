@@ -96,10 +96,10 @@ struct xm_time pump_expiry(const struct pump *p, struct xm_time now)
 	return xm_time_add(now, XM_MS);
 }
 
-void pump_report(struct pump *p, struct pump_report *rep)
+void pump_report(struct pump *p, struct pump_report *ret_report)
 {
-	memset(rep, 0, sizeof(*rep));
-	rep->credit = p->opts.channel + 10 * p->epoch;
+	memset(ret_report, 0, sizeof(*ret_report));
+	ret_report->credit = p->opts.channel + 10 * p->epoch;
 }
 
 int xsk_chan_fd(const struct xsk_chan *chan)

@@ -494,11 +494,12 @@ unsigned int pool_threads(const struct pool *pool)
 	return pool->n_workers;
 }
 
-void pool_report(struct pool *pool, unsigned int i, struct pump_report *rep)
+void pool_report(struct pool *pool, unsigned int i,
+		 struct pump_report *ret_report)
 {
 	struct worker *w = &pool->worker[i % pool->n_workers];
 
 	pthread_mutex_lock(&w->lock);
-	*rep = pool->report[i];
+	*ret_report = pool->report[i];
 	pthread_mutex_unlock(&w->lock);
 }

@@ -503,8 +503,10 @@ int pump_check(struct pump *p, struct xm_error *e)
 	return p->state == PUMP_SHUT ? 0 : xsk_chan_check(p->chan, e);
 }
 
-void pump_report(struct pump *p, struct pump_report *rep)
+void pump_report(struct pump *p, struct pump_report *ret_report)
 {
+	struct pump_report *rep = ret_report;
+
 	memset(rep, 0, sizeof(*rep));
 	rep->drops = p->drops;
 	if (p->state == PUMP_SHUT)

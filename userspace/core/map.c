@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+_Static_assert(XM_PACKET_SIZE == XM_PACKET_PAGES * XM_PAGE_SIZE, "limits.h");
+
 int xm_map_add(struct xm_map *map, const char *name, uint64_t len, uint8_t *hva)
 {
 	struct xm_block *b;
