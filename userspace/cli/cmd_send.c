@@ -281,8 +281,6 @@ static int send_main(struct send *s)
 	side_finish(&s->side);
 	r = side_outcome(&s->src.outcome, send_err(s));
 	report_result(&s->side, &s->report);
-	cli_put_str(cli_result(s->side.cli), "guest_runs_at",
-		    xm_home_name(s->src.outcome.home));
 	return r;
 }
 
@@ -303,6 +301,10 @@ int cmd_send(struct cli_ctx *cli, const void *opts)
 	r = cli_signals_open(cli, &cli->err);
 	if (!r)
 		r = send_main(s);
+	/* Also of a migration that never began: the first thing to know. */
+	if (!s->opts->x.dry_run)
+		cli_put_str(cli_result(cli), "guest_runs_at",
+			    xm_home_name(s->src.outcome.home));
 	side_close(&s->side);
 	free(s);
 	return r;
