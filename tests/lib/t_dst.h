@@ -6,8 +6,10 @@
 #include "core/dst.h"
 
 #include "t_session.h"
+#include "t_trace.h"
 
 struct t_dst {
+	struct t_trace trace;
 	struct xm_dst d;
 	struct xm_time now;
 	struct xm_actions act; /* of the last step */
@@ -19,7 +21,8 @@ static inline int t_dst_setup(void **state)
 	struct t_dst *t = calloc(1, sizeof(*t));
 
 	assert_non_null(t);
-	xm_dst_init(&t->d, NULL);
+	memset(&t->d, 0xa5, sizeof(t->d));
+	xm_dst_init(&t->d, t_trace_begin(&t->trace));
 	t->now = (struct xm_time){ 5 * XM_SEC };
 	*state = t;
 	return 0;

@@ -69,6 +69,7 @@ static inline int t_probe_setup(void **state)
 	struct xm_probe_opts o = t_probe_opts();
 
 	assert_non_null(t);
+	memset(t->side, 0xa5, sizeof(t->side));
 	xm_probe_init(&t->side[0], &o);
 	xm_probe_init(&t->side[1], &o);
 	t->now = (struct xm_time){ 5 * XM_SEC };

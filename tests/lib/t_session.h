@@ -120,6 +120,7 @@ static inline void t_assert_nothing(const struct xm_actions *act)
 {
 	assert_int_equal(act->flags, 0);
 	assert_int_equal(act->n_msgs, 0);
+	assert_int_equal(act->epoch, 0);
 }
 
 static inline void t_assert_outcome(const struct xm_outcome *o,

@@ -6,8 +6,10 @@
 #include "core/src.h"
 
 #include "t_session.h"
+#include "t_trace.h"
 
 struct t_src {
+	struct t_trace trace;
 	struct xm_src s;
 	struct xm_time now;
 	struct xm_actions act; /* of the last step */
@@ -20,7 +22,8 @@ static inline int t_src_setup(void **state)
 	struct xm_msg hello = t_hello();
 
 	assert_non_null(t);
-	xm_src_init(&t->s, &hello.hello, NULL);
+	memset(&t->s, 0xa5, sizeof(t->s));
+	xm_src_init(&t->s, &hello.hello, t_trace_begin(&t->trace));
 	t->now = (struct xm_time){ 5 * XM_SEC };
 	*state = t;
 	return 0;

@@ -132,9 +132,11 @@ static void xm_cc_on_rtt__ignores_what_cannot_be(void **state)
 	struct xm_cc cc = fresh();
 
 	(void)state;
+	xm_cc_on_rtt(&cc, 800);
 	xm_cc_on_rtt(&cc, 0);
 	xm_cc_on_rtt(&cc, -5);
-	assert_int_equal(cc.srtt_ns, 0);
+	assert_int_equal(cc.srtt_ns, 800);
+	assert_int_equal(cc.min_rtt_ns, 800);
 }
 
 /* -- growing --------------------------------------------------------------- */
@@ -168,6 +170,10 @@ static void xm_cc_on_ack__then_one_frame_a_round(void **state)
 	assert_int_equal(cc.cwnd, 20 * MSS);
 	ack(&cc, 1, 0);
 	assert_int_equal(cc.cwnd, 21 * MSS);
+	ack(&cc, 20, 0);
+	assert_int_equal(cc.cwnd, 21 * MSS);
+	ack(&cc, 1, 0);
+	assert_int_equal(cc.cwnd, 22 * MSS);
 }
 
 static void xm_cc_on_ack__which_the_channels_share(void **state)
@@ -311,6 +317,16 @@ static void xm_cc_on_ack__delay_below_the_target_is_fine(void **state)
 
 	(void)state;
 	swell(&cc, 20 * XM_MS);
+	ack(&cc, 20, 0);
+	assert_int_equal(cc.cwnd, 21 * MSS);
+}
+
+static void xm_cc_on_ack__a_long_path_is_no_delay(void **state)
+{
+	struct xm_cc cc = avoiding(1);
+
+	(void)state;
+	xm_cc_on_rtt(&cc, 80 * XM_MS);
 	ack(&cc, 20, 0);
 	assert_int_equal(cc.cwnd, 21 * MSS);
 }
@@ -507,6 +523,7 @@ int main(void)
 		T(xm_cc_on_ack__a_marked_ack_does_not_grow_the_window),
 		T(xm_cc_on_ack__delay_cuts_an_eighth_a_round),
 		T(xm_cc_on_ack__delay_below_the_target_is_fine),
+		T(xm_cc_on_ack__a_long_path_is_no_delay),
 		T(xm_cc_on_ack__delay_target_is_an_option),
 		T(xm_cc_on_loss__many_are_congestion),
 		T(xm_cc_on_loss__once_a_round),

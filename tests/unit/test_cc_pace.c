@@ -86,6 +86,14 @@ static void xm_cc_may_send__consumes_nothing(void **state)
 	assert_int_equal(sent, 2 * MSS);
 }
 
+static void xm_cc_may_send__at_the_beginning_of_time(void **state)
+{
+	struct xm_cc cc = capped(0);
+
+	(void)state;
+	assert_true(xm_cc_may_send(&cc, (struct xm_time){ 0 }, 0, MSS));
+}
+
 /* -- pacing by round trips ------------------------------------------------- */
 
 /* With a window of 100 frames over 10 ms, out of slow start or in it. */
@@ -295,6 +303,7 @@ int main(void)
 		T(xm_cc_may_send__up_to_the_window),
 		T(xm_cc_may_send__one_frame_whatever_its_size),
 		T(xm_cc_may_send__consumes_nothing),
+		T(xm_cc_may_send__at_the_beginning_of_time),
 		T(xm_cc_may_send__a_window_a_round_trip_and_a_quarter),
 		T(xm_cc_may_send__twice_of_it_in_slow_start),
 		T(xm_cc_may_send__half_a_window_after_a_sleep),

@@ -475,6 +475,18 @@ static void commit__gives_a_guest_back_that_cannot_run(void **state)
 	t_dst_assert_abort(t, XM_REASON_MEMORY);
 }
 
+static void xm_dst_step__traces_each_move(void **state)
+{
+	struct t_dst *t = t_dst_at(*state, XM_DST_COMMIT);
+	const struct xm_trace_event *ev;
+
+	ev = t_trace_last(&t->trace, XM_TRACE_STATE);
+	assert_int_equal(ev->a, XM_DST_READY);
+	assert_int_equal(ev->b, XM_DST_COMMIT);
+	assert_int_equal(ev->now.ns, t->now.ns);
+	assert_string_equal(t_trace_take(&t->trace, XM_TRACE_STATE), "0-7 4");
+}
+
 static void xm_dst_state_name__names_every_state(void **state)
 {
 	(void)state;
@@ -537,6 +549,7 @@ int main(void)
 		T(commit__whatever_becomes_of_the_connection),
 		T(commit__however_long_the_peer_is_silent),
 		T(commit__gives_a_guest_back_that_cannot_run),
+		T(xm_dst_step__traces_each_move),
 		T(xm_dst_state_name__names_every_state),
 	};
 

@@ -77,6 +77,17 @@ static void xm_msg_put__the_largest_messages_fit(void **state)
 	assert_in_range(t->len, 1, XM_MSG_MAX);
 }
 
+static void xm_msg_put__cuts_a_text_without_an_end(void **state)
+{
+	struct t_body *t = *state;
+
+	t_make_abort(t);
+	memset(t->in.abort.text, 'x', XM_MSG_TEXT);
+	t->len = xm_msg_put(t->buf, &t->in);
+	assert_int_equal(t->len, XM_MSG_HEADER + 4 + XM_MSG_TEXT - 1);
+	assert_int_equal(t_body_get(t, t->len), 0);
+}
+
 /* -- peeking --------------------------------------------------------------- */
 
 static void xm_msg_peek__tells_the_bodys_length(void **state)
@@ -133,6 +144,49 @@ static void xm_msg_get__hello(void **state)
 {
 	t_make_hello(*state);
 	expect_the_same(*state);
+}
+
+static void xm_msg_get__hello_with_the_most_of_all(void **state)
+{
+	struct t_body *t = *state;
+	struct xm_msg_hello *m = &t->in.hello;
+	unsigned int i;
+
+	t_make_hello(t);
+	m->n_channels = XM_CHAN_MAX;
+	m->port_base = 65536 - XM_CHAN_MAX;
+	m->ip_max = XM_MTU_MAX;
+	m->n_blocks = XM_BLOCK_MAX;
+	for (i = 0; i < XM_BLOCK_MAX; i++)
+		memset(m->block[i].name, 'a' + (int)i, XM_BLOCK_NAME - 1);
+	t->len = xm_msg_put(t->buf, &t->in);
+	expect_the_same(t);
+}
+
+static void xm_msg_get__hello_with_the_least_of_all(void **state)
+{
+	struct t_body *t = *state;
+	struct xm_msg_hello *m = &t->in.hello;
+
+	t_make_hello(t);
+	m->n_channels = 1;
+	m->port_base = 1;
+	m->ip_max = XM_MTU_MIN;
+	m->max_pages = 1;
+	m->n_blocks = 1;
+	memset(&m->block[1], 0, sizeof(m->block[1]));
+	t->len = xm_msg_put(t->buf, &t->in);
+	expect_the_same(t);
+}
+
+static void xm_msg_get__welcome_with_the_highest_ports(void **state)
+{
+	struct t_body *t = *state;
+
+	t_make_welcome(t);
+	t->in.welcome.port_base = 65536 - XM_CHAN_MAX;
+	t->len = xm_msg_put(t->buf, &t->in);
+	expect_the_same(t);
 }
 
 static void xm_msg_get__welcome(void **state)
@@ -465,11 +519,15 @@ int main(void)
 		T(xm_msg_put__hello_is_exact_to_the_byte),
 		T(xm_msg_put__abort_is_exact_to_the_byte),
 		T(xm_msg_put__the_largest_messages_fit),
+		T(xm_msg_put__cuts_a_text_without_an_end),
 		T(xm_msg_peek__tells_the_bodys_length),
 		T(xm_msg_peek__another_magic),
 		T(xm_msg_peek__refuses_more_than_a_message_may_have),
 		T(xm_msg_peek__lets_any_version_and_type_through),
 		T(xm_msg_get__hello),
+		T(xm_msg_get__hello_with_the_most_of_all),
+		T(xm_msg_get__hello_with_the_least_of_all),
+		T(xm_msg_get__welcome_with_the_highest_ports),
 		T(xm_msg_get__welcome),
 		T(xm_msg_get__proven),
 		T(xm_msg_get__epoch_begin),

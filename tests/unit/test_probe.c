@@ -38,7 +38,8 @@ static void xm_probe_fill__a_burst_and_then_a_pause(void **state)
 	uint16_t port;
 
 	while (fill(&t->side[0], begin, &port))
-		n++;
+		if (++n < XM_PROBE_BURST)
+			assert_int_equal(xm_probe_expiry(&t->side[0]).ns, 0);
 	assert_int_equal(n, XM_PROBE_BURST);
 	assert_int_equal(xm_probe_expiry(&t->side[0]).ns,
 			 xm_time_add(begin, XM_PROBE_EVERY_US * XM_US).ns);
@@ -120,6 +121,67 @@ static void xm_probe_fill__with_the_longer_header_of_ipv6(void **state)
 			 48 + 8);
 	memcpy(&w, buf + 48, sizeof(w));
 	assert_int_equal(__builtin_bswap16(w.size), 40 + 8 + 48 + 8);
+}
+
+static void xm_probe_fill__its_rest_is_zeros(void **state)
+{
+	struct t_pair *t = *state;
+	uint8_t buf[T_SIZE], zero[T_SIZE] = { 0 };
+	uint16_t port;
+	size_t len;
+
+	t->side[0].my_port = T_PORT;
+	memset(buf, 0xa5, sizeof(buf));
+	(void)xm_probe_fill(&t->side[0], t->now, buf, &port); /* small */
+	len = xm_probe_fill(&t->side[0], t->now, buf, &port);
+	assert_int_equal(len, T_SIZE - 28);
+	assert_memory_equal(buf + 48 + 8, zero, len - 48 - 8);
+}
+
+static void xm_probe_fill__a_port_found_ends_the_burst(void **state)
+{
+	struct t_pair *t = *state;
+	struct t_frame f = { 0 };
+	uint16_t port;
+
+	(void)fill(&t->side[0], t->now, &port);
+	t->side[1].seen_port = T_PORT;
+	f.len = xm_probe_fill(&t->side[1], t->now, f.buf, &f.sport);
+	assert_int_equal(t_pair_take(t, 0, &f), XM_DROP_NONE);
+	assert_int_equal(fill(&t->side[0], t->now, &port), T_SIZE - 28);
+	assert_int_equal(port, T_PORT);
+	assert_int_equal(fill(&t->side[0], t->now, &port), 0);
+}
+
+static void xm_probe_fill__a_port_found_is_worth_an_answer(void **state)
+{
+	struct t_pair *t = *state;
+	struct t_frame f = { 0 };
+	uint16_t port;
+
+	f.len = xm_probe_fill(&t->side[1], t->now, f.buf, &f.sport);
+	assert_int_equal(t_pair_take(t, 0, &f), XM_DROP_NONE);
+	while (fill(&t->side[0], t->now, &port))
+		;
+	t->side[1].seen_port = T_PORT;
+	t->side[1].n_tried = 0;
+	f.len = xm_probe_fill(&t->side[1], t->now, f.buf, &f.sport);
+	assert_int_equal(t_pair_take(t, 0, &f), XM_DROP_NONE);
+	assert_int_equal(xm_probe_expiry(&t->side[0]).ns, 0);
+	assert_int_equal(fill(&t->side[0], t->now, &port), T_SIZE - 28);
+}
+
+static void xm_probe_fill__no_small_ones_once_the_peers_size_came(void **state)
+{
+	struct t_pair *t = *state;
+	uint16_t port;
+
+	t->to[1].mtu = T_SIZE - 1;
+	t_pair_talk(t, 50000);
+	assert_int_equal(t->side[0].seen_size, T_SIZE);
+	t->now = xm_probe_expiry(&t->side[0]);
+	assert_int_equal(fill(&t->side[0], t->now, &port), T_SIZE - 28);
+	assert_int_equal(fill(&t->side[0], t->now, &port), 0);
 }
 
 /* -- paths ----------------------------------------------------------------- */
@@ -330,6 +392,7 @@ static void xm_probe_is_done__then_silence(void **state)
 	t_pair_talk(t, 50000);
 	t_pair_assert_done(t);
 	n = t->side[0].n_sent + t->side[1].n_sent;
+	assert_int_equal(t->side[0].n_seen + t->side[1].n_seen, n);
 	t_pair_talk(t, 1000000);
 	assert_int_equal(t->side[0].n_sent + t->side[1].n_sent, n);
 	assert_true(xm_time_is_never(xm_probe_expiry(&t->side[0])));
@@ -448,6 +511,10 @@ int main(void)
 		T(xm_probe_fill__is_a_small_frame_while_it_searches),
 		T(xm_probe_fill__then_it_has_the_agreed_size),
 		T(xm_probe_fill__with_the_longer_header_of_ipv6),
+		T(xm_probe_fill__its_rest_is_zeros),
+		T(xm_probe_fill__a_port_found_ends_the_burst),
+		T(xm_probe_fill__a_port_found_is_worth_an_answer),
+		T(xm_probe_fill__no_small_ones_once_the_peers_size_came),
 		T(path__plain),
 		T(path__where_few_ports_reach_the_queue),
 		T(path__where_the_last_port_reaches_the_queue),

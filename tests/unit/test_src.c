@@ -368,6 +368,18 @@ static void commit__goes_on_saying_that_it_is_there(void **state)
 	t_assert_says(&t->act, XM_MSG_HEARTBEAT);
 }
 
+static void xm_src_step__traces_each_move(void **state)
+{
+	struct t_src *t = t_src_at(*state, XM_SRC_COMMIT);
+	const struct xm_trace_event *ev;
+
+	ev = t_trace_last(&t->trace, XM_TRACE_STATE);
+	assert_int_equal(ev->a, XM_SRC_HARVEST);
+	assert_int_equal(ev->b, XM_SRC_COMMIT);
+	assert_int_equal(ev->now.ns, t->now.ns);
+	assert_string_equal(t_trace_take(&t->trace, XM_TRACE_STATE), "0-6 3");
+}
+
 static void xm_src_state_name__names_every_state(void **state)
 {
 	(void)state;
@@ -418,6 +430,7 @@ int main(void)
 		T(commit__silence_leaves_it_unknown),
 		T(commit__the_peers_abort_gives_the_guest_back),
 		T(commit__goes_on_saying_that_it_is_there),
+		T(xm_src_step__traces_each_move),
 		T(xm_src_state_name__names_every_state),
 	};
 
