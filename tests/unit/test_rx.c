@@ -36,6 +36,7 @@ static void xm_rx_init__starts_closed(void **state)
 	f.epoch = 0;
 	assert_int_equal(t_rx_take(t, &f), XM_DROP_STALE_EPOCH);
 	assert_false(t_rx_ack(t));
+	assert_true(xm_time_is_never(xm_rx_expiry(t->rx)));
 }
 
 static void xm_rx_epoch__takes_its_own_frames_only(void **state)

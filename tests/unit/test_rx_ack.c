@@ -192,11 +192,31 @@ static void xm_rx_fill__not_after_another_epochs_frame(void **state)
 static void xm_rx_fill__not_what_was_due_in_the_last_epoch(void **state)
 {
 	struct t_rx *t = t_rx_begin(*state);
+	struct xm_frame f;
 
 	t_rx_install(t, 5);
 	xm_rx_epoch(t->rx, 2);
 	t_rx_wait(t, XM_ACK_DELAY_US);
 	assert_false(t_rx_ack(t));
+	f = t_rx_slice(t, 0, 0, 32);
+	f.epoch = 2;
+	assert_int_equal(t_rx_take(t, &f), XM_DROP_NONE);
+	assert_false(t_rx_ack(t));
+}
+
+static void xm_rx_fill__no_reject_of_the_last_epoch(void **state)
+{
+	struct t_rx *t = t_rx_begin(*state);
+	struct xm_frame f = t_rx_slice(t, 3, 0, 32);
+
+	f.payload_crc ^= 1;
+	assert_int_equal(t_rx_take(t, &f), XM_DROP_BAD_PAYLOAD_CRC);
+	xm_rx_epoch(t->rx, 2);
+	f = t_rx_slice(t, 1, 0, 32);
+	f.epoch = 2;
+	assert_int_equal(t_rx_take(t, &f), XM_DROP_NONE);
+	assert_true(t_rx_ack(t));
+	assert_int_equal(t->ack.n_rejects, 0);
 }
 
 /* -- what ------------------------------------------------------------------ */
@@ -447,6 +467,7 @@ int main(void)
 		T(xm_rx_fill__not_after_a_strangers_frame),
 		T(xm_rx_fill__not_after_another_epochs_frame),
 		T(xm_rx_fill__not_what_was_due_in_the_last_epoch),
+		T(xm_rx_fill__no_reject_of_the_last_epoch),
 		T(xm_rx_fill__says_whose_ack_it_is),
 		T(xm_rx_fill__no_bitmap_without_a_gap),
 		T(xm_rx_fill__bitmap_of_what_is_above_a_gap),

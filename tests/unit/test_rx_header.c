@@ -242,6 +242,30 @@ static void xm_rx_is_installed__not_in_the_next_epoch(void **state)
 	assert_false(xm_rx_is_installed(t->rx));
 }
 
+static void xm_rx_epoch__forgets_where_the_last_one_ended(void **state)
+{
+	struct t_rx *t = t_rx_begin(*state);
+	struct xm_frame f;
+
+	take(t, t_rx_sync(t, 0));
+	xm_rx_epoch(t->rx, 2);
+	f = t_rx_slice(t, 5, 0, 32);
+	f.epoch = 2;
+	take(t, f);
+}
+
+static void xm_rx_packet__sync_again_is_a_duplicate(void **state)
+{
+	struct t_rx *t = t_rx_begin(*state);
+	struct xm_frame f = t_rx_sync(t, 0);
+
+	take(t, f);
+	assert_true(t_rx_ack(t));
+	assert_int_equal(t_rx_take(t, &f), XM_DROP_DUPLICATE);
+	assert_true(t_rx_ack(t));
+	assert_int_equal(t->ack_frame.seq, 1);
+}
+
 static void xm_rx_is_installed__not_with_frames_behind_sync(void **state)
 {
 	struct t_rx *t = t_rx_begin(*state);
@@ -290,6 +314,9 @@ static void xm_rx_totals__count_what_is_installed(void **state)
 	assert_int_equal(totals.bytes_placed, 3 * PAGE);
 	assert_int_equal(totals.pages_announced, 3);
 	assert_int_equal(totals.zero_pages, 2);
+	assert_int_equal(xm_rx_stats(t->rx)->frames, 4);
+	assert_int_equal(xm_rx_stats(t->rx)->packets, 2);
+	assert_int_equal(xm_rx_stats(t->rx)->pages, 3);
 }
 
 static void xm_rx_totals_agree__when_nothing_came(void **state)
@@ -337,6 +364,16 @@ static void xm_rx_totals_agree__not_when_another_page_was_placed(void **state)
 	take(t, t_rx_header(t, 0, 0, 2, 0));
 	take(t, t_rx_pages(t, 1, PAGE, 2));
 	assert_int_equal(xm_rx_totals(t->rx).bytes_placed, 2 * PAGE);
+	assert_false(totals_agree(t));
+}
+
+static void xm_rx_totals_agree__not_by_the_sum_of_addresses(void **state)
+{
+	struct t_rx *t = t_rx_begin(*state);
+
+	take(t, t_rx_header(t, 0, 0, 1, 0));
+	take(t, t_rx_header(t, 1, 3 * PAGE, 1, 0));
+	take(t, t_rx_pages(t, 2, PAGE, 2));
 	assert_false(totals_agree(t));
 }
 
@@ -395,6 +432,8 @@ int main(void)
 		T(xm_rx_is_installed__with_sync_and_all_before_it),
 		T(xm_rx_is_installed__not_while_there_is_a_gap),
 		T(xm_rx_is_installed__not_in_the_next_epoch),
+		T(xm_rx_epoch__forgets_where_the_last_one_ended),
+		T(xm_rx_packet__sync_again_is_a_duplicate),
 		T(xm_rx_is_installed__not_with_frames_behind_sync),
 		T(xm_rx_packet__nothing_is_taken_behind_sync),
 		T(xm_rx_totals__count_what_is_installed),
@@ -403,6 +442,7 @@ int main(void)
 		T(xm_rx_totals_agree__in_any_order),
 		T(xm_rx_totals_agree__when_pages_came_in_slices),
 		T(xm_rx_totals_agree__not_when_another_page_was_placed),
+		T(xm_rx_totals_agree__not_by_the_sum_of_addresses),
 		T(xm_rx_totals_agree__not_when_a_page_was_placed_twice),
 		T(xm_rx_totals_agree__not_when_it_was_another_blocks),
 		T(xm_rx_totals_agree__not_when_more_was_placed),
