@@ -124,6 +124,9 @@ int pump_reap(struct pump *p, struct xm_time now, struct xm_error *e);
 int pump_put_whole(struct pump *p, const struct xsk_buf *buf, size_t frame_len,
 		   uint16_t sport, struct xm_error *e);
 
-#define PUMP_BATCH 64 /* frames of one turn: the budget of a NAPI poll */
+/* What one turn moves: what was summed must still be in the second-level cache
+ * when the kernel copies it, or the device reads it. */
+#define PUMP_BATCH 32          /* frames, and */
+#define PUMP_BYTES (256 << 10) /* bytes of payload to send */
 
 #endif

@@ -173,7 +173,7 @@ static bool tx_has_segments(const struct pump *p)
 	       p->opts.chan.engine == XSK_ZC_SG;
 }
 
-/* Send one frame.  1: sent; 0: nothing to send, or no room. */
+/* Send one frame.  Bytes of payload; 0: nothing to send, or no room. */
 static int tx_send(struct pump *p, struct xm_time now, struct xm_error *e)
 {
 	bool has_sg = tx_has_segments(p), staged;
@@ -205,14 +205,14 @@ static int tx_send(struct pump *p, struct xm_time now, struct xm_error *e)
 		return xm_fail(e, r, XM_REASON_INTERNAL,
 			       "channel %u: frame %u cannot be posted",
 			       p->opts.channel, t.f.seq);
-	return 1;
+	return t.f.len;
 }
 
 /* -- a turn ---------------------------------------------------------------------------- */
 
 int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 {
-	int n = 0, i, r = 0;
+	int n = 0, i, r = 0, bytes = 0;
 
 	if (!xm_time_before(now, xm_tx_expiry(p->tx)))
 		r = xm_tx_expire(p->tx, now);
@@ -229,12 +229,13 @@ int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 	if (r < 0)
 		return r;
 	n = r;
-	for (i = 0; i < PUMP_BATCH; i++) {
+	for (i = 0; i < PUMP_BATCH && bytes < PUMP_BYTES; i++) {
 		r = tx_send(p, now, e);
 		if (r < 0)
 			return r;
 		if (!r)
 			break;
+		bytes += r;
 		n++;
 	}
 	return n;
