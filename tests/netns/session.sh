@@ -235,7 +235,8 @@ check_results() {
 }
 
 # The two results tell the same story.  A frame is taken once; what came more
-# often, or broken, is counted.
+# often, or broken, is counted.  (Some reasons are found before a frame counts as
+# one, some after.)
 check_both() { # SENDER RECEIVER
 	tail -qn 1 "$1" "$2" | jq -se '. as [$s, $r] |
 		$s.pages == $r.pages and $s.zero_pages == $r.zero_pages and
@@ -244,8 +245,10 @@ check_both() { # SENDER RECEIVER
 		$s.ram_bytes_sent == $r.ram_bytes_placed and
 		[$s.per_channel[] | {pages, zero_pages}] ==
 			[$r.per_channel[] | {pages, zero_pages}] and
-		$s.frames_sent - $s.frames_resent == $r.frames -
+		$s.frames_sent - $s.frames_resent <= $r.frames -
 			$r.drops.duplicate - $r.drops.bad_payload_crc and
+		$s.frames_sent - $s.frames_resent >= $r.frames -
+			([$r.drops[]] | add) and
 		$r.frames == ([$r.per_channel[].frames] | add)' >/dev/null ||
 		fail "the two results differ: $(tail -qn 1 "$1" "$2")"
 }
@@ -260,7 +263,7 @@ check_clean_link() {
 	twice=$(value_of .drops.duplicate "$(out_of recv)")
 	assert_jq "(.frames_resent - $twice) * 100 < .frames_sent" \
 		"$(out_of send)" "lost on a clean link"
-	assert_jq '.timeouts * 2 <= .channels + 1' "$(out_of send)" \
+	assert_jq '.timeouts <= 2 + .channels / 2' "$(out_of send)" \
 		"timeouts on a clean link"
 	assert_jq '.timeouts > 0 or
 		(.frames_resent - 2 * .channels) * 100 < .frames_sent' \
