@@ -44,20 +44,20 @@ static bool has_message(const uint8_t *p, size_t len, unsigned int type)
 	return false;
 }
 
-ssize_t send(int fd, const void *buf, size_t len, int flags)
+ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
 	ssize_t (*next)(int, const void *, size_t, int);
 	const char *fault = getenv("XM_FAULT");
 	char what[16] = "";
 	unsigned int type;
-	ssize_t n;
+	ssize_t sent;
 
 	*(void **)&next = dlsym(RTLD_NEXT, "send");
 	if (is_mute)
-		return (ssize_t)len;
+		return (ssize_t)n;
 	if (!fault || sscanf(fault, "%15s %u", what, &type) != 2 ||
-	    !has_message(buf, len, type))
-		return next(fd, buf, len, flags);
+	    !has_message(buf, n, type))
+		return next(fd, buf, n, flags);
 	unsetenv("XM_FAULT"); /* once */
 	if (!strcmp(what, "die"))
 		raise(SIGKILL);
@@ -65,9 +65,9 @@ ssize_t send(int fd, const void *buf, size_t len, int flags)
 		raise(SIGSTOP);
 	is_mute = !strcmp(what, "mute");
 	if (is_mute)
-		return (ssize_t)len;
-	n = next(fd, buf, len, flags);
+		return (ssize_t)n;
+	sent = next(fd, buf, n, flags);
 	if (!strcmp(what, "die-after"))
 		raise(SIGKILL);
-	return n;
+	return sent;
 }
