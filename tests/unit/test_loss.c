@@ -452,17 +452,65 @@ static void xm_tx_packet__new_marks_shrink_the_window(void **state)
 	assert_string_equal(t_trace_take(&t->trace, XM_TRACE_CUT), "16");
 }
 
+/* Send what the window allows and have it acknowledged, @n_ce marks counted so
+ * far. */
+static void a_round(struct t_tx *t, uint32_t n_ce)
+{
+	struct xm_ack a;
+
+	while (t_tx_next(t) == 0)
+		assert_int_equal(t_tx_complete(t, t->out.f.seq, 0), 0);
+	t_tx_wait(t, 100);
+	a = t_tx_ack(t);
+	a.n_ce = n_ce;
+	t_tx_give(t, t->out.f.seq + 1, &a);
+}
+
+static struct t_tx *with_a_small_window(void **state)
+{
+	struct t_tx *t = *state;
+	unsigned int i;
+
+	t->opts.cc.mss = 8314;
+	t->opts.n_slots = 8;
+	t_tx_begin(t);
+	for (i = 0; i < 8; i++)
+		assert_int_equal(t_tx_push(t, 128, 0), 0);
+	return t;
+}
+
 static void xm_tx_packet__marks_are_counted_once(void **state)
 {
-	struct t_tx *t = five_frames(state);
-	struct xm_ack a = t_tx_ack(t);
+	struct t_tx *t = with_a_small_window(state);
 
-	a.n_ce = 1;
-	t_tx_give(t, 1, &a);
-	t_tx_give(t, 3, &a);
-	a.n_ce = 0; /* an old ACK */
-	t_tx_give(t, 5, &a);
+	a_round(t, 1);
 	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 1);
+	a_round(t, 1);
+	a_round(t, 1);
+	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 1);
+	a_round(t, 0); /* an old ACK */
+	a_round(t, 1);
+	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 1);
+	a_round(t, 2);
+	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 2);
+}
+
+static void xm_tx_packet__what_is_acknowledged_grows_the_window(void **state)
+{
+	struct t_tx *t = with_a_small_window(state);
+
+	a_round(t, 0);
+	assert_in_range(xm_tx_stats(t->tx)->cwnd_frames, 60, 64);
+}
+
+static void xm_tx_packet__what_is_acknowledged_leaves_the_window(void **state)
+{
+	struct t_tx *t = with_a_small_window(state);
+
+	a_round(t, 0);
+	t_tx_send(t, 32); /* a burst */
+	t_tx_wait(t, 100);
+	t_tx_send(t, 28);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, t_tx_setup, t_tx_teardown)
@@ -502,6 +550,8 @@ int main(void)
 		T(xm_tx_packet__the_wires_clock_wraps),
 		T(xm_tx_packet__new_marks_shrink_the_window),
 		T(xm_tx_packet__marks_are_counted_once),
+		T(xm_tx_packet__what_is_acknowledged_grows_the_window),
+		T(xm_tx_packet__what_is_acknowledged_leaves_the_window),
 	};
 
 	return cmocka_run_group_tests_name("loss", tests, NULL, NULL);

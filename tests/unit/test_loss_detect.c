@@ -148,6 +148,50 @@ static void detect__not_by_what_may_be_the_originals_arrival(void **state)
 	assert_string_equal(lost(t), "");
 }
 
+static void detect__by_a_retransmission_of_the_same_batch(void **state)
+{
+	struct t_tx *t = five_frames(state);
+	struct xm_ack a;
+
+	t_tx_complete_all(t, 0, 4);
+	t_tx_wait(t, 10);
+	t_tx_packet(t, 2);
+	t_tx_complete_all(t, 5, 6);
+	t_tx_wait(t, 100);
+	a = t_tx_ack(t);
+	t_tx_ack_bit(&a, 1, 5);
+	t_tx_ack_bit(&a, 1, 6);
+	t_tx_give(t, 1, &a);
+	t_tx_wait(t, 30);
+	assert_int_equal(t_tx_expire(t), 0);
+	assert_string_equal(lost(t), "1-4");
+	t_tx_send(t, 4);
+	t_tx_complete_all(t, 1, 4);
+	t_tx_wait(t, 100);
+	t_tx_give_gap(t, 1, 7);
+	t_tx_run_timer(t);
+	assert_string_equal(lost(t), "1");
+	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_TAIL_PROBE), 0);
+}
+
+static void detect__by_a_frame_that_came_and_was_rejected(void **state)
+{
+	struct t_tx *t = five_frames(state);
+	struct xm_ack a;
+
+	t_tx_complete_all(t, 0, 4);
+	t_tx_wait(t, 10);
+	t_tx_packet(t, 2);
+	t_tx_complete_all(t, 5, 6);
+	t_tx_wait(t, 200);
+	a = t_tx_ack(t); /* echoes 5 or 6 */
+	a.n_rejects = 1;
+	a.rejects[0] = 6;
+	t_tx_give(t, 4, &a);
+	t_tx_run_timer(t);
+	assert_string_equal(lost(t), "6 4");
+}
+
 static void detect__shrinks_the_window_once_for_one_round(void **state)
 {
 	struct t_tx *t = five_frames(state);
@@ -280,13 +324,17 @@ static void reject__of_a_number_never_sent_is_ignored(void **state)
 	struct xm_ack a = t_tx_ack(t);
 
 	t_tx_complete_all(t, 0, 4);
-	assert_int_equal(t_tx_push(t, 2, 0), 0);
+	assert_int_equal(t_tx_push(t, 4, 0), 0);
+	t_tx_send(t, 1);
 	t_tx_wait(t, 100);
-	a.n_rejects = 2;
+	a.n_rejects = 3;
 	a.rejects[0] = 6;
-	a.rejects[1] = UINT32_MAX;
+	a.rejects[1] = 7;
+	a.rejects[2] = UINT32_MAX;
 	t_tx_give(t, 5, &a);
-	t_tx_send(t, 2);
+	t_tx_send(t, 1);
+	assert_false(t->out.stage);
+	t_tx_send(t, 1);
 	assert_false(t->out.stage);
 	assert_string_equal(lost(t), "");
 }
@@ -367,6 +415,7 @@ static void dups__up_to_a_round_trip(void **state)
 	give_dups(t, 5, 3);
 	give_dups(t, 5, 4);
 	give_dups(t, 5, 5);
+	give_dups(t, 5, 6); /* five were resent */
 	assert_int_equal(xm_tx_stats(t->tx)->spurious, 5);
 	assert_int_equal(reorder_us(t, 5), 100);
 }
@@ -381,6 +430,16 @@ static void dups__no_more_steps_than_retransmissions(void **state)
 	give_dups(t, 5, 2);
 	assert_int_equal(xm_tx_stats(t->tx)->spurious, 0);
 	assert_int_equal(reorder_us(t, 5), 25);
+}
+
+static void dups__of_the_last_epochs_retransmissions_are_over(void **state)
+{
+	struct t_tx *t = needless_retransmissions(state);
+
+	assert_int_equal(xm_tx_epoch(t->tx, 2, t->now), 0);
+	t_tx_packet(t, 2);
+	give_dups(t, 1, 1);
+	assert_int_equal(xm_tx_stats(t->tx)->spurious, 0);
 }
 
 static void dups__are_news_once(void **state)
@@ -406,6 +465,8 @@ int main(void)
 		T(detect__each_frame_once),
 		T(detect__a_retransmission_can_be_lost_too),
 		T(detect__not_by_what_may_be_the_originals_arrival),
+		T(detect__by_a_retransmission_of_the_same_batch),
+		T(detect__by_a_frame_that_came_and_was_rejected),
 		T(detect__shrinks_the_window_once_for_one_round),
 		T(reject__is_resent_at_once_and_staged),
 		T(reject__is_no_congestion),
@@ -418,6 +479,7 @@ int main(void)
 		T(dups__widen_the_reorder_window_a_quarter_each),
 		T(dups__up_to_a_round_trip),
 		T(dups__no_more_steps_than_retransmissions),
+		T(dups__of_the_last_epochs_retransmissions_are_over),
 		T(dups__are_news_once),
 	};
 

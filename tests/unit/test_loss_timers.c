@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_loss_timers.c - tail probe, retransmission timer, stall deadline
+/* test_loss_timers.c - tail probe and stall deadline; the retransmission timer
+ * is test_loss_timeout.c's
  *
  * With a round trip of 100 us the tail probe comes after XM_RTO_MIN_US, since
  * 2 x 100 us and the ACK delay are less.
@@ -8,36 +9,7 @@
 
 #include <errno.h>
 
-#include "../lib/t_tx.h"
-
-/* A round trip of @us is known, and frames 2 to 6 have just left. */
-static struct t_tx *five_frames_after(void **state, int64_t us)
-{
-	struct t_tx *t = t_tx_begin(*state);
-
-	t_tx_packet(t, 2);
-	t_tx_complete_all(t, 0, 1);
-	t_tx_wait(t, us);
-	t_tx_give_cum(t, 2);
-	t_tx_packet(t, 8);
-	(void)t_trace_take(&t->trace, XM_TRACE_SEND);
-	return t;
-}
-
-/* The same without a sample: frames 0 to 4. */
-static struct t_tx *five_frames(void **state)
-{
-	struct t_tx *t = t_tx_begin(*state);
-
-	t_tx_packet(t, 8);
-	(void)t_trace_take(&t->trace, XM_TRACE_SEND);
-	return t;
-}
-
-static const char *lost(struct t_tx *t)
-{
-	return t_trace_take(&t->trace, XM_TRACE_LOST);
-}
+#include "../lib/t_loss.h"
 
 static const char *probed(struct t_tx *t)
 {
@@ -48,7 +20,7 @@ static const char *probed(struct t_tx *t)
 
 static void xm_tx_expiry__never_when_all_is_released(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_complete_all(t, 0, 4);
 	t_tx_give_cum(t, 5);
@@ -65,7 +37,7 @@ static void xm_tx_expiry__never_before_anything_left(void **state)
 
 static void xm_tx_expiry__goes_on_until_the_device_is_done(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_give_cum(t, 5);
 	assert_false(xm_time_is_never(xm_tx_expiry(t->tx)));
@@ -75,7 +47,7 @@ static void xm_tx_expiry__goes_on_until_the_device_is_done(void **state)
 
 static void xm_tx_expiry__before_a_sample_the_initial_timeout(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	assert_int_equal(t_tx_expiry_us(t), XM_RTO_INIT_US);
 }
@@ -92,7 +64,7 @@ static void xm_tx_expiry__no_pacing_deadline_is_left_over(void **state)
 	t_tx_wait(t, 100);
 	t_tx_give_gap(t, 1, 3);
 	t_tx_run_timer(t);
-	assert_string_equal(lost(t), "1");
+	assert_string_equal(t_lost(t), "1");
 	assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
 	t_tx_give_cum(t, 3);
 	assert_true(xm_time_is_never(xm_tx_expiry(t->tx)));
@@ -100,7 +72,7 @@ static void xm_tx_expiry__no_pacing_deadline_is_left_over(void **state)
 
 static void xm_tx_expiry__counts_from_the_last_transmission(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_wait(t, 15000);
 	t_tx_packet(t, 2);
@@ -109,7 +81,7 @@ static void xm_tx_expiry__counts_from_the_last_transmission(void **state)
 
 static void xm_tx_expiry__counts_from_the_last_news(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 	struct xm_ack a;
 
 	t_tx_wait(t, 500);
@@ -121,7 +93,7 @@ static void xm_tx_expiry__counts_from_the_last_news(void **state)
 
 static void xm_tx_expiry__an_ack_without_news_moves_nothing(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	t_tx_wait(t, 300);
 	t_tx_give_cum(t, 2);
@@ -130,14 +102,14 @@ static void xm_tx_expiry__an_ack_without_news_moves_nothing(void **state)
 
 static void xm_tx_expiry__tail_probe_after_two_round_trips(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 5000);
+	struct t_tx *t = t_five_frames_after(state, 5000);
 
 	assert_int_equal(t_tx_expiry_us(t), 2 * 5000 + XM_ACK_DELAY_US);
 }
 
 static void xm_tx_expiry__tail_probe_not_too_soon(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	assert_int_equal(t_tx_expiry_us(t), XM_RTO_MIN_US);
 }
@@ -146,7 +118,7 @@ static void xm_tx_expiry__tail_probe_not_too_soon(void **state)
 
 static void tail_probe__sends_the_newest_frame_again(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	t_tx_complete_all(t, 2, 6);
 	t_tx_run_timer(t);
@@ -158,7 +130,7 @@ static void tail_probe__sends_the_newest_frame_again(void **state)
 
 static void tail_probe__chooses_the_newest_that_left_the_host(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	t_tx_complete_all(t, 2, 4);
 	t_tx_run_timer(t);
@@ -167,7 +139,7 @@ static void tail_probe__chooses_the_newest_that_left_the_host(void **state)
 
 static void tail_probe__nothing_while_the_device_has_all(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	t_tx_run_timer(t);
 	assert_string_equal(probed(t), "");
@@ -180,7 +152,7 @@ static void tail_probe__nothing_while_the_device_has_all(void **state)
 
 static void tail_probe__leaves_whatever_the_windows_say(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 	struct xm_ack a = t_tx_ack(t);
 
 	a.credit = 1;
@@ -193,7 +165,7 @@ static void tail_probe__leaves_whatever_the_windows_say(void **state)
 
 static void tail_probe__is_no_loss(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	t_tx_complete_all(t, 2, 6);
 	t_tx_run_timer(t);
@@ -205,21 +177,21 @@ static void tail_probe__is_no_loss(void **state)
 
 static void tail_probe__its_ack_shows_what_is_missing(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	t_tx_complete_all(t, 2, 6);
 	t_tx_run_timer(t);
 	t_tx_send(t, 1);
 	t_tx_complete_all(t, 6, 6);
-	assert_string_equal(lost(t), "6");
+	assert_string_equal(t_lost(t), "6");
 	t_tx_wait(t, 100);
 	t_tx_give_gap(t, 4, 7);
-	assert_string_equal(lost(t), "4");
+	assert_string_equal(t_lost(t), "4");
 }
 
 static void tail_probe__once_a_flight(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	t_tx_complete_all(t, 2, 6);
 	t_tx_run_timer(t);
@@ -232,7 +204,7 @@ static void tail_probe__once_a_flight(void **state)
 
 static void tail_probe__again_after_news(void **state)
 {
-	struct t_tx *t = five_frames_after(state, 100);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	t_tx_complete_all(t, 2, 6);
 	t_tx_run_timer(t);
@@ -245,226 +217,32 @@ static void tail_probe__again_after_news(void **state)
 	assert_int_equal(xm_tx_stats(t->tx)->timeouts, 0);
 }
 
-/* -- timeout --------------------------------------------------------------- */
-
-static void timeout__all_that_left_the_host_is_lost(void **state)
+static void tail_probe__in_the_next_epoch_too(void **state)
 {
-	struct t_tx *t = five_frames(state);
-
-	t_tx_complete_all(t, 0, 4);
-	t_tx_run_timer(t);
-	assert_string_equal(lost(t), "0-4");
-	assert_int_equal(xm_tx_stats(t->tx)->timeouts, 1);
-}
-
-static void timeout__not_what_the_device_still_has(void **state)
-{
-	struct t_tx *t = five_frames(state);
-
-	t_tx_complete_all(t, 1, 3);
-	t_tx_run_timer(t);
-	assert_string_equal(lost(t), "1-3");
-}
-
-static void timeout__not_what_was_acknowledged(void **state)
-{
-	struct t_tx *t = five_frames(state);
-	struct xm_ack a = t_tx_ack(t);
-
-	t_tx_complete_all(t, 0, 4);
-	a.hold_us = 1000; /* no sample, so no tail probe */
-	t_tx_give(t, 3, &a);
-	t_tx_run_timer(t);
-	assert_string_equal(lost(t), "3-4");
-}
-
-static void timeout__nothing_while_the_device_has_all(void **state)
-{
-	struct t_tx *t = five_frames(state);
-
-	t_tx_run_timer(t);
-	assert_string_equal(lost(t), "");
-	assert_int_equal(xm_tx_stats(t->tx)->timeouts, 0);
-	assert_int_equal(t_tx_expiry_us(t), XM_RTO_INIT_US);
-	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 0);
-}
-
-static void timeout__closes_the_window(void **state)
-{
-	struct t_tx *t = five_frames(state);
-
-	t_tx_complete_all(t, 0, 4);
-	t_tx_run_timer(t);
-	assert_string_equal(t_trace_take(&t->trace, XM_TRACE_CUT), "4");
-}
-
-/* The tail probe of five_frames_after() was in vain. */
-static struct t_tx *after_the_probe(void **state, int64_t us)
-{
-	struct t_tx *t = five_frames_after(state, us);
+	struct t_tx *t = t_five_frames_after(state, 100);
 
 	t_tx_complete_all(t, 2, 6);
 	t_tx_run_timer(t);
 	t_tx_send(t, 1);
 	t_tx_complete_all(t, 6, 6);
-	return t;
-}
-
-static void timeout__doubles(void **state)
-{
-	struct t_tx *t = after_the_probe(state, 5000);
-	int64_t rto = 5000 + 4 * 2500 + XM_ACK_DELAY_US; /* RFC 6298 */
-
-	assert_int_equal(t_tx_expiry_us(t), rto);
+	t_tx_give_cum(t, 7);
+	assert_int_equal(xm_tx_epoch(t->tx, 2, t->now), 0);
+	t_tx_packet(t, 2);
+	t_tx_complete_all(t, 0, 1);
 	t_tx_run_timer(t);
-	assert_int_equal(t_trace_last(&t->trace, XM_TRACE_TIMEOUT)->b, 2 * rto);
-	t_tx_send(t, 4);
-	assert_int_equal(t_tx_expiry_us(t), 2 * rto);
-	t_tx_complete_all(t, 2, 5);
-	t_tx_run_timer(t);
-	assert_int_equal(t_trace_last(&t->trace, XM_TRACE_TIMEOUT)->b, 4 * rto);
+	assert_string_equal(probed(t), "6 1");
 }
 
-static void timeout__doubles_up_to_the_ceiling(void **state)
-{
-	struct t_tx *t = after_the_probe(state, 100);
-	unsigned int i;
-
-	for (i = 0; i < 10; i++) {
-		t_tx_run_timer(t);
-		t_tx_send(t, 1);
-		t_tx_complete_all(t, t->out.f.seq, t->out.f.seq);
-	}
-	assert_int_equal(t_trace_last(&t->trace, XM_TRACE_TIMEOUT)->b,
-			 XM_RTO_MAX_US);
-	assert_int_equal(t_tx_expiry_us(t), XM_RTO_MAX_US);
-}
-
-static void timeout__news_end_the_doubling(void **state)
-{
-	struct t_tx *t = five_frames(state);
-
-	t_tx_complete_all(t, 0, 4);
-	t_tx_run_timer(t);
-	t_tx_send(t, 5);
-	t_tx_complete_all(t, 0, 4);
-	t_tx_wait(t, 100);
-	t_tx_give_cum(t, 3);
-	assert_int_equal(t_tx_expiry_us(t), XM_RTO_MIN_US);
-}
-
-static void timeout__forces_one_frame(void **state)
-{
-	struct t_tx *t = five_frames(state);
-	struct xm_ack a = t_tx_ack(t);
-
-	t_tx_complete_all(t, 0, 4);
-	a.credit = 0;
-	a.hold_us = 1000;
-	t_tx_give(t, 1, &a);
-	t_tx_run_timer(t);
-	t_tx_send(t, 1);
-	assert_int_equal(t->out.f.seq, 1);
-	assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
-}
-
-/* Frames 0 to 4 timed out, 0 is on its way again; then the peer, which did not
- * run, acknowledges 0 to 2: it had 1 and 2 all the time. */
-static void timeout__that_was_not_needed_is_undone(void **state)
-{
-	struct t_tx *t = five_frames(state);
-	uint32_t cwnd = xm_tx_stats(t->tx)->cwnd_frames;
-	struct xm_ack a = t_tx_ack(t); /* echoes one of them */
-
-	t_tx_complete_all(t, 0, 4);
-	t_tx_run_timer(t);
-	t_tx_send(t, 1);
-	assert_int_equal(t->out.f.seq, 0);
-	t_tx_give(t, 3, &a);
-	assert_int_equal(xm_tx_stats(t->tx)->undone, 1);
-	assert_int_equal(t_tx_next(t), XM_TX_E_IDLE);
-	assert_int_equal(xm_tx_stats(t->tx)->frames_resent, 1);
-	assert_true(xm_tx_stats(t->tx)->cwnd_frames >= cwnd);
-}
-
-/* What was undone is in flight as before: lost when a later one arrives. */
-static void timeout__undone_frames_can_still_be_lost(void **state)
-{
-	struct t_tx *t = five_frames(state);
-
-	t_tx_complete_all(t, 0, 4);
-	t_tx_run_timer(t);
-	t_tx_send(t, 1);
-	t_tx_give_cum(t, 3);
-	(void)lost(t);
-	t_tx_complete(t, 0, 0);
-	t_tx_wait(t, 1000000);
-	t_tx_run_timer(t);
-	assert_true(xm_tx_stats(t->tx)->probes + xm_tx_stats(t->tx)->timeouts >
-		    1);
-	t_tx_send(t, 1);
-}
-
-/* The ACK is for what was sent again only: the timeout stands. */
-static void timeout__that_was_needed_stands(void **state)
-{
-	struct t_tx *t = five_frames(state);
-
-	t_tx_complete_all(t, 0, 4);
-	t_tx_run_timer(t);
-	t_tx_send(t, 1);
-	t_tx_give_cum(t, 1);
-	assert_int_equal(xm_tx_stats(t->tx)->undone, 0);
-	t_tx_send(t, 1);
-	assert_int_equal(t->out.f.seq, 1);
-}
-
-/* 100 kB/s: the first burst has left and arrived, 30 frames wait for theirs. */
-static struct t_tx *paced(void **state)
-{
-	struct t_tx *t = *state;
-
-	t->opts.cc.mss = 9000;
-	t->opts.cc.rate = 100000;
-	t->opts.stall_ns = 20 * XM_MS;
-	t_tx_begin(t);
-	assert_int_equal(t_tx_push(t, 128, 0), 0);
-	while (!t_tx_next(t))
-		t_tx_complete_all(t, t->out.f.seq, t->out.f.seq);
-	t_tx_wait(t, 100);
-	t_tx_give_cum(t, xm_tx_stats(t->tx)->frames_sent);
-	assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
-	return t;
-}
-
-/* Each frame takes 82 ms, many times the least timeout and the deadline. */
-static void timeout__not_while_the_pacer_is_waited_for(void **state)
-{
-	struct t_tx *t = paced(state);
-	struct xm_time begin = t->now;
-	uint32_t n = 0;
-
-	while (n < 10) {
-		t_tx_run_timer(t);
-		if (t_tx_next(t))
-			continue;
-		t_tx_complete_all(t, t->out.f.seq, t->out.f.seq);
-		t_tx_give_cum(t, t->out.f.seq + 1);
-		assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
-		n++;
-	}
-	assert_int_equal(xm_tx_stats(t->tx)->timeouts, 0);
-	assert_true(xm_time_sub(t->now, begin) > 9 * 80 * XM_MS);
-}
+/* -- too early, or not at all ---------------------------------------------- */
 
 static void xm_tx_expire__too_early_does_nothing(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_complete_all(t, 0, 4);
 	t_tx_wait(t, XM_RTO_INIT_US - 1);
 	assert_int_equal(t_tx_expire(t), 0);
-	assert_string_equal(lost(t), "");
+	assert_string_equal(t_lost(t), "");
 	assert_int_equal(t_tx_expiry_us(t), 1);
 }
 
@@ -482,7 +260,7 @@ static void xm_tx_expire__without_a_timer_does_nothing(void **state)
 
 static void stall__after_the_deadline_without_progress(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_wait(t, 10000000 - 1);
 	assert_int_equal(t_tx_expire(t), 0);
@@ -492,7 +270,7 @@ static void stall__after_the_deadline_without_progress(void **state)
 
 static void stall__is_for_good(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_wait(t, 10000000);
 	assert_int_equal(t_tx_expire(t), -ETIMEDOUT);
@@ -507,13 +285,13 @@ static void stall__is_among_what_expiry_names(void **state)
 	struct t_tx *t = *state;
 
 	t->opts.stall_ns = 7 * XM_MS;
-	five_frames(state);
+	t_five_frames(state);
 	assert_int_equal(t_tx_expiry_us(t), 7000);
 }
 
 static void stall__an_acknowledgement_is_progress(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_complete_all(t, 0, 4);
 	t_tx_wait(t, 9000000);
@@ -526,7 +304,7 @@ static void stall__an_acknowledgement_is_progress(void **state)
 
 static void stall__an_ack_without_news_is_no_progress(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_complete_all(t, 0, 4);
 	t_tx_wait(t, 9000000);
@@ -537,7 +315,7 @@ static void stall__an_ack_without_news_is_no_progress(void **state)
 
 static void stall__a_completion_alone_is_no_progress(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_wait(t, 9000000);
 	t_tx_complete_all(t, 0, 4);
@@ -547,7 +325,7 @@ static void stall__a_completion_alone_is_no_progress(void **state)
 
 static void stall__the_completion_of_an_acknowledged_frame_is(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_give_cum(t, 5);
 	t_tx_wait(t, 9000000);
@@ -560,7 +338,7 @@ static void stall__the_completion_of_an_acknowledged_frame_is(void **state)
 
 static void stall__not_while_nothing_is_unreleased(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_five_frames(state);
 
 	t_tx_complete_all(t, 0, 4);
 	t_tx_give_cum(t, 5);
@@ -582,12 +360,10 @@ static void stall__also_when_nothing_may_leave(void **state)
 	assert_int_equal(t_tx_expire(t), -ETIMEDOUT);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, t_tx_setup, t_tx_teardown)
-
 /* What was sent and lost waits for the pacer too. */
 static void stall__is_not_put_off_by_the_pacer(void **state)
 {
-	struct t_tx *t = paced(state);
+	struct t_tx *t = t_paced(state);
 	struct xm_time begin;
 	int r = 0;
 
@@ -603,6 +379,8 @@ static void stall__is_not_put_off_by_the_pacer(void **state)
 	assert_int_equal(r, -ETIMEDOUT);
 	assert_true(xm_time_sub(t->now, begin) <= 20 * XM_MS);
 }
+
+#define T(name) cmocka_unit_test_setup_teardown(name, t_tx_setup, t_tx_teardown)
 
 int main(void)
 {
@@ -625,19 +403,7 @@ int main(void)
 		T(tail_probe__its_ack_shows_what_is_missing),
 		T(tail_probe__once_a_flight),
 		T(tail_probe__again_after_news),
-		T(timeout__all_that_left_the_host_is_lost),
-		T(timeout__not_what_the_device_still_has),
-		T(timeout__not_what_was_acknowledged),
-		T(timeout__nothing_while_the_device_has_all),
-		T(timeout__closes_the_window),
-		T(timeout__doubles),
-		T(timeout__doubles_up_to_the_ceiling),
-		T(timeout__news_end_the_doubling),
-		T(timeout__forces_one_frame),
-		T(timeout__that_was_not_needed_is_undone),
-		T(timeout__undone_frames_can_still_be_lost),
-		T(timeout__that_was_needed_stands),
-		T(timeout__not_while_the_pacer_is_waited_for),
+		T(tail_probe__in_the_next_epoch_too),
 		T(xm_tx_expire__too_early_does_nothing),
 		T(xm_tx_expire__without_a_timer_does_nothing),
 		T(stall__after_the_deadline_without_progress),
