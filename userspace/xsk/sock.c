@@ -7,7 +7,11 @@
  *   ring -> socket options -> (caller fills the fill ring) -> bind
  *
  *   ring    entries   who produces   size
- *   fill    address   we             rx_ring, at least the receive chunks
+ *   fill    address   we             2 rx_ring, at least twice the chunks: the
+ *                                    kernel publishes what it took from it
+ *                                    after it has published the frames, so a
+ *                                    chunk can be back here while its entry
+ *                                    still counts as taken
  *   rx      desc      kernel         rx_ring: never full before fill is empty
  *   tx      desc      we             tx_ring
  *   comp    address   kernel         tx_ring: a full one would block TX
@@ -145,6 +149,11 @@ static int sock_map_ring(struct xsk_sock *s, int which, off_t pgoff,
 	return 0;
 }
 
+static uint32_t sock_fill_ring(const struct xsk_chan_opts *o)
+{
+	return 2 * o->rx_ring;
+}
+
 /* <xdp/xsk.h> wants cached_cons of a producer ring one ring size ahead. */
 #define SOCK_INIT_RING(r_, map_, off, entries, ahead)                   \
 	do {                                                            \
@@ -168,7 +177,7 @@ static int sock_map_rings(struct xsk_sock *s, const struct xsk_chan_opts *o)
 	if (getsockopt(s->fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len))
 		return -errno;
 	r = sock_map_ring(s, SOCK_FILL, (off_t)XDP_UMEM_PGOFF_FILL_RING,
-			  &off.fr, o->rx_ring, sizeof(uint64_t));
+			  &off.fr, sock_fill_ring(o), sizeof(uint64_t));
 	if (!r)
 		r = sock_map_ring(s, SOCK_COMP,
 				  (off_t)XDP_UMEM_PGOFF_COMPLETION_RING,
@@ -181,8 +190,8 @@ static int sock_map_rings(struct xsk_sock *s, const struct xsk_chan_opts *o)
 				  o->tx_ring, sizeof(struct xdp_desc));
 	if (r)
 		return r;
-	SOCK_INIT_RING(&s->fill, s->map[SOCK_FILL].addr, &off.fr, o->rx_ring,
-		       o->rx_ring);
+	SOCK_INIT_RING(&s->fill, s->map[SOCK_FILL].addr, &off.fr,
+		       sock_fill_ring(o), sock_fill_ring(o));
 	SOCK_INIT_RING(&s->comp, s->map[SOCK_COMP].addr, &off.cr, o->tx_ring,
 		       0);
 	SOCK_INIT_RING(&s->rx, s->map[SOCK_RX].addr, &off.rx, o->rx_ring, 0);
@@ -194,8 +203,8 @@ static int sock_map_rings(struct xsk_sock *s, const struct xsk_chan_opts *o)
 static int sock_make_rings(struct xsk_sock *s, const struct xsk_chan_opts *o,
 			   struct xm_error *e)
 {
-	int r = sock_set(s, XDP_UMEM_FILL_RING, &o->rx_ring,
-			 sizeof(o->rx_ring));
+	uint32_t fill = sock_fill_ring(o);
+	int r = sock_set(s, XDP_UMEM_FILL_RING, &fill, sizeof(fill));
 
 	if (!r)
 		r = sock_set(s, XDP_UMEM_COMPLETION_RING, &o->tx_ring,
