@@ -495,6 +495,23 @@ static void xm_tx_packet__marks_are_counted_once(void **state)
 	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 2);
 }
 
+static void xm_tx_packet__marks_of_the_next_epoch_count_anew(void **state)
+{
+	struct t_tx *t = *state;
+
+	t->opts.cc.mss = 8314;
+	t_tx_begin(t);
+	assert_int_equal(t_tx_push(t, 8, 0), 0);
+	a_round(t, 1);
+	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 1);
+	assert_int_equal(xm_tx_epoch(t->tx, 2, t->now), 0);
+	assert_int_equal(t_tx_push(t, 128, 0), 0);
+	a_round(t, 1);
+	a_round(t, 1);
+	a_round(t, 1);
+	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 2);
+}
+
 static void xm_tx_packet__what_is_acknowledged_grows_the_window(void **state)
 {
 	struct t_tx *t = with_a_small_window(state);
@@ -550,6 +567,7 @@ int main(void)
 		T(xm_tx_packet__the_wires_clock_wraps),
 		T(xm_tx_packet__new_marks_shrink_the_window),
 		T(xm_tx_packet__marks_are_counted_once),
+		T(xm_tx_packet__marks_of_the_next_epoch_count_anew),
 		T(xm_tx_packet__what_is_acknowledged_grows_the_window),
 		T(xm_tx_packet__what_is_acknowledged_leaves_the_window),
 	};

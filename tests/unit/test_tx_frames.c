@@ -53,6 +53,19 @@ static void xm_tx_next__says_whose_frame_it_is(void **state)
 	assert_false(t->out.stage);
 }
 
+static void xm_tx_next__names_its_channel(void **state)
+{
+	struct t_tx *t = *state;
+	const uint64_t offset = 2 * T_MIB;
+
+	t->opts.channel = 1;
+	t_tx_begin(t);
+	assert_int_equal(xm_tx_push(t->tx, 0, &offset, 1, 0), 0);
+	t_tx_send(t, 2);
+	assert_int_equal(t->out.f.channel, 1);
+	assert_int_equal(t->out.f.seg[0], 2 * T_MIB);
+}
+
 static void xm_tx_next__names_the_pages_block(void **state)
 {
 	struct t_tx *t = t_tx_begin(*state);
@@ -453,6 +466,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(xm_tx_next__header_comes_first),
 		T(xm_tx_next__says_whose_frame_it_is),
+		T(xm_tx_next__names_its_channel),
 		T(xm_tx_next__names_the_pages_block),
 		T(xm_tx_next__packets_follow_one_another),
 		T(xm_tx_next__two_pages_a_frame),
