@@ -127,7 +127,7 @@ static inline enum xm_drop t_pair_take(struct t_pair *t, unsigned int to,
 	assert_int_equal(xm_frame_get(&h, &hdr_len, f->buf, f->len, f->len),
 			 XM_DROP_NONE);
 	return xm_probe_packet(&t->side[to], t->now, &h, f->buf + hdr_len,
-			       f->sport, f->len + T_UDP + 20);
+			       f->len + T_UDP + 20);
 }
 
 static inline void t_pair_arrive(struct t_pair *t, unsigned int to)

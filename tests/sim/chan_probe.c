@@ -49,8 +49,7 @@ void prober_packet(struct sim_prober *p, struct world *w,
 		   const void *payload)
 {
 	if (p->is_on)
-		xm_probe_packet(&p->probe, w->sim.now, f, payload, e->sport,
-				e->ip_len);
+		xm_probe_packet(&p->probe, w->sim.now, f, payload, e->ip_len);
 }
 
 struct xm_time prober_expiry(const struct sim_prober *p, struct xm_time now)

@@ -310,7 +310,7 @@ static void expect_drop(struct t_pair *t, const struct xm_frame *f,
 	struct xm_probe before = t->side[1];
 
 	assert_int_equal(xm_probe_packet(&t->side[1], t->now, f, payload,
-					 T_PORT, ip_len),
+					 ip_len),
 			 reason);
 	assert_memory_equal(&t->side[1], &before, sizeof(before));
 }

@@ -299,7 +299,7 @@ static int pump_dispatch(struct pump *p, struct xm_time now,
 		if (p->state != PUMP_PROBE)
 			return 0; /* a late one: it was of use in its time */
 		reason = xm_probe_packet(&p->probe, now, f,
-					 pump_linearise(p, vec, n), enc->sport,
+					 pump_linearise(p, vec, n),
 					 enc->ip_len);
 	} else if (p->tx) {
 		xm_tx_packet(p->tx, now, f, pump_linearise(p, vec, n));

@@ -346,6 +346,7 @@ static void loss_undo_timeout(struct xm_tx *tx)
 	}
 	xm_cc_undo_timeout(&tx->cc);
 	tx->in_timeout = false;
+	tx->force = false;
 	tx->stats.undone++;
 }
 

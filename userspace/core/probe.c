@@ -122,13 +122,14 @@ size_t xm_probe_fill(struct xm_probe *p, struct xm_time now, void *dst,
 
 /* Take in what a PROBE shows and says.  True: the peer should hear of it. */
 static bool probe_learn(struct xm_probe *p, const struct xm_wire_probe *w,
-			uint16_t sport, size_t ip_len)
+			size_t ip_len)
 {
+	uint16_t port = be16(w->my_port);
 	bool is_news = false;
 
 	if (!p->seen_port)
-		p->seen_port = sport;
-	if (p->seen_port == sport && ip_len > p->seen_size) {
+		p->seen_port = port;
+	if (p->seen_port == port && ip_len > p->seen_size) {
 		p->seen_size = (uint16_t)ip_len;
 		is_news = true;
 	}
@@ -147,7 +148,7 @@ static bool probe_learn(struct xm_probe *p, const struct xm_wire_probe *w,
 
 enum xm_drop xm_probe_packet(struct xm_probe *p, struct xm_time now,
 			     const struct xm_frame *f, const void *payload,
-			     uint16_t sport, size_t ip_len)
+			     size_t ip_len)
 {
 	struct xm_wire_probe w;
 
@@ -163,7 +164,7 @@ enum xm_drop xm_probe_packet(struct xm_probe *p, struct xm_time now,
 	if (be16(w.size) != ip_len)
 		return XM_DROP_BAD_LENGTH;
 	p->n_seen++;
-	if (probe_learn(p, &w, sport, ip_len) ||
+	if (probe_learn(p, &w, ip_len) ||
 	    (xm_probe_is_done(p) &&
 	     xm_time_sub(now, p->sent) >= XM_PROBE_EVERY_US * XM_US / 2))
 		p->is_owed = true;

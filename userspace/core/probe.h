@@ -47,10 +47,11 @@ size_t xm_probe_fill(struct xm_probe *p, struct xm_time now, void *dst,
 		     uint16_t *ret_port);
 
 /* A PROBE arrived on this channel's queue: its header, payload in one piece,
- * UDP source port, and length from the IP header on. */
+ * and length from the IP header on.  Which port it left with it says itself,
+ * under its CRC; the UDP header has none. */
 enum xm_drop xm_probe_packet(struct xm_probe *p, struct xm_time now,
 			     const struct xm_frame *f, const void *payload,
-			     uint16_t sport, size_t ip_len);
+			     size_t ip_len);
 
 /* Both directions are proven. */
 bool xm_probe_is_done(const struct xm_probe *p);
