@@ -181,20 +181,6 @@ static void recv_step(struct recv *s, enum xm_event_kind kind,
 	recv_act(s, &act);
 }
 
-static void recv_collect(struct recv *s, struct xm_msg *msg)
-{
-	struct pump_report rep;
-	unsigned int i;
-
-	memset(msg, 0, sizeof(*msg));
-	msg->type = XM_MSG_EPOCH_END;
-	msg->epoch.n_channels = (uint16_t)s->side.n_channels;
-	for (i = 0; i < s->side.n_channels; i++) {
-		pool_report(s->side.pool, i, &rep);
-		msg->epoch.totals[i] = rep.totals;
-	}
-}
-
 static void recv_phase_done(struct recv *s)
 {
 	switch (s->phase) {
@@ -214,7 +200,7 @@ static void recv_phase_done(struct recv *s)
 			return;
 		}
 		s->report.finished = xm_clock();
-		recv_collect(s, &s->side.msg);
+		side_collect(&s->side);
 		recv_step(s, XM_EV_INSTALLED, &s->side.msg);
 		break;
 	}

@@ -102,21 +102,6 @@ static void send_step(struct send *s, enum xm_event_kind kind,
 
 /* -- what the channels' threads report ---------------------------------------------------- */
 
-/* EPOCH_END's totals: what each channel sent. */
-static void send_collect(struct send *s, struct xm_msg *msg)
-{
-	struct pump_report rep;
-	unsigned int i;
-
-	memset(msg, 0, sizeof(*msg));
-	msg->type = XM_MSG_EPOCH_END;
-	msg->epoch.n_channels = (uint16_t)s->side.n_channels;
-	for (i = 0; i < s->side.n_channels; i++) {
-		pool_report(s->side.pool, i, &rep);
-		msg->epoch.totals[i] = rep.totals;
-	}
-}
-
 static void send_phase_done(struct send *s)
 {
 	struct side *side = &s->side;
@@ -139,7 +124,7 @@ static void send_phase_done(struct send *s)
 			return;
 		}
 		s->report.finished = xm_clock();
-		send_collect(s, &side->msg);
+		side_collect(side);
 		send_step(s, XM_EV_INSTALLED, &side->msg, false);
 		break;
 	case POOL_CLOSE:

@@ -381,6 +381,20 @@ int side_go_live(struct side *s, struct xm_error *e)
 	return r;
 }
 
+void side_collect(struct side *s)
+{
+	struct pump_report rep;
+	unsigned int i;
+
+	memset(&s->msg, 0, sizeof(s->msg));
+	s->msg.type = XM_MSG_EPOCH_END;
+	s->msg.epoch.n_channels = (uint16_t)s->n_channels;
+	for (i = 0; i < s->n_channels; i++) {
+		pool_report(s->pool, i, &rep);
+		s->msg.epoch.totals[i] = rep.totals;
+	}
+}
+
 void side_stop(struct side *s)
 {
 	unsigned int i;

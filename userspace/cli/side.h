@@ -85,6 +85,9 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 /* Sockets are open: let the XDP program send them their frames. */
 int side_go_live(struct side *s, struct xm_error *e);
 
+/* EPOCH_END's totals into s->msg: what each channel sent, or installed. */
+void side_collect(struct side *s);
+
 /* No frame comes in any more and no thread touches guest memory. */
 void side_stop(struct side *s);
 
