@@ -359,7 +359,9 @@ leak_list() {
 	bpftool -j prog show 2>/dev/null |
 		jq -r '.[] | select((.name // "") | test("^(xm_|xdp_dispatch)")) |
 			"program \(.id) \(.name)"' || true
-	find /sys/fs/bpf -mindepth 1 -printf 'pin %p\n'
+	# libxdp leaves its empty folder; maps.debug and progs.debug are the kernel's
+	find /sys/fs/bpf -mindepth 1 ! -path /sys/fs/bpf/xdp ! -name '*.debug' \
+		-printf 'pin %p\n'
 	ip -br link show | awk '{ print "device " $1 }' | grep "$$" || true
 	ip netns list | awk '{ print "namespace " $1 }'
 }

@@ -117,9 +117,11 @@ static bool log_frame(struct sim_log *log, const struct xm_trace_event *ev,
 		      const char *who)
 {
 	static const char *const what[XM_TRACE__COUNT] = {
-		[XM_TRACE_SEND] = "send", [XM_TRACE_STAGE] = "stage",
-		[XM_TRACE_LOST] = "lost", [XM_TRACE_TAIL_PROBE] = "tail probe",
-		[XM_TRACE_SYNC] = "sync", [XM_TRACE_PLACE] = "place",
+		[XM_TRACE_SEND] = "send",
+		[XM_TRACE_STAGE] = "stage",
+		[XM_TRACE_LOST] = "lost",
+		[XM_TRACE_TAIL_PROBE] = "tail probe",
+		[XM_TRACE_PLACE] = "place",
 	};
 	const char *w = what[ev->kind];
 
@@ -154,9 +156,6 @@ static void log_other(const struct sim_side *side,
 	case XM_TRACE_EPOCH:
 		log_line(log, ev, who, "epoch %llu", a);
 		break;
-	case XM_TRACE_PUSH:
-		log_line(log, ev, who, "push %llu-%llu", a, a + b - 1);
-		break;
 	case XM_TRACE_ACK:
 		log_line(log, ev, who, "acked below %llu, %llu new", a, b);
 		break;
@@ -183,7 +182,6 @@ static void log_other(const struct sim_side *side,
 	case XM_TRACE_STAGE:
 	case XM_TRACE_LOST:
 	case XM_TRACE_TAIL_PROBE:
-	case XM_TRACE_SYNC:
 	case XM_TRACE_PLACE:
 	case XM_TRACE__COUNT:
 		break;

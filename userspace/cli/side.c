@@ -16,6 +16,10 @@
 
 #include "core/crc32c.h"
 
+/* What fits one receive buffer of every driver: 4096 less headroom, tailroom and
+ * Ethernet header. */
+#define SIDE_PAGE_MTU 3400
+
 struct xm_trace *side_trace(struct side *s)
 {
 	return s->trace.file ? &s->trace.trace : NULL;
@@ -98,6 +102,13 @@ int side_open_device(struct side *s, const struct cli_queues *queues,
 			       "%s is down or has no carrier: 'ip link set %s "
 			       "up'",
 			       s->dev, s->dev);
+	if (!s->steer.info.has_frags && s->caps.mtu > SIDE_PAGE_MTU)
+		return xm_fail(e, -EOPNOTSUPP, XM_REASON_STEERING,
+			       "%s: frames larger than a page do not get "
+			       "through, since another XDP program beside ours "
+			       "cannot take them: detach it, or 'ip link set "
+			       "%s mtu %u'",
+			       s->dev, s->dev, SIDE_PAGE_MTU);
 	return side_pick_queues(s, queues, e);
 }
 

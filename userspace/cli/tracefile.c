@@ -11,7 +11,6 @@
 static const char *const kind_name[XM_TRACE__COUNT] = {
 	[XM_TRACE_STATE] = "state",
 	[XM_TRACE_EPOCH] = "epoch",
-	[XM_TRACE_PUSH] = "push",
 	[XM_TRACE_SEND] = "send",
 	[XM_TRACE_STAGE] = "stage",
 	[XM_TRACE_ACK] = "ack",
@@ -19,7 +18,6 @@ static const char *const kind_name[XM_TRACE__COUNT] = {
 	[XM_TRACE_TAIL_PROBE] = "tail_probe",
 	[XM_TRACE_TIMEOUT] = "timeout",
 	[XM_TRACE_RELEASE] = "release",
-	[XM_TRACE_SYNC] = "sync",
 	[XM_TRACE_PLACE] = "place",
 	[XM_TRACE_DROP] = "drop",
 	[XM_TRACE_ACK_SENT] = "ack_sent",

@@ -14,7 +14,6 @@
 enum xm_trace_kind {
 	XM_TRACE_STATE, /* a: from, b: to (src or dst session state) */
 	XM_TRACE_EPOCH, /* a: epoch begun */
-	XM_TRACE_PUSH,  /* a: first seq, b: frames of the packet */
 	XM_TRACE_SEND,  /* a: seq, b: how often it was sent before */
 	XM_TRACE_STAGE, /* a: seq; sent from a staging copy */
 	XM_TRACE_ACK,   /* a: cumulative seq, b: newly acknowledged frames */
@@ -22,7 +21,6 @@ enum xm_trace_kind {
 	XM_TRACE_TAIL_PROBE, /* a: seq */
 	XM_TRACE_TIMEOUT,    /* a: first unacknowledged seq, b: new RTO, us */
 	XM_TRACE_RELEASE,    /* a: slot, b: packets still pending */
-	XM_TRACE_SYNC,       /* a: seq of the SYNC packet */
 	XM_TRACE_PLACE,      /* a: seq */
 	XM_TRACE_DROP,       /* a: enum xm_drop, b: seq when known */
 	XM_TRACE_ACK_SENT,   /* a: cumulative seq, b: credit */
