@@ -79,6 +79,9 @@ static int side_pick_queues(struct side *s, const struct cli_queues *queues,
 			       s->dev, s->first_queue,
 			       s->first_queue + s->n_channels - 1,
 			       info->first_queue, end - 1, info->n_queues);
+	/* A device's flow rules bring port base + i to attach's queue i. */
+	s->my_base =
+		(uint16_t)(s->my_base + s->first_queue - info->first_queue);
 	return 0;
 }
 
