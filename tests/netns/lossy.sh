@@ -30,16 +30,9 @@ hosts() {
 
 # cross RELAY_OPTION...: all of the guest, and nothing but it
 cross() {
-	local blocks
-
-	blocks=$(blocks_of "$GUEST")
 	relay_start --seed "$SEED" --ports 61952-62015 "$@"
-	receive_and_send "$GUEST" "${SEND[@]}"
+	transfer "$GUEST"
 	relay_stop
-	check_results "$GUEST"
-	check_memory "$GUEST" "$blocks"
-	rm "$COPY"
-	assert_clean
 	say "$*: $(value_of '"\(.transfer_ms) ms, \(.frames_resent) of " +
 		"\(.frames_sent) frames again, \(.spurious) in vain, " +
 		"\(.timeouts) timeouts"' "$(out_of send)")"
@@ -48,7 +41,6 @@ cross() {
 		assert_eq "$(relay_stat $way unfinished_sums)" 0 "offloads"
 	done
 }
-SEND=()
 
 # relay_did NAME LEAST: the trouble was real
 relay_did() {
