@@ -254,19 +254,15 @@ check_both() { # SENDER RECEIVER
 }
 
 # Nothing is lost on purpose.  So at most 1 % is sent again for want of room
-# somewhere (what was sent again in vain arrived twice), and at most 1 % in all.
-# But a channel may ask twice too soon, at the begin and the end; and on a machine
-# that is busy with other things a receiver waits longer for a CPU than a sender
-# for it: such timeouts are not counted.
+# somewhere.  What was sent again in vain arrived twice and is not counted here:
+# on a machine that is busy with other things a receiver waits longer for a CPU
+# than a sender for it, and how often is a matter of time (tests/bench).
 check_clean_link() {
 	local twice
 
 	twice=$(value_of .drops.duplicate "$(out_of recv)")
-	assert_jq "(.frames_resent - $twice - 2 * .channels) * 100 <
-		.frames_sent" "$(out_of send)" "lost on a clean link"
-	assert_jq '.timeouts > 0 or
-		(.frames_resent - 2 * .channels) * 100 < .frames_sent' \
-		"$(out_of send)" "resent on a clean link"
+	assert_jq "(.frames_resent - $twice) * 100 < .frames_sent" \
+		"$(out_of send)" "lost on a clean link"
 	assert_jq '[.drops | to_entries[] | select(.key != "duplicate").value] |
 		add == 0' "$(out_of recv)" "drops on a clean link"
 }
