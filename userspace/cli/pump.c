@@ -340,7 +340,8 @@ static int pump_take(struct pump *p, struct xm_time now,
 	return pump_dispatch(p, now, &f, vec, n, &enc, e);
 }
 
-int pump_receive(struct pump *p, struct xm_time now, struct xm_error *e)
+/* Take up to a batch off the RX ring.  Returns how many, or -errno. */
+static int pump_receive(struct pump *p, struct xm_time now, struct xm_error *e)
 {
 	struct xsk_frame frames[16];
 	unsigned int got, i, n = 0;
@@ -381,14 +382,14 @@ int pump_put_whole(struct pump *p, const struct xsk_buf *buf, size_t frame_len,
 
 /* While the device is down frames wait in the ring; the stall deadline says
  * when that is too long. */
-int pump_kick(struct pump *p, struct xm_error *e)
+static int pump_kick(struct pump *p, struct xm_error *e)
 {
 	int r = xsk_tx_kick(p->chan, e);
 
 	return r == -ENETDOWN ? xsk_chan_check(p->chan, e) : r;
 }
 
-int pump_reap(struct pump *p, struct xm_time now, struct xm_error *e)
+static int pump_reap(struct pump *p, struct xm_time now, struct xm_error *e)
 {
 	struct xsk_done done[PUMP_BATCH];
 	int i, n, r;
