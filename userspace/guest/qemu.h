@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* qemu.h - what an unmodified QEMU says of its guest (theory in qemu.c)
+ *
+ * Everything is found by QMP and /proc: the process, its RAM blocks, their
+ * files and host addresses, the virtual CPUs' threads, and what stands in the
+ * way of a migration.
+ */
+#ifndef XM_GUEST_QEMU_H
+#define XM_GUEST_QEMU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "guest.h"
+#include "qmp.h"
+#include "ram.h"
+
+struct qemu_block {
+	char name[XM_BLOCK_NAME]; /* the memory backend's id */
+	uint64_t len;
+	uint64_t hva;      /* where QEMU's process has it */
+	uint64_t file_off; /* of byte 0 in its file */
+	size_t page_size;  /* of the backing file system */
+	int fd;            /* the file, read-write; ours */
+	char path[256];    /* for messages: mem-path, or "memfd of ID" */
+};
+
+struct qemu {
+	struct qmp *qmp;
+	pid_t pid;
+	int pidfd;
+	struct guest_identity id;
+	struct qemu_block block[XM_BLOCK_MAX];
+	unsigned int n_blocks;
+	pid_t *vcpu; /* threads of the virtual CPUs */
+	unsigned int n_vcpus;
+	bool was_running;   /* when it was opened */
+	bool has_direct_io; /* a disk whose reads the kernel writes straight
+			     * into guest memory (cache.direct=on), behind the
+			     * back of the dirty log: harvests must drain it */
+};
+
+/* Connect to the monitor at @socket and describe the guest.  @is_target: a QEMU
+ * that waits with -incoming defer.  Refused, with @e naming the object and what
+ * to do: RAM that is not shared, not a file, or no backend at all; a vhost-user
+ * or VFIO device, whose writes no log shows; a process that cannot be found or
+ * may not be traced; at a target a guest that is not waiting.  0 or -errno; @q
+ * is zero again after a failure. */
+int qemu_open(struct qemu *q, const char *socket, bool is_target,
+	      struct xm_error *e);
+
+/* Close everything; the guest is left as it is.  A zeroed @q is fine. */
+void qemu_close(struct qemu *q);
+
+/* Add its blocks to @ram, as a source (guest_ram_open()'s mapping, read-only)
+ * or a target (written, with dirtied bitmaps).  0 or -errno with @e. */
+int qemu_map_ram(const struct qemu *q, struct guest_ram *ram, bool is_target,
+		 struct xm_error *e);
+
+/* "running", "paused", "inmigrate", ...: query-status, fresh. */
+int qemu_run_state(struct qemu *q, char *ret_state, size_t len,
+		   struct xm_error *e);
+
+#endif
