@@ -84,6 +84,8 @@ struct guest_source {
 	bool has_drain;   /* each harvest stops it for a moment (direct I/O) */
 	int64_t drain_ns; /* spent so, all harvests */
 	int64_t harvest_ns; /* in all harvests, drains included */
+	bool is_choked; /* the driver's: device state cannot be taken now, so
+			 * its descriptor is not waited for */
 };
 
 /* A running QEMU whose monitor is at @socket. */
@@ -170,6 +172,8 @@ struct guest_target_ops {
 struct guest_target {
 	const struct guest_target_ops *ops;
 	struct guest_identity id; /* of a QEMU; else zero */
+	bool has_backlog; /* the driver's: there is device state to write, so
+			   * its descriptor is waited for (POLLOUT) */
 };
 
 /* A QEMU that waits with -incoming defer, its monitor at @socket. */
