@@ -5,7 +5,7 @@
 # clean-up what the other scripts take them for?
 
 . "${0%/*}/lib.sh"
-needs relay ping python3
+needs xdpmig relay ping python3
 
 # -- the two hosts ----------------------------------------------------------------
 
@@ -202,6 +202,62 @@ scenario_forgotten_pin_is_a_failure() {
 		scenario_one() { mkdir /sys/fs/bpf/forgotten; }
 		run_scenarios
 	EOS
+}
+
+scenario_forgotten_program_is_a_failure() {
+	expect_failure 'program [0-9]+ xm_steer' <<-'EOS'
+		wait_for_quietly() { "${@:2}"; }
+		scenario_one() {
+			net_up
+			run src "$XDPMIG" attach "$SRC_DEV"
+			bpftool prog pin id "$(src ip -d -j link show "$SRC_DEV" |
+				jq '.[0].xdp.prog.id')" /sys/fs/bpf/forgotten
+			rm -r /sys/fs/bpf/xdpmig
+		}
+		run_scenarios
+	EOS
+}
+
+scenario_forgotten_process_is_a_failure() {
+	local what
+
+	for what in here dst src_ns; do
+		expect_failure 'process [0-9]+ sleep 600' <<-EOS
+			wait_for_quietly() { "\${@:2}"; }
+			scenario_one() {
+				net_up
+				spawn forgotten $what sleep 600
+				wait_for 5 grep -qx sleep \
+					"/proc/\$(pid_of forgotten)/comm"
+				unset "PIDS[forgotten]"
+			}
+			run_scenarios
+		EOS
+		kill "$(sed -n 's/^process \([0-9]*\) sleep 600 *$/\1/p' "$OUT")"
+	done
+}
+
+# A script that ends while another one has programs, processes, devices.
+scenario_others_are_not_ours() {
+	cat >"$TMP/script.sh" <<-EOS
+		. '$(realpath "${0%/*}/lib.sh")'
+		wait_for_quietly() { "\${@:2}"; }
+		scenario_one() { wait_for 10 test -e '$TMP/go'; }
+		echo begun
+		run_scenarios
+	EOS
+	spawn script here env -u DEBUG BUILD="$BUILD" bash "$TMP/script.sh"
+	wait_for 10 grep -q begun "$(out_of script)"
+	net_up
+	run src "$XDPMIG" attach "$SRC_DEV"
+	assert_eq "$RC" 0 "attach"
+	spawn sleep dst sleep 600
+	: >"$TMP/go"
+	reap script 20
+	assert_eq "$RC" 0 "status of the other script"
+	stop sleep
+	run src "$XDPMIG" detach "$SRC_DEV"
+	assert_eq "$RC" 0 "detach"
 }
 
 # Whatever ends a script, no process and no namespace of it stays.

@@ -57,7 +57,7 @@ skip() {
 }
 
 [ "$(id -u)" = 0 ] || skip "needs root"
-for tool in unshare nsenter ip tc ethtool jq; do
+for tool in unshare nsenter ip tc ethtool jq bpftool; do
 	command -v "$tool" >/dev/null || skip "needs the program $tool"
 done
 
@@ -74,6 +74,7 @@ BUILD=${BUILD:-$PWD}
 XDPMIG=${XDPMIG:-$BUILD/userspace/cli/xdpmig}
 RELAY=${RELAY:-$BUILD/tests/lib/relay}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/xm-$$-XXXXXX")
+touch "$TMP/programs" "$TMP/processes" # see leak_note
 
 SRC_NS=xm$$s DST_NS=xm$$d MID_NS=xm$$m
 SRC_DEV=xs$$ DST_DEV=xd$$ MID_A=xa$$ MID_B=xb$$
@@ -165,6 +166,9 @@ here() { "$@"; }
 run() {
 	RC=0
 	"$@" >"$OUT" 2>"$ERR" </dev/null || RC=$?
+	case " $* " in
+	*" attach "* | *" xdp "*) leak_note ;;
+	esac
 }
 
 # spawn NAME VERB COMMAND...: in the background; its pid is the program's own
@@ -321,13 +325,16 @@ net_make_relay() {
 net_down() {
 	local ns
 
+	[ -z "$NET_UP" ] || leak_note
 	for ns in "$SRC_NS" "$DST_NS"; do
 		[ -e "/run/netns/$ns" ] || continue
 		ip -n "$ns" link del "$SRC_DEV" 2>/dev/null || true
 		ip -n "$ns" link del "$DST_DEV" 2>/dev/null || true
 	done
 	for ns in "$SRC_NS" "$DST_NS" "$MID_NS"; do
-		[ ! -e "/run/netns/$ns" ] || ip netns del "$ns"
+		[ -e "/run/netns/$ns" ] || continue
+		leak_note_processes "$ns" >>"$TMP/processes"
+		ip netns del "$ns"
 	done
 	NET_UP=''
 }
@@ -352,34 +359,107 @@ relay_stat() {
 }
 
 # -- leaving nothing behind -----------------------------------------------------------------
+#
+# Others may use this machine too, so only what is ours is looked for: pins and
+# names, which others don't see; devices by name; processes by their
+# namespaces; programs by their ids, which are noted as soon as a command has
+# attached something, and not used again soon.  A program that was not noted, of
+# an attach that failed half way, cannot outlive the device, pin or process that
+# holds it, and those are found.
 
-# What the tests could leave: BPF programs of ours, pins, devices and
-# namespaces.  One line each.
+# The programs of both hosts' devices, and those that are pinned.
+leak_note_programs() {
+	local ns
+
+	for ns in "$SRC_NS" "$DST_NS"; do
+		[ -e "/run/netns/$ns" ] || continue
+		ip -n "$ns" -d -j link show |
+			jq '.[].xdp | .. | .prog?.id? // empty' || return
+	done
+	bpftool -j -f prog show |
+		jq '.[] | select(any(.pinned[]?; startswith("/sys/fs/bpf/"))) |
+			.id'
+}
+
+# Processes in a namespace that is about to be deleted, each with its start, since
+# numbers are used again.
+leak_note_processes() { # NAMESPACE
+	local pid
+
+	for pid in $(ip netns pids "$1"); do
+		echo "$pid $(started "$pid")"
+	done
+}
+
+leak_note() {
+	leak_note_programs >>"$TMP/programs" ||
+		echo '"programs could not be listed"' >>"$TMP/programs"
+}
+
+started() { # PID: in clock ticks; empty: it is gone
+	sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+}
+
+# What of ours is there, a line each.
 leak_list() {
-	bpftool -j prog show 2>/dev/null |
-		jq -r '.[] | select((.name // "") | test("^(xm_|xdp_dispatch)")) |
-			"program \(.id) \(.name)"' || true
+	leak_list_bpf
+	ip -br link show | awk '{ print "device " $1 }' |
+		grep -E "^device x[sdab]$$([.@]|\$)" || true
+	ip netns list | awk '{ print "namespace " $1 }'
+	leak_list_files
+	leak_list_processes
+}
+
+leak_list_bpf() {
+	bpftool -j prog show | jq -r --slurpfile ours "$TMP/programs" \
+		'($ours[] | strings), (.[] | select(.id | IN($ours[])) |
+			"program \(.id) \(.name)")' ||
+		echo "programs cannot be listed"
 	# libxdp leaves its empty folder; maps.debug and progs.debug are the kernel's
 	find /sys/fs/bpf -mindepth 1 ! -path /sys/fs/bpf/xdp ! -name '*.debug' \
 		-printf 'pin %p\n'
-	ip -br link show | awk '{ print "device " $1 }' | grep "$$" || true
-	ip netns list | awk '{ print "namespace " $1 }'
 }
 
-leak_new() {
-	leak_list | sort | comm -13 "$TMP/leaks.before" -
+leak_list_files() { :; } # session.sh has files
+
+# In our mount namespace, but for the shells that are asking; and those noted.
+leak_list_processes() {
+	local seen=" $$ " pid=$BASHPID key value mnt start
+
+	while [ "$pid" != $$ ] && [ "$pid" -gt 1 ]; do
+		seen+="$pid "
+		while read -r key value && [ "$key" != PPid: ]; do :; done \
+			<"/proc/$pid/status"
+		pid=$value
+	done
+	for mnt in /proc/[0-9]*/ns/mnt; do
+		pid=${mnt#/proc/} pid=${pid%%/*}
+		[ "$mnt" -ef /proc/self/ns/mnt ] || continue
+		[[ $seen = *" $pid "* ]] || leak_show_process "$pid"
+		seen+="$pid "
+	done
+	while read -r pid start; do
+		[ -n "$start" ] || continue
+		[ "$(started "$pid")" = "$start" ] || continue
+		[[ $seen = *" $pid "* ]] || is_gone "$pid" ||
+			leak_show_process "$pid"
+	done <"$TMP/processes"
 }
+
+leak_show_process() { # PID
+	echo "process $1 $(tr '\0' ' ' <"/proc/$1/cmdline")"
+} 2>/dev/null
 
 no_leaks() {
-	[ -z "$(leak_new)" ]
+	[ -z "$(leak_list)" ]
 }
 
-# leak_check: nothing is there that was not there when the script began.  The
-# kernel frees programs a little after their last user.
+# leak_check: nothing of ours is left.  The kernel frees programs and namespaces
+# a little after their last user.
 leak_check() {
-	wait_for_quietly 10 no_leaks && return
+	wait_for_quietly 30 no_leaks && return
 	echo "--- left behind:"
-	leak_new
+	leak_list
 	fail "leak"
 }
 
@@ -399,14 +479,14 @@ assert_no_xdp() {
 assert_detached() {
 	assert_no_xdp src
 	assert_no_xdp dst
-	wait_for_quietly 10 leak_no_bpf && return
+	wait_for_quietly 30 no_bpf && return
 	echo "--- left behind:"
-	leak_new
+	leak_list_bpf
 	fail "programs or pins after detach"
 }
 
-leak_no_bpf() {
-	! leak_new | grep -qE '^(program|pin) '
+no_bpf() {
+	[ -z "$(leak_list_bpf)" ]
 }
 
 debug_shell() {
@@ -444,7 +524,6 @@ cleanup() {
 	exit "$status"
 }
 
-leak_list | sort >"$TMP/leaks.before"
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

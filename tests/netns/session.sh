@@ -100,10 +100,11 @@ assert_clean() {
 }
 
 assert_no_files() {
-	local left
+	assert_eq "$(leak_list_files)" "" "files left in /dev/shm"
+}
 
-	left=$(find /dev/shm -mindepth 1 ! -path "$GUEST")
-	assert_eq "$left" "" "files left in /dev/shm"
+leak_list_files() {
+	find /dev/shm -mindepth 1 ! -path "$GUEST" -printf 'file %p\n'
 }
 
 # -- running ----------------------------------------------------------------------------
