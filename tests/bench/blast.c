@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* blast.c - the ceiling: AF_XDP at full speed, without a protocol
  *
- *   blast recv --queues N [--threads T] DEV
- *   blast send --queues N [--threads T] [--seconds S] --ram FILE DEV PEER
+ *   blast recv --queues N [--threads T] [--progress FILE]
+ *              [--install --ram FILE] DEV
+ *   blast send --queues N [--threads T] [--progress FILE] [--seconds S]
+ *              [--install] --ram FILE DEV PEER
  *
  * What xdpmig could reach if acknowledging, pacing, checksums and the copy
  * into guest memory cost nothing: the same device driver (xsk/chan.h), the
@@ -11,10 +13,19 @@
  * Nothing is acknowledged, so much may be lost; what counts is what the
  * receivers get.
  *
+ * --install, on both sides, adds what no migration can leave out: the pages are
+ * looked at and summed, and copied into guest memory while their sum is checked
+ * (install.c), in turns as long as the pump's.  What counts then is what was
+ * installed with the right sum; recv's FILE must be as long as send's.
+ *
+ * --progress, on both sides, keeps the sender from sending what would only be
+ * lost, at no cost (progress.c).
+ *
  * recv attaches the XDP program and detaches it at the end; it prints "ready",
  * counts until SIGINT or SIGTERM, and then prints one line of JSON, with
  * rates between its first and its last frame.  send prints the same for what
- * it handed to the kernel.  Only payload counts: bytes of guest pages.
+ * it handed to the kernel.  Only payload counts: bytes of guest pages.  CPU
+ * time is that of the threads' run, without setup.
  *
  * A measuring tool, not a test.
  */
@@ -25,6 +36,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +44,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/pump.h" /* the length of a turn */
+#include "core/crc32c.h"
 #include "core/encap.h"
 #include "core/frame.h"
 #include "core/geometry.h"
 #include "guest/ram.h"
+#include "install.h"
+#include "progress.h"
 #include "xsk/plan.h"
 #include "xsk/route.h"
 #include "xsk/steer.h"
@@ -43,14 +59,19 @@
 #define BATCH  64
 #define COOKIE 0x626c617374ULL
 
+#define INSTALL_RX_BATCH 16 /* as pump_receive() lends them */
+
 struct lane {
 	struct xsk_chan *chan;
 	unsigned int queue;
 	uint8_t prefix[XSK_BUF_LEN]; /* headers of every frame of this lane */
 	size_t prefix_len;
+	struct xm_path path;   /* --install makes them anew for each frame */
+	struct xm_frame frame; /* from these */
+	struct window window;
 	uint64_t first, next,
 		end; /* bytes of guest memory: this lane's slice */
-	uint64_t frames, bytes, polls;
+	uint64_t frames, bytes, polls, rejected;
 	int64_t first_ns, last_ns;
 };
 
@@ -60,13 +81,16 @@ struct worker {
 };
 
 static struct {
-	const char *dev, *peer, *ram_path;
+	const char *dev, *peer, *ram_path, *progress_path;
 	unsigned int n_queues, n_threads, seconds;
+	bool installs;
+	unsigned int batch; /* frames between two looks at a ring */
 	struct xsk_caps caps;
 	struct xsk_plan plan;
 	struct xm_geometry geo;
 	struct route route;
 	struct guest_ram ram;
+	struct progress *progress; /* one for each lane; NULL without */
 	struct steer steer;
 	struct lane lane[XM_CHAN_MAX];
 	struct worker worker[XM_CHAN_MAX];
@@ -157,7 +181,7 @@ static double cpu_ms(void)
 static void report(const char *role, double cpu)
 {
 	int64_t first = INT64_MAX, last = 0;
-	uint64_t frames = 0, bytes = 0, syscalls = 0;
+	uint64_t frames = 0, bytes = 0, syscalls = 0, rejected = 0;
 	struct xsk_stats st;
 	double seconds;
 	unsigned int i;
@@ -166,6 +190,7 @@ static void report(const char *role, double cpu)
 		xsk_chan_stats(b.lane[i].chan, &st);
 		frames += b.lane[i].frames;
 		bytes += b.lane[i].bytes;
+		rejected += b.lane[i].rejected;
 		syscalls += st.syscalls + b.lane[i].polls;
 		if (!b.lane[i].frames)
 			continue;
@@ -178,27 +203,37 @@ static void report(const char *role, double cpu)
 	printf("{\"role\":\"%s\",\"engine\":\"%s\",\"channels\":%u,"
 	       "\"threads\":%u,\"payload_per_frame\":%u,\"frames\":%" PRIu64
 	       ",\"bytes\":%" PRIu64 ",\"total_ms\":%.0f,\"gbit_per_s\":%.2f,"
-	       "\"cpu_ms\":%.0f,\"syscalls\":%" PRIu64 "}\n",
+	       "\"cpu_ms\":%.0f,\"syscalls\":%" PRIu64 ",\"rejected\":%" PRIu64
+	       "}\n",
 	       role, xsk_engine_name(b.plan.opts.engine), b.n_queues,
 	       b.n_threads, xm_geometry_payload(&b.geo), frames, bytes,
 	       seconds * 1e3,
 	       seconds > 0 ? (double)bytes * 8 / seconds / 1e9 : 0, cpu,
-	       syscalls);
+	       syscalls, rejected);
 }
 
 /* -- recv ----------------------------------------------------------------------- */
 
-static void count_frames(struct lane *l, const struct xsk_frame *f,
-			 unsigned int n, size_t overhead)
+static void take_frames(struct lane *l, const struct xsk_frame *f,
+			unsigned int n, size_t overhead)
 {
+	uint32_t len = 0;
 	unsigned int i;
 
+	for (i = 0; i < n; i++) {
+		if (b.installs &&
+		    install_take(&f[i], &b.ram.map, COOKIE, l->queue, &len))
+			l->rejected++;
+		else if (b.installs)
+			l->bytes += len;
+		else
+			l->bytes += f[i].len > overhead ? f[i].len - overhead :
+							  0;
+	}
 	l->last_ns = now_ns();
 	if (!l->frames)
 		l->first_ns = l->last_ns;
 	l->frames += n;
-	for (i = 0; i < n; i++)
-		l->bytes += f[i].len > overhead ? f[i].len - overhead : 0;
 }
 
 /* Bytes of a DATA frame that are not payload; all have the same shape. */
@@ -228,10 +263,13 @@ static void *serve_recv(void *arg)
 	while (!stopped) {
 		got = 0;
 		for (i = w->index; i < b.n_queues; i += b.n_threads) {
-			n = xsk_rx(b.lane[i].chan, frames, BATCH);
+			n = xsk_rx(b.lane[i].chan, frames, b.batch);
 			if (n)
-				count_frames(&b.lane[i], frames, n, overhead);
+				take_frames(&b.lane[i], frames, n, overhead);
 			xsk_rx_done(b.lane[i].chan);
+			if (b.progress && n)
+				atomic_fetch_add_explicit(&b.progress[i].got, n,
+							  memory_order_release);
 			got += n;
 		}
 		if (!got) {
@@ -250,6 +288,9 @@ static void run_recv(void)
 	unsigned int i;
 	double cpu;
 
+	if (b.installs && install_open(&b.ram, b.ram_path, &b.e))
+		die("memory");
+	b.batch = b.installs ? INSTALL_RX_BATCH : BATCH;
 	if (steer_attach(&info, b.dev, STEER_AUTO, 0, b.n_queues, &b.e) ||
 	    steer_open(&b.steer, b.dev, &b.e))
 		die("attach");
@@ -259,6 +300,9 @@ static void run_recv(void)
 		die("MTU");
 	for (i = 0; i < b.n_queues; i++) {
 		open_lane(i, NULL);
+		if (b.progress)
+			b.progress[i].credit = xsk_rx_credit(
+				b.lane[i].chan, b.plan.ip_max + 14);
 		slot = (struct xm_steer_slot){
 			.cookie = htobe64(COOKIE),
 			.dport = htobe16((uint16_t)(XM_PORT_DATA + i)),
@@ -278,6 +322,7 @@ static void run_recv(void)
 		xsk_chan_close(b.lane[i].chan);
 	}
 	steer_close(&b.steer);
+	guest_ram_close(&b.ram);
 	if (steer_detach(b.dev, false, &b.e))
 		die("detach");
 }
@@ -301,10 +346,30 @@ static void make_prefix(struct lane *l)
 
 	path.sport = (uint16_t)(XM_PORT_DATA + l->queue);
 	path.dport = path.sport;
+	l->path = path;
+	l->frame = f;
 	len = xm_encap_len(&path);
 	l->prefix_len = len + xm_frame_put(l->prefix + len, &f);
 	xm_encap_put(l->prefix, &path,
 		     l->prefix_len - len + xm_geometry_payload(&b.geo));
+}
+
+/* Put in front of the pages @seg what belongs there.  Returns its length. */
+static size_t put_head(struct lane *l, void *dst, const struct xsk_seg *seg)
+{
+	unsigned int i;
+	size_t len;
+
+	if (!b.installs) {
+		memcpy(dst, l->prefix, l->prefix_len);
+		return l->prefix_len;
+	}
+	for (i = 0; i < b.geo.pages; i++)
+		l->frame.seg[i] = seg[i].offset;
+	len = install_put(dst, &l->path, &l->frame, &b.ram.map, &b.e);
+	if (!len)
+		die(b.ram_path);
+	return len;
 }
 
 /* Post up to a batch of frames; false when there was room for none. */
@@ -312,10 +377,13 @@ static bool send_batch(struct lane *l)
 {
 	struct xsk_seg seg[XM_FRAME_SEGS];
 	struct xsk_buf buf;
+	uint64_t room = window_room(&l->window, now_ns());
 	unsigned int i, n;
+	size_t len;
 
-	for (n = 0; n < BATCH && xsk_tx_get(l->chan, false, &buf); n++) {
-		memcpy(buf.data, l->prefix, l->prefix_len);
+	if (room > b.batch)
+		room = b.batch;
+	for (n = 0; n < room && xsk_tx_get(l->chan, false, &buf); n++) {
 		for (i = 0; i < b.geo.pages; i++) {
 			seg[i] = (struct xsk_seg){ .kind = XSK_SEG_GUEST,
 						   .offset = l->next,
@@ -324,10 +392,12 @@ static bool send_batch(struct lane *l)
 			if (l->next == l->end)
 				l->next = l->first;
 		}
-		if (xsk_tx_put(l->chan, &buf, (uint32_t)l->prefix_len, seg,
-			       b.geo.pages, xm_geometry_payload(&b.geo), 0))
+		len = put_head(l, buf.data, seg);
+		if (xsk_tx_put(l->chan, &buf, (uint32_t)len, seg, b.geo.pages,
+			       xm_geometry_payload(&b.geo), 0))
 			die("put");
 	}
+	l->window.posted += n;
 	return n > 0;
 }
 
@@ -357,7 +427,9 @@ static void *serve_send(void *arg)
 				exit(1);
 			}
 		}
-		if (!moved)
+		if (!moved && b.progress)
+			usleep(20); /* the receivers have work for longer */
+		else if (!moved)
 			sched_yield();
 	}
 	for (i = w->index; i < b.n_queues; i += b.n_threads) {
@@ -425,7 +497,17 @@ static void run_send(void)
 		open_lane(i, &extent);
 		b.lane[i].first = b.lane[i].next = i * slice;
 		b.lane[i].end = (i + 1) * slice;
+		b.lane[i].window.p = b.progress ? &b.progress[i] : NULL;
 		make_prefix(&b.lane[i]);
+	}
+	b.batch = BATCH;
+	if (b.installs) {
+		b.batch = (PUMP_BYTES - 1) / xm_geometry_payload(&b.geo) + 1;
+		if (b.batch > PUMP_BATCH)
+			b.batch = PUMP_BATCH;
+		errno = -install_warm(&b.ram);
+		if (errno)
+			die("populate");
 	}
 	cpu = cpu_ms();
 	run_workers(serve_send);
@@ -439,10 +521,10 @@ static void run_send(void)
 
 static void usage(void)
 {
-	fprintf(stderr,
-		"blast recv --queues N [--threads T] DEV\n"
-		"blast send --queues N [--threads T] [--seconds S] --ram FILE "
-		"DEV PEER\n");
+	fprintf(stderr, "blast recv --queues N [--threads T] [--progress FILE] "
+			"[--install --ram FILE] DEV\n"
+			"blast send --queues N [--threads T] [--progress FILE] "
+			"[--seconds S] [--install] --ram FILE DEV PEER\n");
 	exit(2);
 }
 
@@ -463,9 +545,12 @@ int main(int argc, char **argv)
 		{ "threads", required_argument, NULL, 't' },
 		{ "seconds", required_argument, NULL, 's' },
 		{ "ram", required_argument, NULL, 'r' },
+		{ "install", no_argument, NULL, 'i' },
+		{ "progress", required_argument, NULL, 'p' },
 		{ 0 },
 	};
 	struct sigaction sa = { .sa_handler = on_signal };
+	bool is_recv;
 	int c;
 
 	b.seconds = 3;
@@ -478,6 +563,10 @@ int main(int argc, char **argv)
 			b.seconds = number(optarg, 3600);
 		else if (c == 'r')
 			b.ram_path = optarg;
+		else if (c == 'i')
+			b.installs = true;
+		else if (c == 'p')
+			b.progress_path = optarg;
 		else
 			usage();
 	}
@@ -488,9 +577,14 @@ int main(int argc, char **argv)
 		b.n_threads = b.n_queues;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	xm_crc32c_init();
+	is_recv = !strcmp(argv[optind], "recv");
+	if (b.progress_path &&
+	    !(b.progress = progress_map(b.progress_path, is_recv)))
+		die(b.progress_path);
 	if (xsk_caps_get(&b.caps, b.dev, &b.e))
 		die("device");
-	if (!strcmp(argv[optind], "recv") && argc - optind == 2) {
+	if (is_recv && argc - optind == 2 && b.installs == !!b.ram_path) {
 		run_recv();
 	} else if (!strcmp(argv[optind], "send") && argc - optind == 3 &&
 		   b.ram_path) {

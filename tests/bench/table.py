@@ -3,17 +3,18 @@
 """table.py RESULTS - from bench.sh's lines of JSON to Markdown
 
 One table per MTU, a row per sender and number of channels.  Figures are medians
-over the repetitions; "of ceiling" compares with blast at the same number of
-channels.
+over the repetitions; "of ceiling" and "of installing" compare with blast, without
+and with --install, at the same number of channels.
 """
 import json
 import statistics
 import sys
 
 GIB = 1 << 30
-ORDER = ["blast", "xdpmig", "qemu", "qemu-zero-copy"]
+ORDER = ["blast", "install", "xdpmig", "qemu", "qemu-zero-copy"]
 LABEL = {
     "blast": "AF_XDP, no protocol (ceiling)",
+    "install": "AF_XDP, no protocol, pages installed",
     "xdpmig": "xdpmig",
     "qemu": "QEMU multifd",
     "qemu-zero-copy": "QEMU multifd, zero-copy-send",
@@ -30,18 +31,23 @@ def text(value, form):
     return "-" if value is None else format(value, form)
 
 
-def row(what, channels, runs, ceiling):
+def ratio(rate, others):
+    """To the median rate of other runs, which may not have been made."""
+    top = median(others, "gbit_per_s")
+    return text(rate / top if top else None, ".2f")
+
+
+def row(runs, ceiling, installing):
     rate = median(runs, "gbit_per_s")
     src, dst = median(runs, "src_cpu_ms", "bytes"), median(runs, "dst_cpu_ms", "bytes")
-    top = median(ceiling, "gbit_per_s") if ceiling else None
-    resent = median(runs, "resent_percent")
+    vain = median(runs, "vain_percent")
     return "| " + " | ".join([
-        LABEL[what], str(channels), text(rate, ".1f"),
-        text(rate / top if top else None, ".2f"),
+        LABEL[runs[0]["what"]], str(runs[0]["channels"]), text(rate, ".1f"),
+        ratio(rate, ceiling), ratio(rate, installing),
         text(src / 1e3, ".2f"), text(dst / 1e3, ".2f"), text((src + dst) / 1e3, ".2f"),
         text(median(runs, "src_syscalls", "bytes"), ".0f"),
         text(median(runs, "dst_syscalls", "bytes"), ".0f"),
-        text(resent, ".2f") + (" %" if resent is not None else ""),
+        text(vain, ".2f") + (" %" if vain is not None else ""),
     ]) + " |"
 
 
@@ -53,12 +59,14 @@ def main(path):
         groups.setdefault((r["mtu"], r["what"], r["channels"]), []).append(r)
     for mtu in sorted({key[0] for key in groups}):
         print(f"\nMTU {mtu}\n")
-        print("| | channels | Gbit/s | of ceiling | CPU s/GiB source | destination "
-              "| together | system calls/GiB source | destination | resent |")
-        print("|---|" + "---:|" * 9)
+        print("| | channels | Gbit/s | of ceiling | of installing | CPU s/GiB source "
+              "| destination | together | system calls/GiB source | destination "
+              "| lost or resent |")
+        print("|---|" + "---:|" * 10)
         for what in ORDER:
             for key in sorted(k for k in groups if k[:2] == (mtu, what)):
-                print(row(what, key[2], groups[key], groups.get((mtu, "blast", key[2]))))
+                print(row(groups[key], *(groups.get((mtu, top, key[2]), [])
+                                         for top in ("blast", "install"))))
 
 
 if __name__ == "__main__":
