@@ -188,6 +188,14 @@ scenario_deadline() {
 	EOS
 }
 
+scenario_command_that_should_not_fail() {
+	expect_failure "FAILED: one: status 1 of 'x=.*false.*two:" <<-'EOS'
+		two() { local x; x=$(echo 1; false); }
+		scenario_one() { two; }
+		run_scenarios
+	EOS
+}
+
 scenario_output_of_programs_is_shown() {
 	expect_failure 'the last words' <<-'EOS'
 		scenario_one() { spawn x here sh -c 'echo the last words; exit 1'

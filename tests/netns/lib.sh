@@ -78,7 +78,7 @@ touch "$TMP/programs" "$TMP/processes" # see leak_note
 
 SRC_NS=xm$$s DST_NS=xm$$d MID_NS=xm$$m
 SRC_DEV=xs$$ DST_DEV=xd$$ MID_A=xa$$ MID_B=xb$$
-NET_UP=''
+NET_UP='' FAILED=0
 RC=0 OUT=$TMP/run.out ERR=$TMP/run.err
 declare -A PIDS=()
 
@@ -90,6 +90,7 @@ say() { echo "# $*"; }
 fail() {
 	local f
 
+	FAILED=1
 	echo "FAILED: ${SCENARIO:+$SCENARIO: }$*"
 	for f in "$TMP"/*.err "$TMP"/*.out; do
 		[ -s "$f" ] || continue
@@ -97,6 +98,17 @@ fail() {
 		tail -n 15 "$f"
 	done
 	exit 1
+}
+
+# unexpected STATUS COMMAND: the script ends, and no assertion of its has said why: a
+# command failed that should not, or a signal came (meson's, after its timeout)
+unexpected() {
+	local i where=''
+
+	for ((i = 2; i < ${#FUNCNAME[@]} - 1; i++)); do
+		where+=" ${FUNCNAME[i]}:${BASH_LINENO[i - 1]}"
+	done
+	(fail "status $1 of '$2'; called by:$where")
 }
 
 assert_eq() { # ACTUAL EXPECTED TEXT
@@ -501,10 +513,14 @@ debug_shell() {
 }
 
 cleanup() {
-	local status=$? name
+	local status=$? last=$BASH_COMMAND name
 
 	trap - EXIT
 	set +e
+	case $status in
+	0 | 77) ;;
+	*) [ "$FAILED" = 1 ] || unexpected "$status" "$last" ;;
+	esac
 	debug_shell
 	for name in "${!PIDS[@]}"; do
 		{
