@@ -4,8 +4,10 @@
 #
 # Works from a fresh Debian 12 as root: what tests/packages.txt lists and the
 # system lacks is installed first.  Build directories and logs are under
-# build/run/.  The last line is "tests: N passed, N failed, N skipped", the exit
-# status is 0 if nothing failed.  docs/testing.md says what the suites prove.
+# build/run/; what a failed test said is shown, and kept in build/run/failed/,
+# also when the next run comes.  The last line is "tests: N passed, N failed,
+# N skipped", the exit status is 0 if nothing failed.  docs/testing.md says what
+# the suites prove.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=tests/lib/packages.sh
@@ -57,6 +59,7 @@ mistake() {
 # -- results --------------------------------------------------------------------
 passed=0 failed=0 skipped=0
 out=build/run
+kept=$out/failed/$(date +%Y%m%d-%H%M%S) # what failed tests said
 
 add() { # PASSED FAILED SKIPPED
 	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
@@ -112,10 +115,10 @@ suites() { # DIR TIMEOUT-FACTOR MESON-TEST-OPTION...
 		return
 	fi
 	tests/lib/count.py "$dir"/meson-logs/testlog*.junit.xml \
-		"$dir"/meson-logs/testlog*.json >"$dir/count" || echo "0 1 0" >>"$dir/count"
+		"$dir"/meson-logs/testlog*.json "$kept/${dir##*/}" >"$dir/count" ||
+		echo "0 1 0" >>"$dir/count"
 	sed '$d' "$dir/count"
 	last=$(tail -n 1 "$dir/count")
-	grep -q '^FAILED' "$dir/count" && echo "output of all tests in $dir/test.log"
 	# shellcheck disable=SC2086 # three numbers
 	add $last
 }

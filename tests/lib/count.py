@@ -2,22 +2,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """count.py - what a meson test run amounts to, case by case
 
-    count.py LOG.junit.xml LOG.json
+    count.py LOG.junit.xml LOG.json [FOLDER]
 
 Cases are the testcase elements of meson's JUnit file: each line of a TAP
 binary, or the test itself if it speaks by exit status.  Meson 1.0 writes no
 failure there for a test that timed out or crashed between two cases, so every
 test that its JSON log calls bad, and that has no bad case, adds one.
 
-Prints a line for each failure and for each skip with its reason, then
-"PASSED FAILED SKIPPED".
+Prints a line for each failure and for each skip with its reason, the end of what
+failed tests said, then "PASSED FAILED SKIPPED".  All that they said is kept in
+FOLDER, which is made then: what fails once in a while cannot be asked again.
 """
 import json
+import os
 import re
 import sys
 import xml.etree.ElementTree as ET
 
 BAD = {"FAIL", "ERROR", "TIMEOUT", "INTERRUPT", "UNEXPECTEDPASS"}
+TAIL = 60  # lines of output
 
 
 def cases(junit):
@@ -46,7 +49,20 @@ def skip_reason(test):
     return out.splitlines()[-1] if out else "no reason given"
 
 
-def main(junit, log):
+def show(test, folder):
+    """The last lines of its output, indented; all of them in the folder."""
+    out = test.get("stdout", "") + test.get("stderr", "")
+    for line in out.rstrip().splitlines()[-TAIL:]:
+        print("    | " + line)
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+        name = os.path.join(folder, re.sub(r"[^\w.-]+", "_", test["name"]) + ".log")
+        with open(name, "w", encoding="utf-8", errors="replace") as f:
+            f.write(out)
+        print(f"    all of it in {name}")
+
+
+def main(junit, log, folder=None):
     with open(log, encoding="utf-8") as f:
         tests = {t["name"]: t for t in map(json.loads, f)}
     n = {"passed": 0, "failed": 0, "skipped": 0}
@@ -65,8 +81,12 @@ def main(junit, log):
         if test["result"] in BAD and name not in blamed:
             n["failed"] += 1
             print(f"FAILED  {name}: {test['result']} (status {test.get('returncode')})")
+            blamed.add(name)
+    for name in sorted(blamed & tests.keys()):
+        print(f"output of {name}, its end:")
+        show(tests[name], folder)
     print(n["passed"], n["failed"], n["skipped"])
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])
