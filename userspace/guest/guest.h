@@ -81,6 +81,7 @@ struct guest_source {
 	const struct guest_source_ops *ops;
 	struct guest_identity id;
 	bool is_live;     /* it may write while we send: harvests matter */
+	bool is_paused;   /* it was when opened: so must it be at the target */
 	bool has_drain;   /* each harvest stops it for a moment (direct I/O) */
 	int64_t drain_ns; /* spent so, all harvests */
 	int64_t harvest_ns; /* in all harvests, drains included */
@@ -105,11 +106,16 @@ struct guest_synth {
 		GUEST_SYNTH_HOT
 	} pattern;
 };
-/* "SIZE[,RATE[,PATTERN]]": "2G,50M,random".  0 or -EINVAL with @e. */
+/* "SIZE[,RATE[,PATTERN]]": "2G,50M,random".  A size in powers of 1024, a rate
+ * in powers of 1000; without them nothing is written, at random.  0 or -EINVAL
+ * with @e. */
 int guest_synth_parse(struct guest_synth *ret_opts, const char *text,
 		      struct xm_error *e);
+/* Its memory is full and it runs when this returns: about a second per 2 GiB. */
 int guest_source_synth(struct guest_source **ret_s,
 		       const struct guest_synth *opts, struct xm_error *e);
+/* Bytes a synthetic guest has written so far: its work. */
+uint64_t guest_synth_written(const struct guest_source *s);
 
 /* -- a source's verbs (all but close may be left out by a kind: then 0) ----- */
 
