@@ -6,6 +6,8 @@
 # Fills fill=MIB of its RAM with random bytes, says "ready MIB SHA256" on the
 # console, and then "beat N" about every second.  Every fifth time it sums the
 # bytes again: "beat N ok", or "beat N CORRUPT", which no test may see.
+#
+# With load=ARG:ARG... it becomes guestload ARG ARG... instead (guestload.c).
 export PATH=/bin
 /bin/busybox mkdir -p /dev /proc /data
 /bin/busybox mount -t devtmpfs dev /dev
@@ -14,10 +16,36 @@ export PATH=/bin
 /bin/busybox --install -s /bin
 
 fill=0
+load=
 # shellcheck disable=SC2013 # words are wanted
 for word in $(cat /proc/cmdline); do
-	case $word in fill=*) fill=${word#fill=} ;; esac
+	case $word in
+	fill=*) fill=${word#fill=} ;;
+	load=*) load=${word#load=} ;;
+	esac
 done
+
+if [ -n "$load" ]; then
+	case $load in
+	*disk=/dev/*)
+		for module in /modules/*.ko; do
+			insmod "$module"
+		done
+		disk=${load#*disk=}
+		disk=${disk%%[,:]*}
+		n=0
+		until [ -b "$disk" ] || [ $n -eq 100 ]; do
+			usleep 100000
+			n=$((n + 1))
+		done
+		;;
+	esac
+	# Little is said, and at once: the console is slow.
+	stty -F /dev/ttyS0 raw 2>/dev/null
+	# shellcheck disable=SC2046 # words are wanted
+	guestload $(echo "$load" | tr ':' ' ')
+	exec poweroff -f
+fi
 
 # A few MiB of random bytes over and over, each time behind another line, so
 # that no two pages are the same; random numbers are slow under emulation.

@@ -13,7 +13,7 @@
 #   guest_wait DIR SECONDS PATTERN    until a console line matches
 #   guest_quit DIR                    QEMU is gone and so is its RAM file
 #
-# Needs qemu-system-x86, busybox-static, cpio, python3 and a kernel: that of
+# Needs qemu-system-x86, busybox-static, cpio, gcc, python3 and a kernel: that of
 # /boot if there is one, else Debian's, fetched but not installed.  Kernel and
 # initramfs are kept in build/guest/.  Emulated (TCG), so it works anywhere; it
 # is ready after about 15 s.
@@ -52,16 +52,51 @@ guest_kernel() {
 	echo "$image"
 }
 
-# Path of the initramfs; made when it is older than its /init.
-guest_initrd() {
-	local image=$guest_cache/initrd.gz init=$guest_top/tests/lib/guest-init.sh
-	local root busybox
-	if [ ! "$image" -nt "$init" ]; then
+# guest_tool NAME: path of a program made of tests/lib/NAME.c, linked
+# statically, for here and for the guest.
+guest_tool() {
+	local source=$guest_top/tests/lib/$1.c tool=$guest_cache/$1
+	if [ ! "$tool" -nt "$source" ]; then
+		mkdir -p "$guest_cache" && gcc -std=gnu11 -D_GNU_SOURCE -O2 -Wall \
+			-static -pthread -o "$tool.$$" "$source" >&2 &&
+			mv "$tool.$$" "$tool" ||
+			guest_die "gcc cannot make $1" || return
+	fi
+	echo "$tool"
+}
+
+# guest_modules KERNEL DIR: what a virtio disk needs, in the order of loading.
+# They are with the kernel: in a distribution's /lib/modules, or as fetched.
+guest_modules() {
+	local tree n=0 name file
+	tree=$(dirname "$(dirname "$1")")/lib/modules/${1##*/vmlinuz-}
+	[ -d "$tree/kernel" ] || return 0 # built in, or never
+	mkdir "$2"
+	for name in virtio_ring virtio virtio_pci_modern_dev \
+		virtio_pci_legacy_dev virtio_pci virtio_blk; do
+		n=$((n + 1))
+		file=$(find "$tree/kernel" -name "$name.ko*" | head -n 1)
+		case $file in
+		'') ;;
+		*.xz) xz -dc "$file" >"$2/$n-$name.ko" ;;
+		*) cp "$file" "$2/$n-$name.ko" ;;
+		esac || return
+	done
+}
+
+# Path of the initramfs; made when it is older than what is in it.
+guest_initrd() { # KERNEL
+	local image=$guest_cache/initrd-${1##*/vmlinuz-}.gz
+	local init=$guest_top/tests/lib/guest-init.sh root busybox load
+	load=$(guest_tool guestload) || return
+	if [ ! "$image" -nt "$init" ] || [ ! "$image" -nt "$load" ]; then
 		busybox=$(command -v busybox) ||
 			guest_die "no busybox: apt-get install busybox-static" || return
-		mkdir -p "$guest_cache" && root=$(mktemp -d "$guest_cache/root-XXXXXX") || return
+		root=$(mktemp -d "$guest_cache/root-XXXXXX") || return
 		mkdir "$root/bin" && cp "$busybox" "$root/bin/busybox" &&
+			cp "$load" "$root/bin/guestload" &&
 			install -m 755 "$init" "$root/init" &&
+			guest_modules "$1" "$root/modules" &&
 			(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0 | gzip) \
 				>"$image.$$" && mv "$image.$$" "$image"
 		rm -r "$root"
@@ -92,7 +127,7 @@ guest_wait() { # DIR SECONDS PATTERN
 
 guest_boot() { # DIR RAM_MIB FILL_MIB
 	local dir=$1 ram kernel initrd
-	kernel=$(guest_kernel) && initrd=$(guest_initrd) || return
+	kernel=$(guest_kernel) && initrd=$(guest_initrd "$kernel") || return
 	mkdir -p "$dir" && ram=$(mktemp /dev/shm/xdpmig-guest-XXXXXX) || return
 	ln -sfn "$ram" "$dir/ram"
 	: >"$dir/serial"
