@@ -35,6 +35,10 @@
 #define XM_ACK_EVERY    32 /* frames; one ACK for so many, or a quarter credit */
 #define XM_ACK_DELAY_US 200 /* microseconds an ACK may be withheld */
 
+/* -- device state ------------------------------------------------------------ */
+#define XM_DEVICE_CHUNK  (60 << 10) /* bytes in a DEVICE: fits 64 KiB */
+#define XM_DEVICE_WINDOW (1 << 20)  /* bytes that are not acknowledged */
+
 /* -- timers ------------------------------------------------------------------ */
 #define XM_RTO_MIN_US     1000   /* floor of the retransmission timer */
 #define XM_RTO_MAX_US     500000 /* its ceiling, after doubling */

@@ -24,7 +24,23 @@ static void check_hello(const struct xm_msg_hello *m)
 	for (i = 0; i < m->n_blocks; i++) {
 		FUZZ_CHECK(memchr(m->block[i].name, '\0', XM_BLOCK_NAME));
 		FUZZ_CHECK(m->block[i].name[0]);
+		FUZZ_CHECK(!m->block[i].page_size ||
+			   (m->block[i].page_size >= XM_PAGE_SIZE &&
+			    !(m->block[i].page_size &
+			      (m->block[i].page_size - 1))));
 	}
+	FUZZ_CHECK(memchr(m->machine, '\0', sizeof(m->machine)));
+	FUZZ_CHECK(memchr(m->name, '\0', sizeof(m->name)));
+}
+
+/* What a DEVICE points at lies in the message, which has @len bytes. */
+static void check_device(const struct xm_msg_device *m, const uint8_t *msg,
+			 size_t len)
+{
+	FUZZ_CHECK(m->len >= 1 && m->len <= XM_DEVICE_CHUNK);
+	FUZZ_CHECK(m->offset + m->len > m->offset);
+	FUZZ_CHECK(m->data >= msg + XM_MSG_HEADER &&
+		   m->data + m->len <= msg + len);
 }
 
 static void check_values(const struct xm_msg *m)
@@ -42,19 +58,28 @@ static void check_values(const struct xm_msg *m)
 		FUZZ_CHECK(m->abort.reason > XM_REASON_NONE &&
 			   m->abort.reason < XM_REASON__COUNT &&
 			   memchr(m->abort.text, '\0', XM_MSG_TEXT));
+	if (m->type == XM_MSG_DEVICE_END)
+		FUZZ_CHECK(m->device_end.runs <= 1);
+}
+
+/* As many bytes as an older peer's HELLO lacks when all it appends is empty. */
+static size_t hello_lacks(const struct xm_msg *m)
+{
+	return m->type == XM_MSG_HELLO ? 2 + 2 + 4u * m->hello.n_blocks : 0;
 }
 
 /* A name or text with a NUL inside is shorter when it is written again. */
 static void check_again(const struct xm_msg *m, size_t len)
 {
-	static uint8_t buf[XM_MSG_MAX];
+	static uint8_t buf[XM_MSG_MAX], copy[XM_MSG_MAX];
 	static struct xm_msg again, thrice;
 	size_t got = xm_msg_put(buf, m);
 
-	FUZZ_CHECK(got <= len);
+	FUZZ_CHECK(got <= len + hello_lacks(m));
 	FUZZ_CHECK(xm_msg_get(&again, buf, got) == 0);
 	FUZZ_CHECK(again.type == m->type);
-	FUZZ_CHECK(xm_msg_put(buf, &again) == got);
+	FUZZ_CHECK(xm_msg_put(copy, &again) == got);
+	FUZZ_CHECK(!memcmp(buf, copy, got));
 	FUZZ_CHECK(xm_msg_get(&thrice, buf, got) == 0);
 	FUZZ_CHECK(!memcmp(&again, &thrice, sizeof(again)));
 }
@@ -73,6 +98,8 @@ static void fuzz_message(const uint8_t *data, size_t len)
 		return;
 	FUZZ_CHECK(strcmp(xm_msg_name(m.type), "unknown") != 0);
 	check_values(&m);
+	if (m.type == XM_MSG_DEVICE)
+		check_device(&m.device, data, len);
 	check_again(&m, len);
 }
 

@@ -76,8 +76,11 @@ static inline void t_make_hello(struct t_body *t)
 	m->n_blocks = 2;
 	strcpy(m->block[0].name, "pc.ram");
 	m->block[0].len = 4ULL << 30;
+	m->block[0].page_size = 2 << 20;
 	memset(m->block[1].name, 'x', XM_BLOCK_NAME - 1);
 	m->block[1].len = 4096;
+	strcpy(m->machine, "pc-q35-7.2");
+	strcpy(m->name, "web1");
 	t->len = xm_msg_put(t->buf, &t->in);
 }
 

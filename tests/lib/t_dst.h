@@ -12,6 +12,7 @@ struct t_dst {
 	struct t_trace trace;
 	struct xm_dst d;
 	struct xm_time now;
+	uint64_t features;     /* that HELLO offers and WELCOME agrees to */
 	struct xm_actions act; /* of the last step */
 	struct xm_msg msg[XM_ACTIONS_MSGS];
 };
@@ -66,6 +67,8 @@ static inline void t_dst_hear_type(struct t_dst *t, enum xm_msg_type type)
 {
 	struct xm_msg m = t_any(type, t->d.epoch);
 
+	if (type == XM_MSG_HELLO)
+		m.hello.features = t->features;
 	t_dst_hear(t, &m);
 }
 
@@ -86,6 +89,29 @@ static inline void t_dst_cancel(struct t_dst *t, enum xm_reason reason,
 	t_dst_event_msg(t, XM_EV_CANCEL, &m);
 }
 
+static inline void t_dst_hear_device(struct t_dst *t, uint64_t offset,
+				     uint32_t len)
+{
+	struct xm_msg m = t_device(offset, len);
+
+	t_dst_hear(t, &m);
+}
+
+static inline void t_dst_hear_device_end(struct t_dst *t, uint64_t total,
+					 bool runs)
+{
+	struct xm_msg m = t_device_end(total, runs);
+
+	t_dst_hear(t, &m);
+}
+
+static inline void t_dst_device_taken(struct t_dst *t, uint64_t bytes)
+{
+	struct xm_msg m = t_device_ack(bytes);
+
+	t_dst_event_msg(t, XM_EV_DEVICE_TAKEN, &m);
+}
+
 static inline void t_dst_wait(struct t_dst *t, int64_t ms)
 {
 	t->now = xm_time_add(t->now, ms * XM_MS);
@@ -96,6 +122,7 @@ static inline void t_dst_advance(struct t_dst *t)
 	struct xm_msg welcome = t_welcome();
 	struct xm_msg totals = t_totals(XM_MSG_EPOCH_END, t->d.epoch);
 
+	welcome.welcome.features = t->features;
 	if (t->d.state == XM_DST_INIT)
 		t_dst_event(t, XM_EV_START);
 	else if (t->d.state == XM_DST_HELLO)
@@ -128,16 +155,22 @@ static inline void t_dst_whole_epoch(struct t_dst *t, bool is_final)
 	assert_int_equal(t->d.state, XM_DST_READY);
 }
 
-/* Bring a fresh machine to @state: in epoch 1, if in any, or in COMMIT, after
- * one epoch. */
+/* Bring a fresh machine to @state: in epoch 1, if in any, or in LOAD or COMMIT,
+ * after one epoch; with device state, if that is agreed. */
 static inline struct t_dst *t_dst_at(struct t_dst *t, enum xm_dst_state state)
 {
-	enum xm_dst_state way = state == XM_DST_COMMIT ? XM_DST_READY : state;
+	bool is_late = state == XM_DST_COMMIT || state == XM_DST_LOAD;
+	enum xm_dst_state way = is_late ? XM_DST_READY : state;
 
 	while (t->d.state != way)
 		t_dst_advance(t);
-	if (state == XM_DST_COMMIT) {
+	if (is_late)
 		t_dst_whole_epoch(t, true);
+	if (is_late && t->features & XM_FEATURE_DEVICE)
+		t_dst_hear_device_end(t, t->d.device_got, true);
+	if (state == XM_DST_COMMIT) {
+		if (t->d.state == XM_DST_LOAD)
+			t_dst_event(t, XM_EV_LOADED);
 		t_dst_hear_type(t, XM_MSG_COMMIT);
 	}
 	assert_int_equal(t->d.state, state);
@@ -165,7 +198,7 @@ static inline void t_dst_takes_only(struct t_dst *t, enum xm_dst_state state,
 	const struct xm_dst fresh = t->d;
 	enum xm_msg_type type;
 
-	for (type = XM_MSG_HELLO; type <= XM_MSG_HEARTBEAT; type++) {
+	for (type = XM_MSG_HELLO; type <= T_MSG_LAST; type++) {
 		t->d = fresh;
 		t_dst_at(t, state);
 		t_dst_hear_type(t, type);

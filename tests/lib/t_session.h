@@ -14,6 +14,7 @@
 
 #define T_CHANNELS 3
 #define T_PAGES    (70 + 72 + 74) /* those of t_totals() */
+#define T_MSG_LAST XM_MSG_LOADED  /* the types there are end here */
 
 static inline struct xm_msg t_hello(void)
 {
@@ -82,6 +83,35 @@ static inline struct xm_msg t_abort(enum xm_reason reason, const char *text)
 	return m;
 }
 
+/* @len bytes of device state, which is all the same byte. */
+static inline struct xm_msg t_device(uint64_t offset, uint32_t len)
+{
+	static const uint8_t bytes[XM_DEVICE_CHUNK] = { 0 };
+	struct xm_msg m = { .type = XM_MSG_DEVICE };
+
+	m.device.offset = offset;
+	m.device.len = len;
+	m.device.data = bytes;
+	return m;
+}
+
+static inline struct xm_msg t_device_ack(uint64_t bytes)
+{
+	struct xm_msg m = { .type = XM_MSG_DEVICE_ACK };
+
+	m.device_ack.bytes = bytes;
+	return m;
+}
+
+static inline struct xm_msg t_device_end(uint64_t total, bool runs)
+{
+	struct xm_msg m = { .type = XM_MSG_DEVICE_END };
+
+	m.device_end.total = total;
+	m.device_end.runs = runs;
+	return m;
+}
+
 /* A well-formed message of @type, as a peer might send it in epoch @epoch. */
 static inline struct xm_msg t_any(enum xm_msg_type type, uint32_t epoch)
 {
@@ -98,10 +128,17 @@ static inline struct xm_msg t_any(enum xm_msg_type type, uint32_t epoch)
 		return t_epoch(type, epoch);
 	case XM_MSG_ABORT:
 		return t_abort(XM_REASON_MEMORY, "no memory");
+	case XM_MSG_DEVICE:
+		return t_device(0, 8);
+	case XM_MSG_DEVICE_ACK:
+		return t_device_ack(0);
+	case XM_MSG_DEVICE_END:
+		return t_device_end(0, true);
 	case XM_MSG_PROVEN:
 	case XM_MSG_COMMIT:
 	case XM_MSG_COMMITTED:
 	case XM_MSG_HEARTBEAT:
+	case XM_MSG_LOADED:
 		break;
 	}
 	return (struct xm_msg){ .type = type };

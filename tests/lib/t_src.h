@@ -60,6 +60,8 @@ static inline void t_src_hear_type(struct t_src *t, enum xm_msg_type type)
 {
 	struct xm_msg m = t_any(type, t->s.epoch);
 
+	if (type == XM_MSG_WELCOME)
+		m.welcome.features = t->s.hello.features;
 	t_src_hear(t, &m);
 }
 
@@ -83,6 +85,23 @@ static inline void t_src_cancel(struct t_src *t, enum xm_reason reason,
 {
 	struct xm_msg m = t_abort(reason, text);
 	const struct xm_event ev = { .kind = XM_EV_CANCEL, .msg = &m };
+
+	t_src_step(t, &ev);
+}
+
+/* @len bytes of device state leave, for the window's sake. */
+static inline void t_src_device(struct t_src *t, uint32_t len)
+{
+	struct xm_msg m = t_device(0, len);
+	const struct xm_event ev = { .kind = XM_EV_DEVICE, .msg = &m };
+
+	t_src_step(t, &ev);
+}
+
+static inline void t_src_device_end(struct t_src *t, bool runs)
+{
+	struct xm_msg m = t_device_end(0, runs);
+	const struct xm_event ev = { .kind = XM_EV_DEVICE_END, .msg = &m };
 
 	t_src_step(t, &ev);
 }
@@ -126,16 +145,22 @@ static inline void t_src_advance(struct t_src *t)
 		fail_msg("no way on from %s", xm_src_state_name(t->s.state));
 }
 
-/* Bring a fresh machine to @state: in epoch 1, if in any, or in COMMIT, after
- * one epoch. */
+/* Bring a fresh machine to @state: in epoch 1, if in any, or in DEVICE or
+ * COMMIT, after one epoch; with device state, if that was offered. */
 static inline struct t_src *t_src_at(struct t_src *t, enum xm_src_state state)
 {
-	enum xm_src_state way = state == XM_SRC_COMMIT ? XM_SRC_HARVEST : state;
+	bool is_late = state == XM_SRC_COMMIT || state == XM_SRC_DEVICE;
+	enum xm_src_state way = is_late ? XM_SRC_HARVEST : state;
 
 	while (t->s.state != way)
 		t_src_advance(t);
-	if (state == XM_SRC_COMMIT) {
+	if (is_late)
 		t_src_whole_epoch(t, true);
+	if (is_late && t->s.hello.features & XM_FEATURE_DEVICE)
+		t_src_device_end(t, true);
+	if (state == XM_SRC_COMMIT) {
+		if (t->s.state == XM_SRC_DEVICE)
+			t_src_hear_type(t, XM_MSG_LOADED);
 		t_src_event(t, XM_EV_COMMIT);
 	}
 	assert_int_equal(t->s.state, state);
@@ -163,7 +188,7 @@ static inline void t_src_takes_only(struct t_src *t, enum xm_src_state state,
 	const struct xm_src fresh = t->s;
 	enum xm_msg_type type;
 
-	for (type = XM_MSG_HELLO; type <= XM_MSG_HEARTBEAT; type++) {
+	for (type = XM_MSG_HELLO; type <= T_MSG_LAST; type++) {
 		t->s = fresh;
 		t_src_at(t, state);
 		t_src_hear_type(t, type);

@@ -439,7 +439,7 @@ static void commit__whatever_the_peer_says(void **state)
 	struct t_dst *t = t_dst_at(*state, XM_DST_COMMIT);
 	enum xm_msg_type type;
 
-	for (type = XM_MSG_HELLO; type <= XM_MSG_HEARTBEAT; type++) {
+	for (type = XM_MSG_HELLO; type <= T_MSG_LAST; type++) {
 		t_dst_hear_type(t, type);
 		t_assert_nothing(&t->act);
 		assert_int_equal(t->d.state, XM_DST_COMMIT);

@@ -3,6 +3,9 @@
 
 #include "../lib/t_body.h"
 
+/* Bytes that were appended to t_make_hello()'s: machine, name, page sizes. */
+#define HELLO_MORE (2 + 10 + 2 + 4 + 2 * 4)
+
 static void expect_the_same(struct t_body *t)
 {
 	memset(&t->out, 0xa5, sizeof(t->out));
@@ -25,7 +28,7 @@ static void xm_msg_put__header_is_exact_to_the_byte(void **state)
 static void xm_msg_put__hello_is_exact_to_the_byte(void **state)
 {
 	static const uint8_t want[] = {
-		0x58, 0x4d, 1,    1,    0,    0,    0,    0x48, /* header */
+		0x58, 0x4d, 1,    1,    0,    0,    0,    0x5e, /* header */
 		0,    1,    0,    7,                            /* versions */
 		1,    2,    3,    4,    5,    6,    7,    8,    /* features */
 		0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, /* session */
@@ -37,6 +40,10 @@ static void xm_msg_put__hello_is_exact_to_the_byte(void **state)
 		0,    1,                                     /* blocks */
 		0,    0,    0,    1,    0,    0,    0,    0, /* length */
 		0,    6,    'p',  'c',  '.',  'r',  'a',  'm',
+		0,    10,   'p',  'c',  '-',  'q',  '3',  '5', /* machine */
+		'-',  '7',  '.',  '2',  0,    4,    'w',  'e',
+		'b',  '1',           /* name */
+		0,    0x20, 0,    0, /* page size */
 	};
 	struct t_body *t = *state;
 
@@ -72,6 +79,8 @@ static void xm_msg_put__the_largest_messages_fit(void **state)
 	m->n_blocks = XM_BLOCK_MAX;
 	for (i = 0; i < XM_BLOCK_MAX; i++)
 		memset(m->block[i].name, 'x', XM_BLOCK_NAME - 1);
+	memset(m->machine, 'x', XM_MSG_NAME - 1);
+	memset(m->name, 'x', XM_MSG_NAME - 1);
 	assert_in_range(xm_msg_put(t->buf, &t->in), 1, XM_MSG_MAX);
 	t_make_epoch(t, XM_MSG_EPOCH_END);
 	assert_in_range(t->len, 1, XM_MSG_MAX);
@@ -159,6 +168,8 @@ static void xm_msg_get__hello_with_the_most_of_all(void **state)
 	m->n_blocks = XM_BLOCK_MAX;
 	for (i = 0; i < XM_BLOCK_MAX; i++)
 		memset(m->block[i].name, 'a' + (int)i, XM_BLOCK_NAME - 1);
+	memset(m->machine, 'x', XM_MSG_NAME - 1);
+	memset(m->name, 'y', XM_MSG_NAME - 1);
 	t->len = xm_msg_put(t->buf, &t->in);
 	expect_the_same(t);
 }
@@ -261,8 +272,9 @@ static void xm_msg_get__heartbeat(void **state)
 
 /* -- what ends too soon ---------------------------------------------------- */
 
-/* Each shorter body is too short, and each shorter message not whole. */
-static void cut_everywhere(struct t_body *t)
+/* Each shorter body is too short, and each shorter message not whole; but for
+ * a body of @older bytes, which an older peer sends. */
+static void cut_everywhere_but(struct t_body *t, size_t older)
 {
 	size_t whole = t->len, len;
 
@@ -270,14 +282,22 @@ static void cut_everywhere(struct t_body *t)
 		assert_int_equal(t_body_get(t, len), XM_MSG_E_LENGTH);
 	for (len = 0; len < whole - XM_MSG_HEADER; len++) {
 		t_body_set_len(t, len);
-		assert_int_equal(t_body_get(t, t->len), XM_MSG_E_LENGTH);
+		assert_int_equal(t_body_get(t, t->len),
+				 len == older ? 0 : XM_MSG_E_LENGTH);
 	}
+}
+
+static void cut_everywhere(struct t_body *t)
+{
+	cut_everywhere_but(t, SIZE_MAX);
 }
 
 static void xm_msg_get__hello_cut_anywhere(void **state)
 {
-	t_make_hello(*state);
-	cut_everywhere(*state);
+	struct t_body *t = *state;
+
+	t_make_hello(t);
+	cut_everywhere_but(t, t->len - XM_MSG_HEADER - HELLO_MORE);
 }
 
 static void xm_msg_get__welcome_cut_anywhere(void **state)
@@ -369,7 +389,7 @@ static void xm_msg_get__unknown_types(void **state)
 	t_make_abort(t);
 	t->buf[3] = 0;
 	assert_int_equal(t_body_get(t, t->len), XM_MSG_E_TYPE);
-	t->buf[3] = 12;
+	t->buf[3] = XM_MSG_LOADED + 1;
 	assert_int_equal(t_body_get(t, t->len), XM_MSG_E_TYPE);
 	t->buf[3] = 255;
 	assert_int_equal(t_body_get(t, t->len), XM_MSG_E_TYPE);
@@ -506,7 +526,9 @@ static void xm_msg_name__as_the_protocol_writes_them(void **state)
 	assert_string_equal(xm_msg_name(XM_MSG_EPOCH_END), "EPOCH_END");
 	assert_string_equal(xm_msg_name(XM_MSG_HEARTBEAT), "HEARTBEAT");
 	assert_string_equal(xm_msg_name((enum xm_msg_type)0), "unknown");
-	assert_string_equal(xm_msg_name((enum xm_msg_type)12), "unknown");
+	assert_string_equal(xm_msg_name(XM_MSG_DEVICE_ACK), "DEVICE_ACK");
+	assert_string_equal(xm_msg_name(XM_MSG_LOADED), "LOADED");
+	assert_string_equal(xm_msg_name((enum xm_msg_type)16), "unknown");
 }
 
 #define T(name) \

@@ -156,6 +156,15 @@ static void probe__harvests_when_the_peer_was_first(void **state)
 	assert_int_equal(t->s.state, XM_SRC_HARVEST);
 }
 
+static void probe__proven_twice_is_a_breach(void **state)
+{
+	struct t_src *t = t_src_at(*state, XM_SRC_PROBE);
+
+	t_src_hear_type(t, XM_MSG_PROVEN);
+	t_src_hear_type(t, XM_MSG_PROVEN);
+	t_src_assert_abort(t, XM_REASON_PROTOCOL);
+}
+
 static void probe__takes_nothing_but_proven(void **state)
 {
 	t_src_takes_only(*state, XM_SRC_PROBE, XM_MSG_PROVEN);
@@ -308,7 +317,7 @@ static void commit__ignores_what_does_not_fit(void **state)
 	struct t_src *t = t_src_at(*state, XM_SRC_COMMIT);
 	enum xm_msg_type type;
 
-	for (type = XM_MSG_HELLO; type <= XM_MSG_HEARTBEAT; type++) {
+	for (type = XM_MSG_HELLO; type <= T_MSG_LAST; type++) {
 		if (type == XM_MSG_COMMITTED || type == XM_MSG_ABORT)
 			continue;
 		t_src_hear_type(t, type);
@@ -408,6 +417,7 @@ int main(void)
 		T(probe__says_that_its_own_paths_are_proven),
 		T(probe__harvests_when_the_peer_is_second),
 		T(probe__harvests_when_the_peer_was_first),
+		T(probe__proven_twice_is_a_breach),
 		T(probe__takes_nothing_but_proven),
 		T(harvest__begins_epoch_1),
 		T(harvest__says_that_an_epoch_is_final),

@@ -9,17 +9,23 @@
  *          Next: PROBE at ACCEPT (we answer WELCOME), FAILED at CANCEL
  * PROBE    paths are being proven.  Next: READY when both said PROVEN
  * READY    no epoch is open: every frame is stale
- *          Next: OPEN on EPOCH_BEGIN, COMMIT on COMMIT after the final epoch
+ *          Next: OPEN on EPOCH_BEGIN; after the final epoch LOAD on DEVICE_END,
+ *          and COMMIT on COMMIT, when device state that was agreed is loaded
  * OPEN     the channels' threads are being told of the epoch.
  *          Next: EPOCH at OPENED (we answer EPOCH_READY)
  * EPOCH    frames of this epoch are placed.  Next: TOTALS on EPOCH_END
  * TOTALS   the channels are closed and counted.  Next: READY at INSTALLED, if
  *          our figures are the peer's and what was placed is what was
  *          announced (we answer EPOCH_DONE); FAILED if not
+ * LOAD     memory and device state are complete; the guest takes the latter in.
+ *          may not: run.  Next: READY at LOADED (we answer LOADED)
  * COMMIT   the guest is ours and is being started.
  *          may not: be cancelled.  Next: DONE at COMMIT (we answer COMMITTED)
  * DONE     the guest is ours
  * FAILED   the guest is not ours: its memory here is worth nothing
+ *
+ * Device state (protocol.md 6.5) may come in any state from READY to TOTALS, in
+ * order and within a window of what was acknowledged, until DEVICE_END.
  *
  * Losing contact in COMMIT changes nothing here: the source will not resume
  * its guest, so this side must run it.
@@ -35,10 +41,11 @@ static const uint32_t dst_next[XM_DST__COUNT] = {
 	[XM_DST_HELLO] = TO(CONSIDER) | TO(FAILED),
 	[XM_DST_CONSIDER] = TO(PROBE) | TO(FAILED),
 	[XM_DST_PROBE] = TO(READY) | TO(FAILED),
-	[XM_DST_READY] = TO(OPEN) | TO(COMMIT) | TO(FAILED),
+	[XM_DST_READY] = TO(OPEN) | TO(LOAD) | TO(COMMIT) | TO(FAILED),
 	[XM_DST_OPEN] = TO(EPOCH) | TO(FAILED),
 	[XM_DST_EPOCH] = TO(TOTALS) | TO(FAILED),
 	[XM_DST_TOTALS] = TO(READY) | TO(FAILED),
+	[XM_DST_LOAD] = TO(READY) | TO(FAILED),
 	[XM_DST_COMMIT] = TO(DONE) | TO(FAILED),
 };
 
@@ -106,6 +113,40 @@ static void dst_take_hello(struct xm_dst *d, struct xm_time now,
 	act->flags |= XM_ACT_CONSIDER;
 }
 
+static bool dst_has_device(const struct xm_dst *d)
+{
+	return d->agreed.features & XM_FEATURE_DEVICE;
+}
+
+/* A piece of device state: may it come now, and is it the next one? */
+static bool dst_take_device(struct xm_dst *d, const struct xm_msg_device *m,
+			    struct xm_actions *act)
+{
+	if (!dst_has_device(d) || d->is_device_ended ||
+	    d->state < XM_DST_READY || d->state > XM_DST_TOTALS)
+		return false;
+	if (m->offset != d->device_got ||
+	    m->len > XM_DEVICE_WINDOW - (d->device_got - d->device_said))
+		return false;
+	d->device_got += m->len;
+	act->flags |= XM_ACT_DEVICE;
+	return true;
+}
+
+static bool dst_end_device(struct xm_dst *d, struct xm_time now,
+			   const struct xm_msg_device_end *m,
+			   struct xm_actions *act)
+{
+	if (!dst_has_device(d) || d->is_device_ended || !d->is_final ||
+	    m->total != d->device_got)
+		return false;
+	d->is_device_ended = true;
+	d->runs = m->runs;
+	dst_enter(d, now, XM_DST_LOAD);
+	act->flags |= XM_ACT_DEVICE_END;
+	return true;
+}
+
 /* True when @m is legal here. */
 static bool dst_take_in_ready(struct xm_dst *d, struct xm_time now,
 			      const struct xm_msg *m, struct xm_actions *act)
@@ -119,7 +160,10 @@ static bool dst_take_in_ready(struct xm_dst *d, struct xm_time now,
 		act->epoch = d->epoch;
 		return true;
 	}
-	if (m->type == XM_MSG_COMMIT && d->is_final) {
+	if (m->type == XM_MSG_DEVICE_END)
+		return dst_end_device(d, now, &m->device_end, act);
+	if (m->type == XM_MSG_COMMIT && d->is_final &&
+	    (!dst_has_device(d) || d->is_loaded)) {
 		dst_enter(d, now, XM_DST_COMMIT);
 		act->flags |= XM_ACT_TAKE_GUEST;
 		return true;
@@ -130,6 +174,8 @@ static bool dst_take_in_ready(struct xm_dst *d, struct xm_time now,
 static bool dst_take_legal(struct xm_dst *d, struct xm_time now,
 			   const struct xm_msg *m, struct xm_actions *act)
 {
+	if (m->type == XM_MSG_DEVICE)
+		return dst_take_device(d, &m->device, act);
 	switch (d->state) {
 	case XM_DST_HELLO:
 		if (m->type != XM_MSG_HELLO)
@@ -156,6 +202,7 @@ static bool dst_take_legal(struct xm_dst *d, struct xm_time now,
 	case XM_DST_CONSIDER:
 	case XM_DST_OPEN:
 	case XM_DST_TOTALS:
+	case XM_DST_LOAD:
 	case XM_DST_COMMIT:
 	case XM_DST_DONE:
 	case XM_DST_FAILED:
@@ -244,7 +291,8 @@ static void dst_accept(struct xm_dst *d, struct xm_time now,
 		       struct xm_actions *act)
 {
 	d->agreed = *welcome;
-	dst_say(d, now, act, XM_MSG_WELCOME)->welcome = *welcome;
+	d->agreed.features &= d->hello.features;
+	dst_say(d, now, act, XM_MSG_WELCOME)->welcome = d->agreed;
 	dst_enter(d, now, XM_DST_PROBE);
 	act->flags |= XM_ACT_PROBE;
 }
@@ -296,6 +344,26 @@ static void dst_proven(struct xm_dst *d, struct xm_time now,
 	dst_take_proven(d, now);
 }
 
+/* In COMMIT an acknowledgement has nobody left to read it. */
+static void dst_device_taken(struct xm_dst *d, struct xm_time now,
+			     uint64_t bytes, struct xm_actions *act)
+{
+	assert(bytes >= d->device_said && bytes <= d->device_got);
+	if (d->state == XM_DST_COMMIT || bytes == d->device_said)
+		return;
+	d->device_said = bytes;
+	dst_say(d, now, act, XM_MSG_DEVICE_ACK)->device_ack.bytes = bytes;
+}
+
+static void dst_loaded(struct xm_dst *d, struct xm_time now,
+		       struct xm_actions *act)
+{
+	assert(d->state == XM_DST_LOAD);
+	d->is_loaded = true;
+	dst_say(d, now, act, XM_MSG_LOADED);
+	dst_enter(d, now, XM_DST_READY);
+}
+
 void xm_dst_step(struct xm_dst *d, struct xm_time now,
 		 const struct xm_event *ev, struct xm_actions *act)
 {
@@ -341,7 +409,15 @@ void xm_dst_step(struct xm_dst *d, struct xm_time now,
 	case XM_EV_TIMER:
 		dst_timer(d, now, act);
 		break;
+	case XM_EV_DEVICE_TAKEN:
+		dst_device_taken(d, now, ev->msg->device_ack.bytes, act);
+		break;
+	case XM_EV_LOADED:
+		dst_loaded(d, now, act);
+		break;
 	case XM_EV_NEXT_EPOCH:
+	case XM_EV_DEVICE:
+	case XM_EV_DEVICE_END:
 		assert(!"an event of the source");
 		break;
 	}
@@ -365,8 +441,8 @@ void xm_dst_init(struct xm_dst *d, struct xm_trace *trace)
 const char *xm_dst_state_name(enum xm_dst_state state)
 {
 	static const char *const names[XM_DST__COUNT] = {
-		"init",  "hello",  "consider", "probe", "ready",  "open",
-		"epoch", "totals", "commit",   "done",  "failed",
+		"init",  "hello",  "consider", "probe",  "ready", "open",
+		"epoch", "totals", "load",     "commit", "done",  "failed",
 	};
 
 	return names[state];

@@ -14,6 +14,7 @@ enum xm_dst_state {
 	XM_DST_OPEN,
 	XM_DST_EPOCH,
 	XM_DST_TOTALS,
+	XM_DST_LOAD,
 	XM_DST_COMMIT,
 	XM_DST_DONE,
 	XM_DST_FAILED,
@@ -23,11 +24,16 @@ enum xm_dst_state {
 struct xm_dst {
 	enum xm_dst_state state;
 	struct xm_msg_hello hello;    /* from CONSIDER on */
-	struct xm_msg_welcome agreed; /* from PROBE on */
+	struct xm_msg_welcome agreed; /* from PROBE on; as it was said */
 	uint32_t epoch;
 	bool is_final;
 	bool is_proven, peer_is_proven;
 	struct xm_msg_epoch announced; /* EPOCH_END's totals */
+	uint64_t device_got;           /* bytes of device state that came */
+	uint64_t device_said;          /* of them, acknowledged */
+	bool is_device_ended;          /* DEVICE_END came */
+	bool runs;      /* with it: the guest ran at the source */
+	bool is_loaded; /* LOADED was said */
 	struct xm_time heard, spoken;
 	struct xm_outcome outcome;
 	struct xm_trace *trace;

@@ -4,10 +4,13 @@
  * A writer and a reader walk over a buffer; the reader remembers when it ran
  * past the end, so that decoding is a straight line and one check at its end.
  * Counts are checked before anything is sized by them.  What a body holds
- * beyond the fields known here is ignored: later versions append.
+ * beyond the fields known here is ignored: later versions append.  And where
+ * we appended, a body that ends before is an older peer's, whose fields are
+ * zero; one that ends in the middle is damaged.
  */
 #include "msg.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -103,6 +106,31 @@ static void put_hello(struct msg_out *o, const struct xm_msg_hello *m)
 		put_uint(o, m->block[i].len, 8);
 		put_text(o, m->block[i].name, XM_BLOCK_NAME);
 	}
+	put_text(o, m->machine, sizeof(m->machine));
+	put_text(o, m->name, sizeof(m->name));
+	for (i = 0; i < m->n_blocks; i++)
+		put_uint(o, m->block[i].page_size, 4);
+}
+
+/* What was appended to HELLO: all of it, or nothing. */
+static int get_hello_more(struct msg_in *in, struct xm_msg_hello *m)
+{
+	unsigned int i;
+	uint32_t size;
+	int r;
+
+	if (!in->left || in->is_short)
+		return 0;
+	r = get_text(in, m->machine, sizeof(m->machine));
+	if (!r)
+		r = get_text(in, m->name, sizeof(m->name));
+	for (i = 0; !r && i < m->n_blocks; i++) {
+		size = (uint32_t)get_uint(in, 4);
+		if (size && (size < XM_PAGE_SIZE || size & (size - 1)))
+			r = XM_MSG_E_VALUE;
+		m->block[i].page_size = size;
+	}
+	return r;
 }
 
 static int get_hello(struct msg_in *in, struct xm_msg_hello *m)
@@ -135,7 +163,7 @@ static int get_hello(struct msg_in *in, struct xm_msg_hello *m)
 		if (!in->is_short && !m->block[i].name[0])
 			return XM_MSG_E_VALUE;
 	}
-	return 0;
+	return get_hello_more(in, m);
 }
 
 static void put_welcome(struct msg_out *o, const struct xm_msg_welcome *m)
@@ -220,6 +248,27 @@ static int get_abort(struct msg_in *in, struct xm_msg_abort *m)
 	return get_text(in, m->text, sizeof(m->text));
 }
 
+static void put_device(struct msg_out *o, const struct xm_msg_device *m)
+{
+	assert(m->len && m->len <= XM_DEVICE_CHUNK);
+	put_uint(o, m->offset, 8);
+	put_uint(o, m->len, 4);
+	put_bytes(o, m->data, m->len);
+}
+
+static int get_device(struct msg_in *in, struct xm_msg_device *m)
+{
+	m->offset = get_uint(in, 8);
+	m->len = (uint32_t)get_uint(in, 4);
+	if (in->is_short || in->left < m->len)
+		return XM_MSG_E_LENGTH;
+	if (!m->len || m->len > XM_DEVICE_CHUNK ||
+	    m->offset > UINT64_MAX - m->len)
+		return XM_MSG_E_VALUE;
+	m->data = in->p;
+	return 0;
+}
+
 /* -- messages ----------------------------------------------------------------------- */
 
 size_t xm_msg_put(void *dst, const struct xm_msg *msg)
@@ -244,10 +293,21 @@ size_t xm_msg_put(void *dst, const struct xm_msg *msg)
 		put_uint(&o, msg->abort.reason, 2);
 		put_text(&o, msg->abort.text, sizeof(msg->abort.text));
 		break;
+	case XM_MSG_DEVICE:
+		put_device(&o, &msg->device);
+		break;
+	case XM_MSG_DEVICE_ACK:
+		put_uint(&o, msg->device_ack.bytes, 8);
+		break;
+	case XM_MSG_DEVICE_END:
+		put_uint(&o, msg->device_end.total, 8);
+		put_uint(&o, msg->device_end.runs, 1);
+		break;
 	case XM_MSG_PROVEN:
 	case XM_MSG_COMMIT:
 	case XM_MSG_COMMITTED:
 	case XM_MSG_HEARTBEAT:
+	case XM_MSG_LOADED:
 		break;
 	}
 	len = (size_t)(o.p - (uint8_t *)dst);
@@ -288,10 +348,20 @@ static int msg_get_body(struct msg_in *in, struct xm_msg *m)
 		return get_epoch(in, &m->epoch);
 	case XM_MSG_ABORT:
 		return get_abort(in, &m->abort);
+	case XM_MSG_DEVICE:
+		return get_device(in, &m->device);
+	case XM_MSG_DEVICE_ACK:
+		m->device_ack.bytes = get_uint(in, 8);
+		return 0;
+	case XM_MSG_DEVICE_END:
+		m->device_end.total = get_uint(in, 8);
+		m->device_end.runs = get_uint(in, 1) != 0;
+		return 0;
 	case XM_MSG_PROVEN:
 	case XM_MSG_COMMIT:
 	case XM_MSG_COMMITTED:
 	case XM_MSG_HEARTBEAT:
+	case XM_MSG_LOADED:
 		return 0;
 	}
 	return XM_MSG_E_TYPE;
@@ -336,6 +406,10 @@ const char *xm_msg_name(enum xm_msg_type type)
 		[XM_MSG_COMMITTED] = "COMMITTED",
 		[XM_MSG_ABORT] = "ABORT",
 		[XM_MSG_HEARTBEAT] = "HEARTBEAT",
+		[XM_MSG_DEVICE] = "DEVICE",
+		[XM_MSG_DEVICE_ACK] = "DEVICE_ACK",
+		[XM_MSG_DEVICE_END] = "DEVICE_END",
+		[XM_MSG_LOADED] = "LOADED",
 	};
 
 	return (unsigned int)type < sizeof(names) / sizeof(names[0]) &&

@@ -21,6 +21,10 @@
 #define XM_MSG_MAX     (64 * 1024) /* bytes of a whole message */
 #define XM_MSG_VERSION 1   /* spoken here; N-1 is accepted when there is one */
 #define XM_MSG_TEXT    200 /* bytes of ABORT's text, NUL included */
+#define XM_MSG_NAME    64  /* of HELLO's machine and name, NUL included */
+
+/* Features: offered in HELLO, in force when WELCOME has them too. */
+#define XM_FEATURE_DEVICE (1ull << 0) /* device state follows the memory */
 
 enum xm_msg_type {
 	XM_MSG_HELLO = 1,       /* source: who I am, what I want to send */
@@ -34,11 +38,15 @@ enum xm_msg_type {
 	XM_MSG_COMMITTED = 9,   /* destination: it is */
 	XM_MSG_ABORT = 10,      /* either: why this migration ends */
 	XM_MSG_HEARTBEAT = 11,  /* either: still here */
+	XM_MSG_DEVICE = 12,     /* source: a piece of the device state */
+	XM_MSG_DEVICE_ACK = 13, /* destination: so much of it is in QEMU */
+	XM_MSG_DEVICE_END = 14, /* source: that was all of it */
+	XM_MSG_LOADED = 15,     /* destination: the guest is ready to run */
 };
 
 struct xm_msg_hello {
 	uint16_t version_min, version_max;
-	uint64_t features;   /* none defined yet; unknown ones are ignored */
+	uint64_t features;   /* XM_FEATURE_ bits; unknown ones are ignored */
 	uint8_t session[16]; /* random; names the migration in logs */
 	uint8_t uuid[16];    /* the guest's, all zero when not known */
 	uint16_t n_channels;
@@ -49,12 +57,16 @@ struct xm_msg_hello {
 	struct {
 		char name[XM_BLOCK_NAME];
 		uint64_t len;
+		uint32_t page_size; /* of its backing, bytes; 0 unknown */
 	} block[XM_BLOCK_MAX];
+	/* An older peer's is empty, and its page sizes are 0. */
+	char machine[XM_MSG_NAME]; /* machine type, "pc-q35-7.2" */
+	char name[XM_MSG_NAME];    /* of the guest; for people */
 };
 
 struct xm_msg_welcome {
 	uint16_t version;
-	uint64_t features;
+	uint64_t features;   /* those of HELLO's that are in force */
 	uint16_t n_channels; /* as asked, or refused */
 	uint16_t port_base;
 	uint32_t ip_max;    /* at most the source's */
@@ -70,6 +82,23 @@ struct xm_msg_epoch {
 	struct xm_rx_totals totals[XM_CHAN_MAX];
 };
 
+/* Device state is a stream of bytes; a message carries a piece of it. */
+struct xm_msg_device {
+	uint64_t offset;     /* of the first byte */
+	uint32_t len;        /* 1 .. XM_DEVICE_CHUNK */
+	const uint8_t *data; /* borrowed: xm_msg_put() reads from it,
+			      * xm_msg_get() points it into the raw message */
+};
+
+struct xm_msg_device_ack {
+	uint64_t bytes; /* handed to QEMU so far, from the first on */
+};
+
+struct xm_msg_device_end {
+	uint64_t total; /* bytes of the whole stream */
+	uint8_t runs;   /* the guest ran before it was paused: 0 or 1 */
+};
+
 struct xm_msg_abort {
 	enum xm_reason reason;
 	char text[XM_MSG_TEXT];
@@ -82,6 +111,9 @@ struct xm_msg {
 		struct xm_msg_welcome welcome;
 		struct xm_msg_epoch epoch; /* BEGIN, READY, END, DONE */
 		struct xm_msg_abort abort;
+		struct xm_msg_device device;
+		struct xm_msg_device_ack device_ack;
+		struct xm_msg_device_end device_end;
 	};
 };
 
@@ -101,7 +133,8 @@ enum {
  * XM_MSG_E_MAGIC, or XM_MSG_E_LENGTH (whole message above XM_MSG_MAX). */
 int xm_msg_peek(const void *src, size_t *ret_len);
 
-/* Decode one whole message.  0 or an outcome above. */
+/* Decode one whole message.  0 or an outcome above.  What a DEVICE carries
+ * is not copied: @src must outlive its use. */
 int xm_msg_get(struct xm_msg *ret_msg, const void *src, size_t len);
 
 const char *xm_msg_name(enum xm_msg_type type);

@@ -18,7 +18,8 @@ enum xm_event_kind {
 	XM_EV_START,   /* the control connection stands */
 	XM_EV_MESSAGE, /* msg: decoded, arrived */
 	XM_EV_ACCEPT,  /* dst: HELLO is acceptable; msg: WELCOME to answer with,
-			 * channels are open */
+			 * channels are open.  Features: those that can be had
+			 * here; of them, HELLO's come into force */
 	XM_EV_PROVEN,  /* all channels' paths are proven at this side */
 	XM_EV_NEXT_EPOCH, /* src: a harvest is complete; is_final: guest paused */
 	XM_EV_OPENED,     /* dst: every channel takes the new epoch */
@@ -28,6 +29,16 @@ enum xm_event_kind {
 	XM_EV_CANCEL, /* end it; msg: ABORT with reason and text */
 	XM_EV_LOST,   /* the control connection broke or was closed */
 	XM_EV_TIMER,  /* the time xm_*_expiry() named has come */
+	XM_EV_DEVICE, /* src: msg: DEVICE with what comes next of the device
+		       * state (its offset is filled in), at most
+		       * XM_DEVICE_CHUNK and xm_src_device_room() bytes */
+	XM_EV_DEVICE_TAKEN, /* dst: msg: DEVICE_ACK, how many bytes of device
+			     * state were handed to the guest, in all; at
+			     * least after every half XM_DEVICE_WINDOW */
+	XM_EV_DEVICE_END,   /* src, in HARVEST after the final epoch: msg:
+			   * DEVICE_END with runs (total is filled in) */
+	XM_EV_LOADED, /* dst: answer to XM_ACT_DEVICE_END: it is in, the guest
+		       * is ready to run */
 };
 
 struct xm_event {
@@ -40,15 +51,21 @@ struct xm_event {
 #define XM_ACT_SEND     0x001 /* send msg[0 .. n_msgs) */
 #define XM_ACT_CONSIDER 0x002 /* dst: is HELLO acceptable?  ACCEPT or CANCEL */
 #define XM_ACT_PROBE    0x004 /* open channels (src) and prove their paths */
-#define XM_ACT_HARVEST \
-	0x008 /* src: all is proven or done; NEXT_EPOCH, COMMIT
-				 * or CANCEL follows */
-#define XM_ACT_OPEN_EPOCH \
-	0x010                   /* src: channels may send epoch `epoch`.  dst:
-				 * channels must take it; then OPENED */
+/* src: all is proven, done or loaded; NEXT_EPOCH, DEVICE_END, COMMIT or CANCEL
+ * follows */
+#define XM_ACT_HARVEST 0x008
+/* src: channels may send epoch `epoch`.  dst: channels must take it; then
+ * OPENED */
+#define XM_ACT_OPEN_EPOCH 0x010
 #define XM_ACT_TOTALS     0x020 /* dst: collect totals; then INSTALLED */
 #define XM_ACT_TAKE_GUEST 0x040 /* dst: run the guest; then COMMIT */
 #define XM_ACT_FINISHED   0x080 /* outcome is final; close after sending */
+/* src: there is room for more device state.  dst: hand the bytes of this
+ * DEVICE message on to the guest; DEVICE_TAKEN, now or later */
+#define XM_ACT_DEVICE 0x100
+/* dst: that was all of it; LOADED when the guest has it (d->runs: was it
+ * running at the source?) */
+#define XM_ACT_DEVICE_END 0x200
 
 struct xm_actions {
 	unsigned int flags;

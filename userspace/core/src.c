@@ -15,6 +15,8 @@
  *          may: post, retransmit                may not: harvest
  *          Next: BARRIER when every channel's SYNC is acknowledged
  * BARRIER  EPOCH_END is out.  Next: HARVEST on EPOCH_DONE
+ * DEVICE   DEVICE_END is out: all memory and all device state are over there.
+ *          Next: HARVEST on LOADED, and from there COMMIT
  * COMMIT   the peer was told to run the guest; there is no way back
  *          may not: resume the guest, cancel
  *          Next: DONE on COMMITTED, UNKNOWN when contact is lost
@@ -26,6 +28,11 @@
  * guest here.  From the moment COMMIT is handed to the control connection,
  * whether or not a byte of it has left, nothing ends in FAILED any more but an
  * ABORT of the peer, which says that it did not take the guest.
+ *
+ * Device state (protocol.md 6.5) flows beside all that, from HARVEST to BARRIER,
+ * as its window allows: the guest's devices are saved while its last pages are
+ * on their way.  When the feature is offered it is needed: memory without its
+ * devices is no guest, so a WELCOME without it ends the migration.
  *
  * Every wait for the peer has a deadline (XM_CTL_STALL_MS since it was last
  * heard); HEARTBEATs keep it from running out while the other side works.
@@ -40,10 +47,11 @@ static const uint32_t src_next[XM_SRC__COUNT] = {
 	[XM_SRC_INIT] = TO(HELLO) | TO(FAILED),
 	[XM_SRC_HELLO] = TO(PROBE) | TO(FAILED),
 	[XM_SRC_PROBE] = TO(HARVEST) | TO(FAILED),
-	[XM_SRC_HARVEST] = TO(OPEN) | TO(COMMIT) | TO(FAILED),
+	[XM_SRC_HARVEST] = TO(OPEN) | TO(DEVICE) | TO(COMMIT) | TO(FAILED),
 	[XM_SRC_OPEN] = TO(EPOCH) | TO(FAILED),
 	[XM_SRC_EPOCH] = TO(BARRIER) | TO(FAILED),
 	[XM_SRC_BARRIER] = TO(HARVEST) | TO(FAILED),
+	[XM_SRC_DEVICE] = TO(HARVEST) | TO(FAILED),
 	[XM_SRC_COMMIT] = TO(DONE) | TO(UNKNOWN) | TO(FAILED),
 };
 
@@ -123,7 +131,8 @@ static bool src_welcome_is_sane(const struct xm_src *s,
 	       w->version <= s->hello.version_max &&
 	       w->n_channels == s->hello.n_channels &&
 	       w->ip_max <= s->hello.ip_max && w->ip_max >= XM_MTU_MIN &&
-	       w->max_pages <= s->hello.max_pages && w->credit;
+	       w->max_pages <= s->hello.max_pages && w->credit &&
+	       !(w->features & ~s->hello.features);
 }
 
 /* The message that @state waits for, or 0. */
@@ -138,6 +147,8 @@ static enum xm_msg_type src_awaits(enum xm_src_state state)
 		return XM_MSG_EPOCH_READY;
 	case XM_SRC_BARRIER:
 		return XM_MSG_EPOCH_DONE;
+	case XM_SRC_DEVICE:
+		return XM_MSG_LOADED;
 	case XM_SRC_COMMIT:
 		return XM_MSG_COMMITTED;
 	case XM_SRC_INIT:
@@ -157,17 +168,58 @@ static bool src_epoch_matches(const struct xm_src *s, const struct xm_msg *m)
 	return m->epoch.epoch == s->epoch;
 }
 
+static bool src_has_device(const struct xm_src *s)
+{
+	return s->agreed.features & XM_FEATURE_DEVICE;
+}
+
+/* False: it agrees to what was not offered. */
+static bool src_take_welcome(struct xm_src *s, struct xm_time now,
+			     const struct xm_msg_welcome *w,
+			     struct xm_actions *act)
+{
+	if (!src_welcome_is_sane(s, w))
+		return false;
+	if ((s->hello.features & ~w->features) & XM_FEATURE_DEVICE) {
+		src_abort(s, now, XM_REASON_REFUSED,
+			  "the target takes memory only, no device state", act);
+		return true;
+	}
+	s->agreed = *w;
+	src_enter(s, now, XM_SRC_PROBE);
+	act->flags |= XM_ACT_PROBE;
+	return true;
+}
+
+/* Where device state may flow, until it has ended. */
+static bool src_device_flows(const struct xm_src *s)
+{
+	return src_has_device(s) && s->state >= XM_SRC_HARVEST &&
+	       s->state <= XM_SRC_BARRIER && !s->is_device_ended;
+}
+
+/* False: acknowledges what was never sent, or less than before. */
+static bool src_take_device_ack(struct xm_src *s, uint64_t bytes,
+				struct xm_actions *act)
+{
+	if (!src_has_device(s) || s->state < XM_SRC_HARVEST ||
+	    bytes < s->device_acked || bytes > s->device_sent)
+		return false;
+	if (bytes > s->device_acked && src_device_flows(s))
+		act->flags |= XM_ACT_DEVICE;
+	s->device_acked = bytes;
+	return true;
+}
+
 /* @m is what the state waits for.  False: its content breaks the protocol. */
 static bool src_take_awaited(struct xm_src *s, struct xm_time now,
 			     const struct xm_msg *m, struct xm_actions *act)
 {
 	if (m->type == XM_MSG_WELCOME) {
-		if (!src_welcome_is_sane(s, &m->welcome))
-			return false;
-		s->agreed = m->welcome;
-		src_enter(s, now, XM_SRC_PROBE);
-		act->flags |= XM_ACT_PROBE;
+		return src_take_welcome(s, now, &m->welcome, act);
 	} else if (m->type == XM_MSG_PROVEN) {
+		if (s->peer_is_proven)
+			return false;
 		s->peer_is_proven = true;
 		src_take_proven(s, now, act);
 	} else if (m->type == XM_MSG_EPOCH_READY) {
@@ -179,6 +231,10 @@ static bool src_take_awaited(struct xm_src *s, struct xm_time now,
 	} else if (m->type == XM_MSG_EPOCH_DONE) {
 		if (!src_epoch_matches(s, m))
 			return false;
+		src_enter(s, now, XM_SRC_HARVEST);
+		act->flags |= XM_ACT_HARVEST;
+	} else if (m->type == XM_MSG_LOADED) {
+		s->is_loaded = true;
 		src_enter(s, now, XM_SRC_HARVEST);
 		act->flags |= XM_ACT_HARVEST;
 	} else {
@@ -203,6 +259,9 @@ static void src_take_message(struct xm_src *s, struct xm_time now,
 		return;
 	}
 	if (m->type == src_awaits(s->state) && src_take_awaited(s, now, m, act))
+		return;
+	if (m->type == XM_MSG_DEVICE_ACK &&
+	    src_take_device_ack(s, m->device_ack.bytes, act))
 		return;
 	if (s->state == XM_SRC_COMMIT)
 		return; /* whatever it says, it cannot give the guest back */
@@ -232,6 +291,42 @@ static void src_end_epoch(struct xm_src *s, struct xm_time now,
 	msg->epoch.epoch = s->epoch;
 	msg->epoch.is_final = s->is_final;
 	src_enter(s, now, XM_SRC_BARRIER);
+}
+
+static void src_device(struct xm_src *s, struct xm_time now,
+		       const struct xm_msg_device *piece,
+		       struct xm_actions *act)
+{
+	struct xm_msg *msg;
+
+	assert(piece->len && piece->len <= XM_DEVICE_CHUNK);
+	assert(piece->len <= xm_src_device_room(s));
+	msg = src_say(s, now, act, XM_MSG_DEVICE);
+	msg->device = *piece;
+	msg->device.offset = s->device_sent;
+	s->device_sent += piece->len;
+}
+
+static void src_end_device(struct xm_src *s, struct xm_time now, bool runs,
+			   struct xm_actions *act)
+{
+	struct xm_msg *msg;
+
+	assert(s->state == XM_SRC_HARVEST && s->is_final);
+	assert(src_device_flows(s));
+	msg = src_say(s, now, act, XM_MSG_DEVICE_END);
+	msg->device_end.total = s->device_sent;
+	msg->device_end.runs = runs;
+	s->is_device_ended = true;
+	src_enter(s, now, XM_SRC_DEVICE);
+}
+
+static void src_commit(struct xm_src *s, struct xm_time now,
+		       struct xm_actions *act)
+{
+	assert(s->is_final && (!src_has_device(s) || s->is_loaded));
+	src_say(s, now, act, XM_MSG_COMMIT);
+	src_enter(s, now, XM_SRC_COMMIT);
 }
 
 static void src_hello(struct xm_src *s, struct xm_time now,
@@ -280,9 +375,13 @@ void xm_src_step(struct xm_src *s, struct xm_time now,
 		src_end_epoch(s, now, ev->msg, act);
 		break;
 	case XM_EV_COMMIT:
-		assert(s->is_final);
-		src_say(s, now, act, XM_MSG_COMMIT);
-		src_enter(s, now, XM_SRC_COMMIT);
+		src_commit(s, now, act);
+		break;
+	case XM_EV_DEVICE:
+		src_device(s, now, &ev->msg->device, act);
+		break;
+	case XM_EV_DEVICE_END:
+		src_end_device(s, now, ev->msg->device_end.runs, act);
 		break;
 	case XM_EV_CANCEL:
 		if (s->state != XM_SRC_COMMIT)
@@ -297,6 +396,8 @@ void xm_src_step(struct xm_src *s, struct xm_time now,
 		break;
 	case XM_EV_ACCEPT:
 	case XM_EV_OPENED:
+	case XM_EV_DEVICE_TAKEN:
+	case XM_EV_LOADED:
 		assert(!"an event of the destination");
 		break;
 	}
@@ -310,6 +411,13 @@ struct xm_time xm_src_expiry(const struct xm_src *s)
 			   xm_time_add(s->spoken, XM_HEARTBEAT_MS * XM_MS));
 }
 
+uint64_t xm_src_device_room(const struct xm_src *s)
+{
+	if (!src_device_flows(s))
+		return 0;
+	return XM_DEVICE_WINDOW - (s->device_sent - s->device_acked);
+}
+
 void xm_src_init(struct xm_src *s, const struct xm_msg_hello *hello,
 		 struct xm_trace *trace)
 {
@@ -321,8 +429,8 @@ void xm_src_init(struct xm_src *s, const struct xm_msg_hello *hello,
 const char *xm_src_state_name(enum xm_src_state state)
 {
 	static const char *const names[XM_SRC__COUNT] = {
-		"init",    "hello",  "probe", "harvest", "open",    "epoch",
-		"barrier", "commit", "done",  "failed",  "unknown",
+		"init",    "hello",  "probe",  "harvest", "open",   "epoch",
+		"barrier", "device", "commit", "done",    "failed", "unknown",
 	};
 
 	return names[state];

@@ -13,6 +13,7 @@ enum xm_src_state {
 	XM_SRC_OPEN,
 	XM_SRC_EPOCH,
 	XM_SRC_BARRIER,
+	XM_SRC_DEVICE,
 	XM_SRC_COMMIT,
 	XM_SRC_DONE,
 	XM_SRC_FAILED,
@@ -27,6 +28,10 @@ struct xm_src {
 	uint32_t epoch;
 	bool is_final;
 	bool is_proven, peer_is_proven;
+	uint64_t device_sent;  /* bytes of device state, from the first on */
+	uint64_t device_acked; /* of them, handed to the guest there */
+	bool is_device_ended;  /* DEVICE_END was said */
+	bool is_loaded;        /* LOADED was heard */
 	struct xm_time heard;  /* last message of the peer */
 	struct xm_time spoken; /* last message of ours */
 	struct xm_outcome outcome;
@@ -40,6 +45,11 @@ void xm_src_init(struct xm_src *s, const struct xm_msg_hello *hello,
 void xm_src_step(struct xm_src *s, struct xm_time now,
 		 const struct xm_event *ev, struct xm_actions *act);
 struct xm_time xm_src_expiry(const struct xm_src *s);
+
+/* Bytes of device state that may be sent now (XM_EV_DEVICE, in pieces of at
+ * most XM_DEVICE_CHUNK): 0 when the window is full, when it is not the time,
+ * or when there is no XM_FEATURE_DEVICE. */
+uint64_t xm_src_device_room(const struct xm_src *s);
 const char *xm_src_state_name(enum xm_src_state state);
 
 #endif
