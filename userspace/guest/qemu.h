@@ -31,9 +31,9 @@ struct qemu {
 	pid_t pid;
 	int pidfd;
 	struct guest_identity id;
-	struct qemu_block block[XM_BLOCK_MAX];
+	struct qemu_block block[XM_BLOCK_MAX]; /* by name, ascending */
 	unsigned int n_blocks;
-	pid_t *vcpu; /* threads of the virtual CPUs */
+	pid_t *vcpu; /* threads of the virtual CPUs, each once */
 	unsigned int n_vcpus;
 	bool was_running;   /* when it was opened */
 	bool has_direct_io; /* a disk whose reads the kernel writes straight
@@ -53,8 +53,9 @@ int qemu_open(struct qemu *q, const char *socket, bool is_target,
 /* Close everything; the guest is left as it is.  A zeroed @q is fine. */
 void qemu_close(struct qemu *q);
 
-/* Add its blocks to @ram, as a source (guest_ram_open()'s mapping, read-only)
- * or a target (written, with dirtied bitmaps).  0 or -errno with @e. */
+/* Add its blocks to @ram, in their order, as a source (read-only) or a target
+ * (written, with dirtied bitmaps): guest_ram_open_fd().  0, or -errno with @e
+ * and maybe some of them added. */
 int qemu_map_ram(const struct qemu *q, struct guest_ram *ram, bool is_target,
 		 struct xm_error *e);
 

@@ -22,6 +22,10 @@
  * what turns a later SIGBUS into an error now.  MADV_DONTFORK and DONTDUMP
  * keep guest memory out of children and core dumps.
  *
+ * What a running QEMU has open comes as a descriptor and a part of a file
+ * (guest_ram_open_fd()).  It is opened a second time through /proc/self/fd, for
+ * a lock and a lifetime of its own; nothing of it is ever removed.
+ *
  * A file that guest_ram_create() made is removed again by guest_ram_discard(),
  * if the path still leads to it: device and inode are compared.
  */
@@ -31,6 +35,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -146,7 +151,8 @@ static int open_source(struct guest_block *b, struct xm_error *e)
 static int map_file(const struct guest_block *b, uint64_t len, int prot,
 		    int flags, uint8_t **ret_hva, struct xm_error *e)
 {
-	void *hva = mmap(NULL, len, prot, MAP_SHARED | flags, b->fd, 0);
+	void *hva = mmap(NULL, len, prot, MAP_SHARED | flags, b->fd,
+			 (off_t)b->file_off);
 
 	if (hva == MAP_FAILED && errno == ENOMEM && b->page_size > XM_PAGE_SIZE)
 		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
@@ -325,13 +331,40 @@ static int mark_dirtied(void *arg, uint64_t offset, uint64_t len)
 	return 0;
 }
 
-/* The extents of one file; the text for when they cannot be had. */
+/* The part of a file's extents that is in a block. */
+struct clip {
+	uint64_t first, end; /* of the block, in the file */
+	guest_extent_fn *cb;
+	void *arg;
+};
+
+static int clip_extent(void *arg, uint64_t offset, uint64_t len)
+{
+	const struct clip *c = arg;
+	uint64_t end = offset + len < c->end ? offset + len : c->end;
+
+	if (offset < c->first)
+		offset = c->first;
+	return offset < end ? c->cb(c->arg, offset - c->first, end - offset) :
+			      0;
+}
+
+/* The extents of a block; the text for when they cannot be had. */
 static int walk(const struct guest_block *b, uint64_t len, guest_extent_fn *cb,
 		void *arg, struct xm_error *e)
 {
 	size_t hugepage = b->page_size > XM_PAGE_SIZE ? b->page_size : 0;
-	int r = guest_extents_walk(b->fd, len, hugepage, cb, arg);
+	struct clip clip = { b->file_off, b->file_off + len, cb, arg };
+	struct stat st;
+	int r;
 
+	if (fstat(b->fd, &st))
+		return fail_errno(e, b->path, "fstat");
+	if (!b->file_off && (uint64_t)st.st_size == len)
+		r = guest_extents_walk(b->fd, len, hugepage, cb, arg);
+	else
+		r = guest_extents_walk(b->fd, (uint64_t)st.st_size, hugepage,
+				       clip_extent, &clip);
 	if (r < 0 && hugepage)
 		return xm_fail(e, r, XM_REASON_MEMORY,
 			       "%s: cannot find out which hugepages are "
@@ -401,6 +434,89 @@ int guest_ram_create(struct guest_ram *ram, const char *path, const char *name,
 	return r;
 }
 
+/* -- lent ------------------------------------------------------------------- */
+
+/* A descriptor of our own for @lent: flock() belongs to whoever opened. */
+static int open_lent(struct guest_block *b, const struct guest_lent *lent,
+		     struct xm_error *e)
+{
+	char self[40];
+	int r;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", lent->fd);
+	b->fd = open(self, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (b->fd < 0)
+		return fail_errno(e, b->path, "open");
+	r = learn_fs(b, e);
+	if (r)
+		return r;
+	if (!b->can_pin)
+		return xm_fail(e, -EOPNOTSUPP, XM_REASON_MEMORY,
+			       "%s: is on a disk file system, where writes "
+			       "cannot be logged; use shared memory (tmpfs "
+			       "such as /dev/shm, memfd, hugetlbfs)",
+			       b->path);
+	r = check_seals(b, e);
+	return r ? r : lock_file(b, lent->for_writing ? LOCK_EX : LOCK_SH, e);
+}
+
+static int check_part(const struct guest_block *b,
+		      const struct guest_lent *lent, struct xm_error *e)
+{
+	struct stat st;
+
+	if (fstat(b->fd, &st))
+		return fail_errno(e, b->path, "fstat");
+	if (!lent->len || (lent->len | lent->file_off) % b->page_size ||
+	    lent->file_off > (uint64_t)st.st_size ||
+	    lent->len > (uint64_t)st.st_size - lent->file_off)
+		return xm_fail(e, -EINVAL, XM_REASON_MEMORY,
+			       "%s: %" PRIu64 " bytes at offset %" PRIu64
+			       " are not whole pages of its %jd bytes",
+			       b->path, lent->len, lent->file_off,
+			       (intmax_t)st.st_size);
+	return 0;
+}
+
+int guest_ram_open_fd(struct guest_ram *ram, const struct guest_lent *lent,
+		      struct xm_error *e)
+{
+	struct guest_block b = { .fd = -1,
+				 .lent = true,
+				 .file_off = lent->file_off };
+	bool w = lent->for_writing;
+	uint64_t *dirtied = NULL;
+	uint8_t *hva = NULL;
+	int r;
+
+	r = set_path(&b, lent->label, e);
+	if (!r)
+		r = open_lent(&b, lent, e);
+	if (!r)
+		r = check_part(&b, lent, e);
+	if (!r)
+		r = map_file(
+			&b, lent->len, w ? PROT_READ | PROT_WRITE : PROT_READ,
+			w && b.page_size > XM_PAGE_SIZE ? 0 : MAP_NORESERVE,
+			&hva, e);
+	if (!r && w)
+		r = make_dirtied(&b, lent->len, &dirtied, e);
+	if (!r)
+		r = add_block(ram, &b, lent->name, lent->len, hva, e);
+	if (!r) {
+		ram->map.block[ram->map.n_blocks - 1].dirtied = dirtied;
+		return 0;
+	}
+	free(dirtied);
+	if (hva)
+		munmap(hva, lent->len);
+	if (b.fd >= 0)
+		close(b.fd);
+	return r;
+}
+
+/* -- both ------------------------------------------------------------------- */
+
 int guest_ram_check(const struct guest_ram *ram, struct xm_error *e)
 {
 	struct stat here, there;
@@ -409,6 +525,8 @@ int guest_ram_check(const struct guest_ram *ram, struct xm_error *e)
 	for (i = 0; i < ram->map.n_blocks; i++) {
 		const struct guest_block *b = &ram->block[i];
 
+		if (b->lent)
+			continue;
 		if (fstat(b->fd, &here))
 			return fail_errno(e, b->path, "fstat");
 		if (stat(b->path, &there) || here.st_dev != there.st_dev ||
@@ -420,8 +538,6 @@ int guest_ram_check(const struct guest_ram *ram, struct xm_error *e)
 	}
 	return 0;
 }
-
-/* -- both ------------------------------------------------------------------- */
 
 void guest_ram_close(struct guest_ram *ram)
 {

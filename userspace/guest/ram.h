@@ -19,6 +19,7 @@ struct guest_block {
 	bool can_pin;      /* shmem or hugetlbfs: may be part of a UMEM */
 	bool created;      /* by guest_ram_create(): guest_ram_discard()
 			    * removes it again */
+	bool lent;         /* by guest_ram_open_fd(): path is a label */
 	size_t page_size;  /* of the file system: 4096, or a hugepage */
 	char path[256];
 };
@@ -47,9 +48,26 @@ int guest_ram_open(struct guest_ram *ram, const char *path, const char *name,
 int guest_ram_create(struct guest_ram *ram, const char *path, const char *name,
 		     uint64_t len, struct xm_error *e);
 
+/* Memory that a process has open, as a running QEMU. */
+struct guest_lent {
+	const char *name;  /* of the block */
+	const char *label; /* for messages */
+	int fd;            /* read-write; stays the caller's */
+	uint64_t file_off; /* of the block's byte 0 */
+	uint64_t len;
+	bool for_writing; /* destination: as guest_ram_create(), else as
+			   * guest_ram_open() */
+};
+
+/* Either side: map part of a file that is open already.  The descriptor is
+ * opened anew, so that the lock (another xdpmig may not use the same file) goes
+ * with @ram.  Only shared memory.  0, or -errno with @e and @ram unchanged. */
+int guest_ram_open_fd(struct guest_ram *ram, const struct guest_lent *lent,
+		      struct xm_error *e);
+
 /* Destination: is what was written still the file that the path names?  0, or
  * -ENOENT with @e: it was removed or replaced, and the guest would be lost with
- * our descriptor. */
+ * our descriptor.  What was lent has an owner and is not looked for. */
 int guest_ram_check(const struct guest_ram *ram, struct xm_error *e);
 
 /* Unmap and close everything; @ram is zero again.  Files stay. */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* qemu_priv.h - between qemu.c, qemu_mem.c and qemu_proc.c */
+#ifndef XM_GUEST_QEMU_PRIV_H
+#define XM_GUEST_QEMU_PRIV_H
+
+#include "qemu.h"
+
+/* qemu_mem.c: which backends are the guest's RAM, and where QEMU has them:
+ * name, len, hva and path of q->block[].  0 or -errno with @e. */
+int qemu_find_ram(struct qemu *q, struct xm_error *e);
+
+/* qemu_proc.c: the process that has q->block[] mapped (pid, pidfd), and fd,
+ * file_off and page_size of each block.  0 or -errno with @e. */
+int qemu_find_process(struct qemu *q, struct xm_error *e);
+
+/* qemu_proc.c: is @tid a thread of it, as we number threads? */
+bool qemu_has_thread(const struct qemu *q, pid_t tid);
+
+/* qemu.c: a line for QEMU's human monitor, for what QMP has no command for;
+ * @ret_text is the caller's, to be freed. */
+int qemu_ask_human(struct qemu *q, const char *line, char **ret_text,
+		   struct xm_error *e);
+
+#endif
