@@ -82,7 +82,6 @@ struct guest_source {
 	struct guest_identity id;
 	bool is_live;     /* it may write while we send: harvests matter */
 	bool was_running; /* when it was opened: so it shall be at the target */
-	bool is_paused;   /* it was when opened: so must it be at the target */
 	bool has_drain;   /* each harvest stops it for a moment (direct I/O) */
 	int64_t drain_ns; /* spent so, all harvests */
 	int64_t harvest_ns; /* in all harvests, drains included */

@@ -415,6 +415,7 @@ int guest_source_synth(struct guest_source **ret_s,
 			       "no memory to describe a synthetic guest");
 	y->s.ops = &synth_ops;
 	y->s.is_live = opts->rate > 0;
+	y->s.was_running = true;
 	y->opts = *opts;
 	y->memfd = y->ctl = y->pidfd = y->news.fd = -1;
 	strcpy(y->s.id.name, SYNTH_NAME);

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* settings.c - a QEMU's migration settings, for the time of ours
+ *
+ * QEMU's own migration is used for everything but shared RAM:
+ *
+ *   x-ignore-shared           both    RAM that is shared is not in the stream
+ *   events                    both    MIGRATION events tell the state
+ *   pause-before-switchover   source  wait for our last epoch
+ *   late-block-activate       target  disks stay the source's until "cont": a
+ *                                     source that must come back can lock them
+ *   max-bandwidth             source  the stream is a socket to us: no limit
+ *   downtime-limit            source  switch over at once: how much is left of
+ *                                     the RAM is not for QEMU to judge
+ *   tls-creds                 source  none: the socket is between us two
+ *
+ * What an operator may have left set for another kind of migration is switched
+ * off: channels of its own, answers from the target (there is no way back in
+ * our stream), RAM formats, and modes that exclude the above.  All of it is put
+ * back as it was, because the next migration may be QEMU's own.
+ *
+ * Names that a QEMU does not know are left out, if they were to be off.
+ */
+#include "settings.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BANDWIDTH         (1ll << 50) /* bytes a second */
+#define DOWNTIME_LIMIT_MS 2000000     /* the most that QEMU takes */
+
+struct capability {
+	const char *name;
+	bool at_source, at_target;
+};
+
+static const struct capability capabilities[] = {
+	{ "x-ignore-shared", true, true },
+	{ "events", true, true },
+	{ "pause-before-switchover", true, false },
+	{ "late-block-activate", false, true },
+	{ "xbzrle", false, false },
+	{ "rdma-pin-all", false, false },
+	{ "auto-converge", false, false },
+	{ "zero-blocks", false, false },
+	{ "compress", false, false },
+	{ "postcopy-ram", false, false },
+	{ "postcopy-preempt", false, false },
+	{ "x-colo", false, false },
+	{ "release-ram", false, false },
+	{ "block", false, false },
+	{ "return-path", false, false },
+	{ "multifd", false, false },
+	{ "background-snapshot", false, false },
+	{ "zero-copy-send", false, false },
+	{ "switchover-ack", false, false },
+	{ "dirty-limit", false, false },
+	{ "mapped-ram", false, false },
+};
+
+#define N_CAPABILITIES (sizeof(capabilities) / sizeof(*capabilities))
+
+/* The entry of @list, as query-migrate-capabilities returns it. */
+static json_t *find(json_t *list, const char *name)
+{
+	json_t *item;
+	const char *text;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		text = json_string_value(json_object_get(item, "capability"));
+		if (text && !strcmp(text, name))
+			return item;
+	}
+	return NULL;
+}
+
+/* What of @have is to change: new values in @set, old ones in @back. */
+static int compare(json_t *have, bool is_target, json_t *set, json_t *back,
+		   const struct qmp *qmp, struct xm_error *e)
+{
+	const struct capability *c;
+	json_t *item;
+	bool want;
+
+	for (c = capabilities; c < capabilities + N_CAPABILITIES; c++) {
+		want = is_target ? c->at_target : c->at_source;
+		item = find(have, c->name);
+		if (!item && want)
+			return xm_fail(e, -ENOTSUP, XM_REASON_MEMORY,
+				       "%s: this QEMU cannot %s, which a live "
+				       "migration needs",
+				       qmp_path(qmp), c->name);
+		if (!item ||
+		    json_is_true(json_object_get(item, "state")) == want)
+			continue;
+		json_array_append_new(set, json_pack("{s:s, s:b}", "capability",
+						     c->name, "state", want));
+		json_array_append_new(back,
+				      json_pack("{s:s, s:b}", "capability",
+						c->name, "state", !want));
+	}
+	return 0;
+}
+
+static int apply_capabilities(struct settings *old, struct qmp *qmp,
+			      bool is_target, struct xm_error *e)
+{
+	json_t *set = json_array(), *back = json_array(), *have = NULL;
+	int r;
+
+	r = qmp_run(qmp, "query-migrate-capabilities", NULL, &have, e);
+	if (!r)
+		r = compare(have, is_target, set, back, qmp, e);
+	if (!r && json_array_size(set))
+		r = qmp_run(qmp, "migrate-set-capabilities",
+			    json_pack("{s:O}", "capabilities", set), NULL, e);
+	if (!r)
+		old->capabilities = json_pack("{s:O}", "capabilities", back);
+	json_decref(have);
+	json_decref(set);
+	json_decref(back);
+	return r;
+}
+
+static int apply_parameters(struct settings *old, struct qmp *qmp,
+			    struct xm_error *e)
+{
+	static const char *const names[] = { "max-bandwidth", "downtime-limit",
+					     "tls-creds" };
+	json_t *have = NULL, *back, *value, *set;
+	const char *tls;
+	unsigned int i;
+	int r;
+
+	r = qmp_run(qmp, "query-migrate-parameters", NULL, &have, e);
+	if (r)
+		return r;
+	back = json_object();
+	set = json_pack("{s:I, s:I}", names[0], (json_int_t)BANDWIDTH, names[1],
+			(json_int_t)DOWNTIME_LIMIT_MS);
+	tls = json_string_value(json_object_get(have, names[2]));
+	if (tls && *tls)
+		json_object_set_new(set, names[2], json_string(""));
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		value = json_object_get(have, names[i]);
+		if (value && json_object_get(set, names[i]))
+			json_object_set(back, names[i], value);
+	}
+	r = qmp_run(qmp, "migrate-set-parameters", set, NULL, e);
+	if (!r)
+		old->parameters = json_incref(back);
+	json_decref(back);
+	json_decref(have);
+	return r;
+}
+
+int settings_apply(struct settings *old, struct qmp *qmp, bool is_target,
+		   struct xm_error *e)
+{
+	int r = apply_capabilities(old, qmp, is_target, e);
+
+	if (r || is_target)
+		return r;
+	r = apply_parameters(old, qmp, e);
+	if (r)
+		(void)settings_restore(old, qmp, NULL); /* @e says why */
+	return r;
+}
+
+int settings_restore(struct settings *old, struct qmp *qmp, struct xm_error *e)
+{
+	json_t *list = json_object_get(old->capabilities, "capabilities");
+	int r = 0, r2 = 0;
+
+	if (json_array_size(list))
+		r = qmp_run(qmp, "migrate-set-capabilities",
+			    json_incref(old->capabilities), NULL, e);
+	if (json_object_size(old->parameters))
+		r2 = qmp_run(qmp, "migrate-set-parameters",
+			     json_incref(old->parameters), NULL, e);
+	settings_forget(old);
+	return r ? r : r2;
+}
+
+void settings_forget(struct settings *old)
+{
+	json_decref(old->capabilities);
+	json_decref(old->parameters);
+	memset(old, 0, sizeof(*old));
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* source_back.c - a QEMU's guest comes back to where it was
+ *
+ * From whatever state a migration has come to:
+ *
+ *   setup, active      migrate_cancel ends it; the guest has run all the time
+ *   pre-switchover     the same, and QEMU lets the guest run
+ *   device             the stream was closed, so QEMU fails to write, takes its
+ *                      disks back and lets the guest run
+ *   completed          the guest is in "postmigrate", its disks handed over:
+ *                      "cont" takes them back, and is refused while the target
+ *                      holds them: it is tried again
+ *   none               stopped for a harvest: "cont"
+ *
+ * QEMU says "cancelled", "failed" or "completed" a moment before its run state
+ * follows ("finish-migrate" until then), so both are waited for.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "source_qemu.h"
+
+#define BACK_NS 10000000000ll /* for each of the two */
+#define LOOK_NS 2000000       /* between two looks at its state */
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void look_again(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
+}
+
+/* -- talking to it ------------------------------------------------------------- */
+
+bool source_is_gone(const struct source_qemu *y)
+{
+	struct pollfd p = { .fd = y->q.pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+int source_fail_gone(const struct source_qemu *y, struct xm_error *e)
+{
+	return xm_fail(e, -ESRCH, XM_REASON_MEMORY,
+		       "%s: the guest's QEMU (process %d) is gone",
+		       qmp_path(y->q.qmp), (int)y->q.pid);
+}
+
+/* Why did @r come from QEMU's monitor?  A closed one usually has one reason. */
+int source_explain(const struct source_qemu *y, int r,
+		   const struct xm_error *from, struct xm_error *e)
+{
+	if (r && source_is_gone(y))
+		return source_fail_gone(y, e);
+	return r ? xm_fail(e, r, from->reason, "%s", from->msg) : 0;
+}
+
+/* A command without a result. */
+int source_tell(struct source_qemu *y, const char *command, json_t *args,
+		struct xm_error *e)
+{
+	struct xm_error from = { 0 };
+	int r = qmp_run(y->q.qmp, command, args, NULL, &from);
+
+	news_post(&y->news, 0);
+	return source_explain(y, r, &from, e);
+}
+
+int source_run_state(struct source_qemu *y, char *ret_state, struct xm_error *e)
+{
+	struct xm_error from = { 0 };
+	int r = qemu_run_state(&y->q, ret_state, SOURCE_STATE_LEN, &from);
+
+	news_post(&y->news, 0);
+	return source_explain(y, r, &from, e);
+}
+
+/* -- coming back ------------------------------------------------------------------ */
+
+static int fail_late(const struct source_qemu *y, const char *what,
+		     const char *state, struct xm_error *e)
+{
+	return xm_fail(e, -ETIMEDOUT, XM_REASON_MEMORY,
+		       "%s: %s %lld s later: %s", qmp_path(y->q.qmp), what,
+		       BACK_NS / 1000000000, state);
+}
+
+/* End the migration; @ret_completed: it was too late for that. */
+static int cancel(struct source_qemu *y, bool *ret_completed,
+		  struct xm_error *e)
+{
+	static const char *const ended[] = { "none", "cancelled", "failed",
+					     "completed" };
+	int64_t deadline = now_ns() + BACK_NS;
+	const char *status;
+	struct xm_error from = { 0 };
+	char seen[SOURCE_STATE_LEN];
+	json_t *info;
+	unsigned int i;
+	int r;
+
+	r = source_tell(y, "migrate_cancel", NULL, e);
+	while (!r) {
+		r = qmp_run(y->q.qmp, "query-migrate", NULL, &info, &from);
+		if (r)
+			return source_explain(y, r, &from, e);
+		status = json_string_value(json_object_get(info, "status"));
+		snprintf(seen, sizeof(seen), "%s", status ? status : "none");
+		json_decref(info);
+		for (i = 0; i < sizeof(ended) / sizeof(*ended); i++)
+			if (!strcmp(seen, ended[i]))
+				break;
+		*ret_completed = !strcmp(seen, "completed");
+		if (i < sizeof(ended) / sizeof(*ended))
+			return 0;
+		if (now_ns() > deadline)
+			return fail_late(y, "a cancelled migration is, ", seen,
+					 e);
+		look_again();
+	}
+	return r;
+}
+
+/* Until the guest is as it was.  States that it got into by itself (shutdown,
+ * io-error, guest-panicked, ...) are its own business. */
+static int bring_back(struct source_qemu *y, struct xm_error *e)
+{
+	int64_t deadline = now_ns() + BACK_NS;
+	struct xm_error why;
+	char state[SOURCE_STATE_LEN];
+	int r;
+
+	for (;;) {
+		r = source_run_state(y, state, e);
+		if (r)
+			return r;
+		memset(&why, 0, sizeof(why));
+		if (!strcmp(state, "paused") || !strcmp(state, "postmigrate")) {
+			if (!y->s.was_running)
+				return 0;
+			/* Refused while the target has the disks. */
+			r = source_tell(y, "cont", NULL, &why);
+			if (r && r != -EREMOTEIO)
+				return xm_fail(e, r, why.reason, "%s", why.msg);
+		} else if (strcmp(state, "finish-migrate")) {
+			return 0;
+		}
+		if (now_ns() > deadline)
+			return fail_late(y, "the guest is not back",
+					 why.err ? why.msg : state, e);
+		if (r || !strcmp(state, "finish-migrate"))
+			look_again();
+	}
+}
+
+int source_bring_back(struct source_qemu *y, bool *ret_completed,
+		      struct xm_error *e)
+{
+	int r = 0;
+
+	*ret_completed = false;
+	if (y->is_migrating)
+		r = cancel(y, ret_completed, e);
+	return r ? r : bring_back(y, e);
+}

@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* source_qemu.c - a running QEMU's guest, to send
+ *
+ * QEMU knows nothing of the memory's journey.  For the switchover it is asked
+ * to migrate as if to another QEMU, without the shared RAM, into a socket whose
+ * other end is ours; what comes out is the device state.
+ *
+ *   verb        QEMU is told                    and then it is
+ *   track       -                               running, its writes are logged
+ *   harvest     -, or stop and cont (below)     running
+ *   pause       migrate fd:                     active: VRAM, ROMs and so on
+ *                                               flow while the guest runs;
+ *                                               pre-switchover: no CPU runs,
+ *                                               disks are drained -> PAUSED
+ *   hand_over   migrate-continue                device, completed, and the
+ *                                               socket ends -> DEVICE_END
+ *   commit      -                               completed; postmigrate
+ *   resume      migrate_cancel, cont            running, settings as before
+ *
+ * A guest with disks whose data the kernel writes straight into its memory
+ * (cache.direct=on) is stopped for each harvest, and for the beginning of the
+ * log: a page was logged when such a read was begun, and what lands after the
+ * harvest would be missed.  "stop" returns when no I/O is under way.
+ *
+ * Coming back.  The stream is closed first, always: QEMU's thread may be
+ * waiting for us to read, with its big lock held, and would answer no command.
+ * What that does to the migration (failed) is as good as cancelled.  A
+ * migration that had completed leaves the guest in "postmigrate" with its disks
+ * handed over; "cont" takes both back, and is tried again while the target
+ * still holds the disks.  The guardian does this when we are killed; it is
+ * armed before anything is done that may leave the guest stopped.
+ *
+ * A guest that was paused before stays so; QEMU then calls it "postmigrate" and
+ * refuses to migrate it again until it ran.  A suspended guest (ACPI S3) is
+ * woken by QEMU 7.2 for any migration, which happens in its main loop after it
+ * said pre-switchover: two questions later it certainly has, and only then is
+ * PAUSED reported.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "source_qemu.h"
+
+#define STREAM "xdpmig-device" /* name of the descriptor at QEMU */
+
+static struct source_qemu *to_qemu(struct guest_source *s)
+{
+	return (struct source_qemu *)s;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int arm(struct source_qemu *y, struct xm_error *e)
+{
+	int r = y->is_armed ? 0 : guardian_arm(&y->guardian, e);
+
+	y->is_armed = !r;
+	return r;
+}
+
+/* -- memory --------------------------------------------------------------------- */
+
+static int qemu_map(struct guest_source *s, struct guest_ram *ram,
+		    struct xm_error *e)
+{
+	return qemu_map_ram(&to_qemu(s)->q, ram, false, e);
+}
+
+/* Stop the guest, if it runs, so that no I/O is under way. */
+static int drain(struct source_qemu *y, bool *ret_stopped, struct xm_error *e)
+{
+	struct xm_error slow = { 0 };
+	char state[SOURCE_STATE_LEN];
+	int r;
+
+	*ret_stopped = false;
+	r = source_run_state(y, state, e);
+	if (r || strcmp(state, "running"))
+		return r;
+	r = arm(y, e);
+	if (r)
+		return r;
+	*ret_stopped = true; /* even if it fails: it may still happen */
+	r = source_tell(y, "stop", NULL, &slow);
+	/* A slow disk: QEMU answers nothing until it is drained.  Wait as long
+	 * again. */
+	if (r == -ETIMEDOUT) {
+		memset(&slow, 0, sizeof(slow));
+		r = source_run_state(y, state, &slow);
+		if (!r && !strcmp(state, "running"))
+			r = xm_fail(e, -ETIMEDOUT, XM_REASON_MEMORY,
+				    "%s: the guest does not stop",
+				    qmp_path(y->q.qmp));
+	}
+	return r ? xm_fail(e, r, slow.reason, "%s", slow.msg) : 0;
+}
+
+/* Do @act while the guest is stopped, if that is needed for it. */
+static int drained(struct source_qemu *y, bool must_stop,
+		   int (*act)(struct source_qemu *y, void *arg,
+			      struct xm_error *e),
+		   void *arg, struct xm_error *e)
+{
+	int64_t begun = now_ns();
+	bool stopped = false;
+	int r = 0, r2;
+
+	if (must_stop)
+		r = drain(y, &stopped, e);
+	if (!r)
+		r = act(y, arg, e);
+	if (!stopped)
+		return r;
+	r2 = source_tell(y, "cont", NULL, e);
+	y->s.drain_ns += now_ns() - begun;
+	return r ? r : r2;
+}
+
+static int act_open_log(struct source_qemu *y, void *arg, struct xm_error *e)
+{
+	struct dirtylog_range range[XM_BLOCK_MAX];
+	unsigned int i;
+
+	(void)arg; /* none */
+	for (i = 0; i < y->q.n_blocks; i++)
+		range[i] = (struct dirtylog_range){
+			.addr = y->q.block[i].hva,
+			.len = y->q.block[i].len,
+			.page_size = y->q.block[i].page_size,
+		};
+	return dirtylog_open(&y->log, y->q.pid, y->q.pidfd, range,
+			     y->q.n_blocks, e);
+}
+
+static int qemu_track(struct guest_source *s, struct xm_error *e)
+{
+	struct source_qemu *y = to_qemu(s);
+	int r = drained(y, y->q.has_direct_io, act_open_log, NULL, e);
+
+	if (!r && dirtylog_needs_stop(y->log))
+		s->has_drain = true;
+	return r;
+}
+
+struct harvest {
+	uint64_t *const *dirty;
+	uint64_t *ret_pages;
+};
+
+static int act_harvest(struct source_qemu *y, void *arg, struct xm_error *e)
+{
+	struct harvest *h = arg;
+
+	return dirtylog_harvest(y->log, h->dirty, h->ret_pages, e);
+}
+
+static int qemu_harvest(struct guest_source *s, uint64_t *const *dirty,
+			uint64_t *ret_pages, struct xm_error *e)
+{
+	struct harvest h = { dirty, ret_pages };
+
+	/* QEMU is about to stop the guest; if it finds it stopped by us, it
+	 * takes it for one that shall not run.  The log forgets nothing. */
+	if (s->has_drain && to_qemu(s)->is_migrating && !to_qemu(s)->is_paused)
+		return 0;
+	return drained(to_qemu(s), s->has_drain, act_harvest, &h, e);
+}
+
+static int qemu_throttle(struct guest_source *s, unsigned int percent,
+			 struct xm_error *e)
+{
+	struct source_qemu *y = to_qemu(s);
+
+	return throttle_set(&y->throttle, y->q.vcpu, y->q.n_vcpus, percent, e);
+}
+
+/* -- switchover ----------------------------------------------------------------- */
+
+/* Events of what was before are nobody's news. */
+static int forget_events(struct source_qemu *y, struct xm_error *e)
+{
+	json_t *event;
+	int r;
+
+	while (!(r = qmp_event(y->q.qmp, &event, e)))
+		json_decref(event);
+	return r == -EAGAIN ? 0 : r;
+}
+
+static int begin_migrate(struct source_qemu *y, struct xm_error *e)
+{
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return xm_fail(e, -errno, XM_REASON_MEMORY,
+			       "no socket for QEMU's device state: %m");
+	y->stream = pair[0];
+	r = qmp_give_fd(y->q.qmp, STREAM, pair[1], e);
+	close(pair[1]);
+	if (r)
+		return r;
+	y->is_migrating = true; /* even if the answer does not come */
+	r = source_tell(y, "migrate", json_pack("{s:s}", "uri", "fd:" STREAM),
+			e);
+	if (r) /* QEMU kept it then; best effort */
+		(void)source_tell(y, "closefd",
+				  json_pack("{s:s}", "fdname", STREAM), NULL);
+	return r;
+}
+
+static int qemu_pause(struct guest_source *s, struct xm_error *e)
+{
+	struct source_qemu *y = to_qemu(s);
+	char state[SOURCE_STATE_LEN];
+	int r;
+
+	throttle_close(&y->throttle);
+	r = source_run_state(y, state, e);
+	if (r)
+		return r;
+	y->was_suspended = !strcmp(state, "suspended");
+	r = settings_apply(&y->old, y->q.qmp, false, e);
+	if (!r)
+		r = forget_events(y, e);
+	if (!r)
+		r = arm(y, e);
+	return r ? r : begin_migrate(y, e);
+}
+
+static int qemu_hand_over(struct guest_source *s, struct xm_error *e)
+{
+	return source_tell(to_qemu(s), "migrate-continue",
+			   json_pack("{s:s}", "state", "pre-switchover"), e);
+}
+
+static ssize_t qemu_read_device(struct guest_source *s, void *buf, size_t len,
+				struct xm_error *e)
+{
+	struct source_qemu *y = to_qemu(s);
+	ssize_t n;
+
+	if (y->has_ended)
+		return y->is_completed ? 0 : -EAGAIN;
+	if (y->stream < 0)
+		return -EAGAIN;
+	n = recv(y->stream, buf, len, MSG_DONTWAIT);
+	if (n > 0)
+		return n;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n < 0)
+		return xm_fail(e, -errno, XM_REASON_MEMORY,
+			       "%s: reading device state: %m",
+			       qmp_path(y->q.qmp));
+	/* QEMU closes it also when it fails; turn() hears which. */
+	y->has_ended = true;
+	news_post(&y->news, y->is_completed ? GUEST_DEVICE_END : 0);
+	return y->is_completed ? 0 : -EAGAIN;
+}
+
+static int qemu_commit(struct guest_source *s, struct xm_error *e)
+{
+	struct source_qemu *y = to_qemu(s);
+	int r = y->is_armed ? guardian_disarm(&y->guardian, e) : 0;
+
+	if (!r)
+		y->is_armed = false;
+	return r;
+}
+
+/* -- events --------------------------------------------------------------------- */
+
+static int fail_migrate(struct source_qemu *y, const char *status,
+			struct xm_error *e)
+{
+	json_t *info = NULL;
+	const char *why;
+
+	(void)qmp_run(y->q.qmp, "query-migrate", NULL, &info, NULL);
+	why = json_string_value(json_object_get(info, "error-desc"));
+	if (source_is_gone(y))
+		(void)source_fail_gone(y, e);
+	else
+		(void)xm_fail(e, -EIO, XM_REASON_MEMORY,
+			      "%s: QEMU gave up the switchover: %s%s%s",
+			      qmp_path(y->q.qmp), status, why ? ": " : "",
+			      why ? why : "");
+	json_decref(info);
+	return e ? e->err : -EIO;
+}
+
+static int was_paused(struct source_qemu *y, unsigned int *ret_news,
+		      struct xm_error *e)
+{
+	char state[SOURCE_STATE_LEN];
+	int r = 0, i;
+
+	for (i = 0; !r && y->was_suspended && i < 2; i++)
+		r = source_run_state(y, state, e);
+	if (r)
+		return r;
+	y->is_paused = true;
+	*ret_news |= GUEST_PAUSED;
+	return 0;
+}
+
+static int take_event(struct source_qemu *y, json_t *event,
+		      unsigned int *ret_news, struct xm_error *e)
+{
+	const char *name = json_string_value(json_object_get(event, "event"));
+	const char *status;
+
+	if (!name || strcmp(name, "MIGRATION") || !y->is_migrating)
+		return 0;
+	status = json_string_value(
+		json_object_get(json_object_get(event, "data"), "status"));
+	if (!status)
+		return 0;
+	if (!strcmp(status, "pre-switchover"))
+		return was_paused(y, ret_news, e);
+	if (!strcmp(status, "completed")) {
+		y->is_completed = true;
+		if (y->has_ended)
+			*ret_news |= GUEST_DEVICE_END;
+	}
+	if (!strcmp(status, "failed") || !strncmp(status, "cancel", 6))
+		return fail_migrate(y, status, e);
+	return 0;
+}
+
+static int qemu_turn(struct guest_source *s, unsigned int *ret_news,
+		     struct xm_error *e)
+{
+	struct source_qemu *y = to_qemu(s);
+	struct xm_error from = { 0 };
+	json_t *event;
+	int r;
+
+	*ret_news = news_take(&y->news);
+	if (y->is_settled)
+		return 0;
+	if (source_is_gone(y))
+		return source_fail_gone(y, e);
+	while (!(r = qmp_event(y->q.qmp, &event, &from))) {
+		r = take_event(y, event, ret_news, e);
+		json_decref(event);
+		if (r)
+			return r;
+	}
+	return r == -EAGAIN ? 0 : source_explain(y, r, &from, e);
+}
+
+static unsigned int qemu_fds(struct guest_source *s, struct pollfd *fds)
+{
+	struct source_qemu *y = to_qemu(s);
+	unsigned int n = 0;
+
+	fds[n++] = news_pollfd(&y->news);
+	if (y->is_settled)
+		return n;
+	fds[n++] = (struct pollfd){ .fd = qmp_fd(y->q.qmp), .events = POLLIN };
+	if (y->stream >= 0 && !y->has_ended && !s->is_choked)
+		fds[n++] = (struct pollfd){ .fd = y->stream, .events = POLLIN };
+	return n;
+}
+
+/* -- its end ---------------------------------------------------------------------- */
+
+/* Tell the network where the guest is: the target, whose QEMU has loaded the
+ * guest's devices, may have told it otherwise. */
+static void announce(struct source_qemu *y)
+{
+	(void)source_tell(y, "announce-self",
+			  json_pack("{s:i, s:i, s:i, s:i}", "initial", 50,
+				    "max", 550, "rounds", 5, "step", 100),
+			  NULL); /* it runs, with or without */
+}
+
+/* What is needed in any case, also if QEMU is gone. */
+static void let_go(struct source_qemu *y)
+{
+	throttle_close(&y->throttle);
+	y->stream = fd_close(y->stream);
+	y->log = dirtylog_close(y->log);
+}
+
+static int qemu_resume(struct guest_source *s, struct xm_error *e)
+{
+	struct source_qemu *y = to_qemu(s);
+	bool completed;
+	int r;
+
+	if (y->is_settled)
+		return 0;
+	let_go(y);
+	if (source_is_gone(y)) {
+		y->is_settled = true;
+		return source_fail_gone(y, e);
+	}
+	r = source_bring_back(y, &completed, e);
+	if (r)
+		return r; /* the guardian, if armed, will try at our end */
+	if (completed)
+		announce(y);
+	r = settings_restore(&y->old, y->q.qmp, e);
+	if (y->is_armed && !r)
+		r = guardian_disarm(&y->guardian, e);
+	y->is_armed = false;
+	y->is_migrating = false;
+	y->is_settled = true;
+	return r;
+}
+
+static void qemu_done(struct guest_source *s)
+{
+	struct source_qemu *y = to_qemu(s);
+
+	let_go(y);
+	/* Best effort: the guest is elsewhere, this QEMU may be gone. */
+	(void)settings_restore(&y->old, y->q.qmp, NULL);
+	y->is_settled = true;
+}
+
+static struct guest_source *qemu_close_source(struct guest_source *s)
+{
+	struct source_qemu *y = to_qemu(s);
+
+	if (!y->is_settled)
+		(void)qemu_resume(s, NULL); /* who wants to know asks before */
+	let_go(y);
+	guardian_stop(&y->guardian);
+	settings_forget(&y->old);
+	news_close(&y->news);
+	qemu_close(&y->q);
+	free(y);
+	return NULL;
+}
+
+static const struct guest_source_ops qemu_ops = {
+	.kind = "qemu",
+	.map = qemu_map,
+	.track = qemu_track,
+	.harvest = qemu_harvest,
+	.pause = qemu_pause,
+	.hand_over = qemu_hand_over,
+	.read_device = qemu_read_device,
+	.commit = qemu_commit,
+	.done = qemu_done,
+	.resume = qemu_resume,
+	.throttle = qemu_throttle,
+	.fds = qemu_fds,
+	.turn = qemu_turn,
+	.close = qemu_close_source,
+};
+
+int guest_source_qemu(struct guest_source **ret_s, const char *socket,
+		      struct xm_error *e)
+{
+	struct source_qemu *y = calloc(1, sizeof(*y));
+	char state[SOURCE_STATE_LEN];
+	int r;
+
+	if (!y)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			       "no memory to describe %s", socket);
+	y->s.ops = &qemu_ops;
+	y->s.is_live = true;
+	y->stream = y->guardian.pipe = -1;
+	r = news_open(&y->news, e);
+	if (!r)
+		r = qemu_open(&y->q, socket, false, e);
+	if (r) {
+		news_close(&y->news);
+		free(y);
+		return r;
+	}
+	y->s.id = y->q.id;
+	y->s.has_drain = y->q.has_direct_io;
+	r = source_run_state(y, state, e);
+	if (!r)
+		r = guardian_start(&y->guardian, y->q.qmp, e);
+	if (r) {
+		y->is_settled = true; /* nothing was done to it */
+		qemu_close_source(&y->s);
+		return r;
+	}
+	/* A suspended guest is not paused: it wakes up by itself. */
+	y->s.was_running = y->q.was_running || !strcmp(state, "suspended");
+	*ret_s = &y->s;
+	return 0;
+}

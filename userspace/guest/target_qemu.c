@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* target_qemu.c - a QEMU that waits for a guest (-incoming defer)
+ *
+ *   verb          QEMU is told                 and then it is
+ *   make          -                            inmigrate; its RAM is ours to
+ *                                              write
+ *   begin         stop, migrate-incoming fd:   inmigrate; will not start by
+ *                                              itself ("stop" clears only that)
+ *   write_device  -                            loading
+ *   end_device    -                            paused, or what the source was
+ *                                              -> LOADED
+ *   run           cont                         running -> RUNS
+ *   abandon       quit                         gone
+ *
+ * QEMU compares little of what must be equal, and late: so UUID, machine type
+ * and the RAM blocks are compared here before a byte of memory is written.  Two
+ * UUIDs that are not set are equal, as for QEMU's validate-uuid.  The blocks'
+ * order may differ; the memory map has the source's.
+ *
+ * Disks stay the source's until "cont" (late-block-activate).  If that is
+ * refused, a disk may have been taken already: abandon() before the source is
+ * told to go on.
+ *
+ * What an abandoned QEMU holds is half a guest.  Before begin() it is left to
+ * wait: it cannot run without device state, and another migration overwrites
+ * everything.  From begin() on it is told to quit: one that has failed to load
+ * quits by itself, but one that has loaded would run at anybody's "cont",
+ * beside the source's.  If it does not, it is killed.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+
+#include "guest.h"
+#include "news.h"
+#include "qemu.h"
+#include "settings.h"
+
+#define STREAM    "xdpmig-device" /* name of the descriptor at QEMU */
+#define QUIT_MS   5000
+#define STATE_LEN 32
+
+struct target_qemu {
+	struct guest_target t; /* first: the ops cast it back */
+	struct qemu q;
+	struct settings old;
+	struct guest_news news;
+	int stream;      /* device state, to QEMU; or -1 */
+	bool has_begun;  /* it waits at our stream: no other can use it */
+	bool has_loaded; /* and waits for run() */
+	bool was_told;   /* to run */
+};
+
+static struct target_qemu *to_qemu(struct guest_target *t)
+{
+	return (struct target_qemu *)t;
+}
+
+static bool is_gone(const struct target_qemu *y, int timeout_ms)
+{
+	struct pollfd p = { .fd = y->q.pidfd, .events = POLLIN };
+
+	return poll(&p, 1, timeout_ms) == 1;
+}
+
+static int fail_gone(const struct target_qemu *y, struct xm_error *e)
+{
+	return xm_fail(e, -ESRCH, XM_REASON_MEMORY,
+		       "%s: the target's QEMU (process %d) is gone%s",
+		       qmp_path(y->q.qmp), (int)y->q.pid,
+		       y->has_begun && !y->has_loaded ?
+			       ": it could not load the guest; its standard "
+			       "error says why" :
+			       "");
+}
+
+static int explain(const struct target_qemu *y, int r,
+		   const struct xm_error *from, struct xm_error *e)
+{
+	if (r && is_gone(y, 0))
+		return fail_gone(y, e);
+	return r ? xm_fail(e, r, from->reason, "%s", from->msg) : 0;
+}
+
+static int tell(struct target_qemu *y, const char *command, json_t *args,
+		struct xm_error *e)
+{
+	struct xm_error from = { 0 };
+	int r = qmp_run(y->q.qmp, command, args, NULL, &from);
+
+	news_post(&y->news, 0);
+	return explain(y, r, &from, e);
+}
+
+/* -- the same guest? ------------------------------------------------------------ */
+
+static int refuse(const struct target_qemu *y, const char *what,
+		  const char *here, const char *there, struct xm_error *e)
+{
+	return xm_fail(e, -EINVAL, XM_REASON_REFUSED,
+		       "%s: %s: the source has %s, this QEMU %s; start it like "
+		       "the source's",
+		       qmp_path(y->q.qmp), what, there, here);
+}
+
+static void uuid_text(char *dst, size_t len, const uint8_t uuid[16])
+{
+	unsigned int i;
+
+	*dst = 0;
+	for (i = 0; i < 16; i++)
+		snprintf(dst + strlen(dst), len - strlen(dst), "%s%02x",
+			 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+			 uuid[i]);
+}
+
+static int check_identity(const struct target_qemu *y,
+			  const struct guest_identity *want, struct xm_error *e)
+{
+	char here[40], there[40];
+
+	if (!want->has_device)
+		return xm_fail(e, -EINVAL, XM_REASON_REFUSED,
+			       "%s: the source has memory only and no devices; "
+			       "receive it with --ram",
+			       qmp_path(y->q.qmp));
+	if (memcmp(want->uuid, y->q.id.uuid, sizeof(want->uuid))) {
+		uuid_text(here, sizeof(here), y->q.id.uuid);
+		uuid_text(there, sizeof(there), want->uuid);
+		return refuse(y, "UUID", here, there, e);
+	}
+	if (strcmp(want->machine, y->q.id.machine))
+		return refuse(y, "machine type", y->q.id.machine, want->machine,
+			      e);
+	if (want->n_blocks != y->q.n_blocks) {
+		snprintf(here, sizeof(here), "%u", y->q.n_blocks);
+		snprintf(there, sizeof(there), "%u", want->n_blocks);
+		return refuse(y, "number of RAM blocks", here, there, e);
+	}
+	return 0;
+}
+
+/* Bring the source's block @i to that place here. */
+static int match_block(struct target_qemu *y, const struct guest_identity *want,
+		       unsigned int i, struct xm_error *e)
+{
+	struct qemu_block *b = y->q.block, swap;
+	char what[XM_BLOCK_NAME + 32], here[32], there[32];
+	unsigned int n;
+
+	for (n = i; n < y->q.n_blocks; n++)
+		if (!strcmp(b[n].name, want->block[i].name))
+			break;
+	if (n == y->q.n_blocks)
+		return refuse(y, "RAM blocks", "not", want->block[i].name, e);
+	swap = b[i];
+	b[i] = b[n];
+	b[n] = swap;
+	snprintf(what, sizeof(what), "RAM block %.100s", b[i].name);
+	if (b[i].len != want->block[i].len) {
+		snprintf(here, sizeof(here), "%llu bytes",
+			 (unsigned long long)b[i].len);
+		snprintf(there, sizeof(there), "%llu bytes",
+			 (unsigned long long)want->block[i].len);
+		return refuse(y, what, here, there, e);
+	}
+	if (want->block[i].page_size &&
+	    b[i].page_size != want->block[i].page_size) {
+		snprintf(here, sizeof(here), "pages of %zu KiB",
+			 b[i].page_size >> 10);
+		snprintf(there, sizeof(there), "pages of %u KiB",
+			 want->block[i].page_size >> 10);
+		return refuse(y, what, here, there, e);
+	}
+	return 0;
+}
+
+static int qemu_make(struct guest_target *t, const struct guest_identity *want,
+		     struct guest_ram *ram, struct xm_error *e)
+{
+	struct target_qemu *y = to_qemu(t);
+	unsigned int i;
+	int r;
+
+	r = check_identity(y, want, e);
+	for (i = 0; !r && i < want->n_blocks; i++)
+		r = match_block(y, want, i, e);
+	return r ? r : qemu_map_ram(&y->q, ram, true, e);
+}
+
+/* -- device state --------------------------------------------------------------- */
+
+static int qemu_begin(struct guest_target *t, struct xm_error *e)
+{
+	struct target_qemu *y = to_qemu(t);
+	int pair[2], r;
+
+	r = settings_apply(&y->old, y->q.qmp, true, e);
+	if (!r)
+		r = tell(y, "stop", NULL, e);
+	if (r)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return xm_fail(e, -errno, XM_REASON_MEMORY,
+			       "no socket for QEMU's device state: %m");
+	y->stream = pair[0];
+	r = qmp_give_fd(y->q.qmp, STREAM, pair[1], e);
+	close(pair[1]);
+	if (r)
+		return r;
+	y->has_begun = true; /* even if the answer does not come */
+	return tell(y, "migrate-incoming",
+		    json_pack("{s:s}", "uri", "fd:" STREAM), e);
+}
+
+static ssize_t qemu_write_device(struct guest_target *t, const void *buf,
+				 size_t len, struct xm_error *e)
+{
+	struct target_qemu *y = to_qemu(t);
+	ssize_t n = send(y->stream, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN || errno == EINTR)
+		return -EAGAIN;
+	/* It closes the stream when it fails, and ends a moment later. */
+	if (errno == EPIPE || errno == ECONNRESET)
+		(void)is_gone(y, QUIT_MS / 10);
+	if (is_gone(y, 0))
+		return fail_gone(y, e);
+	return xm_fail(e, -errno, XM_REASON_MEMORY,
+		       "%s: QEMU takes no more device state: %m",
+		       qmp_path(y->q.qmp));
+}
+
+static int qemu_end_device(struct guest_target *t, struct xm_error *e)
+{
+	struct target_qemu *y = to_qemu(t);
+
+	if (!shutdown(y->stream, SHUT_WR))
+		return 0;
+	return xm_fail(e, -errno, XM_REASON_MEMORY,
+		       "%s: ending the device state: %m", qmp_path(y->q.qmp));
+}
+
+/* -- the guest ---------------------------------------------------------------------- */
+
+static int qemu_run(struct guest_target *t, bool paused, struct xm_error *e)
+{
+	struct target_qemu *y = to_qemu(t);
+	struct xm_error from = { 0 };
+	int r = 0;
+
+	if (is_gone(y, 0))
+		return fail_gone(y, e);
+	(void)settings_restore(&y->old, y->q.qmp, NULL); /* of no weight now */
+	y->was_told = true;
+	if (!paused)
+		r = tell(y, "cont", NULL, &from);
+	if (r == -EREMOTEIO) {
+		y->was_told = false; /* it refused */
+		return xm_fail(e, r, from.reason, "%s", from.msg);
+	}
+	if (r)
+		return xm_fail(e, -EINPROGRESS, XM_REASON_UNKNOWN_OUTCOME,
+			       "%s; it was told to run the guest, and may have",
+			       from.msg);
+	news_post(&y->news, GUEST_RUNS);
+	if (!paused) /* again: the network was told when it loaded */
+		(void)tell(y, "announce-self",
+			   json_pack("{s:i, s:i, s:i, s:i}", "initial", 50,
+				     "max", 550, "rounds", 5, "step", 100),
+			   NULL);
+	return 0;
+}
+
+static void qemu_abandon(struct guest_target *t)
+{
+	struct target_qemu *y = to_qemu(t);
+
+	y->stream = fd_close(y->stream);
+	if (y->was_told)
+		return; /* it is, or may be, the guest */
+	if (!y->has_begun) {
+		(void)settings_restore(&y->old, y->q.qmp, NULL);
+		return;
+	}
+	/* Refused or not answered: then the signal says it. */
+	(void)qmp_run(y->q.qmp, "quit", NULL, NULL, NULL);
+	if (!is_gone(y, QUIT_MS))
+		(void)pidfd_send_signal(y->q.pidfd, SIGKILL, NULL, 0);
+	y->has_begun = false;
+}
+
+/* Loaded: then it must not run. */
+static int has_completed(struct target_qemu *y, unsigned int *ret_news,
+			 struct xm_error *e)
+{
+	struct xm_error from = { 0 };
+	char state[STATE_LEN];
+	int r;
+
+	r = qemu_run_state(&y->q, state, sizeof(state), &from);
+	if (r)
+		return explain(y, r, &from, e);
+	if (!strcmp(state, "running"))
+		return xm_fail(e, -EPROTO, XM_REASON_MEMORY,
+			       "%s: somebody else let the guest run",
+			       qmp_path(y->q.qmp));
+	y->has_loaded = true;
+	*ret_news |= GUEST_LOADED;
+	return 0;
+}
+
+static int take_event(struct target_qemu *y, json_t *event,
+		      unsigned int *ret_news, struct xm_error *e)
+{
+	const char *name = json_string_value(json_object_get(event, "event"));
+	const char *status = json_string_value(
+		json_object_get(json_object_get(event, "data"), "status"));
+
+	if (!y->has_begun || !name || !status || strcmp(name, "MIGRATION"))
+		return 0;
+	if (!strcmp(status, "completed"))
+		return has_completed(y, ret_news, e);
+	if (!strcmp(status, "failed"))
+		return xm_fail(
+			e, -EIO, XM_REASON_MEMORY,
+			"%s: the target's QEMU could not load the guest; "
+			"its standard error says why",
+			qmp_path(y->q.qmp));
+	return 0;
+}
+
+static int qemu_turn(struct guest_target *t, unsigned int *ret_news,
+		     struct xm_error *e)
+{
+	struct target_qemu *y = to_qemu(t);
+	struct xm_error from = { 0 };
+	json_t *event;
+	int r;
+
+	*ret_news = news_take(&y->news);
+	while (!(r = qmp_event(y->q.qmp, &event, &from))) {
+		r = take_event(y, event, ret_news, e);
+		json_decref(event);
+		if (r)
+			return r;
+	}
+	if (is_gone(y, 0))
+		return fail_gone(y, e);
+	return r == -EAGAIN ? 0 : explain(y, r, &from, e);
+}
+
+static unsigned int qemu_fds(struct guest_target *t, struct pollfd *fds)
+{
+	struct target_qemu *y = to_qemu(t);
+	unsigned int n = 0;
+
+	fds[n++] = news_pollfd(&y->news);
+	fds[n++] = (struct pollfd){ .fd = qmp_fd(y->q.qmp), .events = POLLIN };
+	if (y->stream >= 0 && t->has_backlog)
+		fds[n++] =
+			(struct pollfd){ .fd = y->stream, .events = POLLOUT };
+	return n;
+}
+
+static struct guest_target *qemu_close_target(struct guest_target *t)
+{
+	struct target_qemu *y = to_qemu(t);
+
+	y->stream = fd_close(y->stream);
+	settings_forget(&y->old);
+	news_close(&y->news);
+	qemu_close(&y->q);
+	free(y);
+	return NULL;
+}
+
+static const struct guest_target_ops qemu_ops = {
+	.kind = "qemu",
+	.make = qemu_make,
+	.begin = qemu_begin,
+	.write_device = qemu_write_device,
+	.end_device = qemu_end_device,
+	.run = qemu_run,
+	.abandon = qemu_abandon,
+	.fds = qemu_fds,
+	.turn = qemu_turn,
+	.close = qemu_close_target,
+};
+
+int guest_target_qemu(struct guest_target **ret_t, const char *socket,
+		      struct xm_error *e)
+{
+	struct target_qemu *y = calloc(1, sizeof(*y));
+	int r;
+
+	if (!y)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			       "no memory to describe %s", socket);
+	y->t.ops = &qemu_ops;
+	y->stream = -1;
+	r = news_open(&y->news, e);
+	if (!r)
+		r = qemu_open(&y->q, socket, true, e);
+	if (r) {
+		news_close(&y->news);
+		free(y);
+		return r;
+	}
+	y->t.id = y->q.id;
+	*ret_t = &y->t;
+	return 0;
+}
