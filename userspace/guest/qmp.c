@@ -67,7 +67,6 @@ struct qmp {
 	bool adopted;
 	bool syncing; /* adopted, and no message seen to begin yet */
 	pid_t pid;
-	unsigned int n_commands;
 	json_t *events; /* array, oldest first */
 	char *buf;
 	size_t len, cap;
@@ -364,6 +363,9 @@ static int unpack(const struct qmp *qmp, const char *command,
 	return 0;
 }
 
+/* Never used twice, also not by the next one to adopt the connection here. */
+static unsigned int last_id;
+
 static int run(struct qmp *qmp, const char *command, json_t *args, int fd,
 	       json_t **ret_result, struct xm_error *e)
 {
@@ -373,8 +375,7 @@ static int run(struct qmp *qmp, const char *command, json_t *args, int fd,
 	json_t *msg;
 	int r;
 
-	snprintf(id, sizeof(id), "xdpmig-%d-%u", (int)getpid(),
-		 ++qmp->n_commands);
+	snprintf(id, sizeof(id), "xdpmig-%d-%u", (int)getpid(), ++last_id);
 	msg = json_pack("{s:s, s:o*, s:s}", "execute", command, "arguments",
 			args, "id", id);
 	text = msg ? json_dumps(msg, JSON_COMPACT) : NULL;
