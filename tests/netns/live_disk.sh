@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# live_disk.sh - a guest whose disk the kernel reads straight into its memory
+# (cache=none), past page tables and so past every dirty log, while it moves
+#
+# The disk is slow (tests/lib/slowdisk.c): a read has the guest's pages pinned
+# for 300 ms before it writes to them, 32 at a time.  A harvest in between sees
+# them as they were: each read that is under way when the last harvest before
+# the pause is made would be lost, if it were not drained first.  The guest
+# keeps all it has read in a large ring and verifies it again and again.
+
+# shellcheck disable=SC2119 # functions that can do without arguments
+# shellcheck source=tests/netns/lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source=tests/netns/session.sh
+. "${0%/*}/session.sh"
+# shellcheck source=tests/netns/live_lib.sh
+. "${0%/*}/live_lib.sh"
+live_needs
+[ -c /dev/fuse ] || skip "needs /dev/fuse"
+
+# disk_make MIB DELAY_MS: $DISK, which takes so long to read
+disk_make() {
+	local load slow
+
+	load=$(guest_tool guestload)
+	slow=$(guest_tool slowdisk)
+	DISK=$TMP/disk
+	"$load" make-disk "$TMP/disk.raw" "$1"
+	: >"$DISK"
+	spawn disk here "$slow" "$TMP/disk.raw" "$DISK" "$2"
+	wait_for 10 grep -q ready "$(out_of disk)"
+}
+
+disk_end() {
+	stop disk
+	rm "$TMP/disk.raw"
+}
+
+reads_of() { # DIR: requests that its guest has finished
+	sed -n 's/^beat .* reads=\([0-9]*\) .*/\1/p' "$1/serial" | tail -n 1
+}
+
+reads_reach() { # DIR N
+	[ "$(reads_of "$1")" -ge "$2" ]
+}
+
+# disk_moves DISK_OPTIONS
+disk_moves() {
+	local reads
+
+	hosts queues=4
+	disk_make 64 300
+	linux 256 load="rate=5 size=32 disk=/dev/vda,32" "disk=$DISK" \
+		"disk_opts=$1"
+	wait_for 30 reads_reach "$A" 200
+	incoming
+	recv_live
+	# slow enough for several harvests while reads are under way
+	send_live --name disk --bandwidth 600M
+	wait_for 40 epochs_reach send 2
+	moved
+	say "drained for $(value_of '.drain_ms // 0' "$(out_of send)") ms"
+	# its whole ring is verified, and it reads on
+	reads=$(reads_of "$B")
+	wait_for 40 reads_reach "$B" $((reads + 200))
+	live_linux_check "$A" "$B" || fail "what the disk wrote was lost"
+	guests_quit
+	disk_end
+	detach_both
+}
+
+scenario_direct_reads() {
+	disk_moves cache=none
+}
+
+scenario_direct_reads_by_io_uring() {
+	disk_moves cache=none,aio=io_uring
+}
+
+# Through the page cache QEMU itself copies, which the log sees.
+scenario_cached_reads() {
+	disk_moves cache=writeback
+}
+
+run_scenarios "$@"

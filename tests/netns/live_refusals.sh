@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# live_refusals.sh - guests that cannot be moved, and targets that cannot take
+# them: one clear message at both ends, and the guest runs on at the source
+
+# shellcheck disable=SC2119 # functions that can do without arguments
+# shellcheck source=tests/netns/lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source=tests/netns/session.sh
+. "${0%/*}/session.sh"
+# shellcheck source=tests/netns/live_lib.sh
+. "${0%/*}/live_lib.sh"
+live_needs
+
+# refused PATTERN [KEY=VALUE...]: a target's QEMU made otherwise
+refused() {
+	local pattern=$1
+
+	shift
+	say "$*"
+	incoming "$@"
+	recv_live
+	send_live
+	ended 3 3
+	said send refused "$pattern"
+	said recv refused "$pattern"
+	home send source
+	home recv source
+	at_home
+}
+
+scenario_another_guest() {
+	hosts queues=2
+	oracle 64
+	refused "[uU][uU][iI][dD]" uuid=00112233-4455-6677-8899-aabbccddeeff
+	refused "67108864|bytes|size" ram=80
+	refused "machine|pc-q35|pc-i440fx" machine=pc
+	refused "block|ram1" backends=2
+	move_after
+	guests_quit
+	detach_both
+}
+
+# send_fails STATUS PATTERN [OPTION...]
+send_fails() {
+	local status=$1 pattern=$2
+
+	shift 2
+	send_live "$@"
+	send_end 20
+	assert_eq "$SEND_RC" "$status" "send"
+	grep -q '^xdpmig: send: ' "$(err_of send)" || fail "send said nothing"
+	assert_grep "$pattern" "$(err_of send)" "message of send"
+	home send source
+}
+
+scenario_nobody_listens() {
+	hosts queues=2
+	oracle 64
+	send_fails 1 "$DST4"
+	at_home
+	move_after
+	guests_quit
+	detach_both
+}
+
+scenario_memory_that_cannot_be_seen() {
+	hosts queues=1
+	oracle 64 mem=memory-backend-ram
+	send_fails 1 "ram0.*share"
+	runs "$A"
+	live_quit "$A"
+	oracle 64 mem=memory-backend-file,mem-path=%s,share=off
+	send_fails 1 "ram0.*share"
+	runs "$A"
+	guests_quit
+	detach_both
+}
+
+scenario_no_monitor() {
+	hosts queues=1
+	run src "$XDPMIG" send --qmp "$TMP/nothing" --json "$DST4"
+	assert_eq "$RC" 1 "send"
+	assert_grep "$TMP/nothing" "$ERR" "message"
+	run dst "$XDPMIG" recv --qmp "$TMP/nothing" --json
+	assert_eq "$RC" 1 "recv"
+	assert_grep "$TMP/nothing" "$ERR" "message"
+	detach_both
+}
+
+# A running guest is no place for another one.
+scenario_target_that_does_not_wait() {
+	hosts queues=1
+	oracle 64
+	run dst "$XDPMIG" recv --qmp "$A/mig" --json
+	assert_between "$RC" 1 3 "recv"
+	assert_grep "incoming" "$ERR" "message"
+	at_home
+	guests_quit
+	detach_both
+}
+
+scenario_no_room_at_the_target() {
+	hosts queues=2
+	oracle 64
+	mkdir "$TMP/small"
+	mount -t tmpfs -o size=16m small "$TMP/small"
+	incoming "shm=$TMP/small"
+	recv_live
+	send_live
+	ended 3 1
+	said recv memory "space|full|room"
+	home send source
+	home recv source
+	at_home
+	live_quit "$B"
+	umount "$TMP/small"
+	move_after
+	guests_quit
+	detach_both
+}
+
+run_scenarios "$@"
