@@ -20,7 +20,7 @@ enum xm_converge_how {
 struct xm_converge_opts {
 	enum xm_converge_how how;
 	int64_t max_downtime_ns;
-	int64_t deadline_ns; /* since begin; 0: none */
+	int64_t deadline_ns; /* since begin; 0: none.  AUTO gives up at it */
 	int64_t overhead_ns; /* of a switchover, besides sending pages */
 };
 
@@ -29,11 +29,12 @@ struct xm_converge {
 	struct xm_time begun;
 	uint32_t epochs;         /* that were sent whole */
 	uint64_t last_pages;     /* of the last one */
-	unsigned int throttle;   /* percent, now */
-	unsigned int n_stagnant; /* epochs in a row that did not shrink */
-	uint64_t bytes_per_s;    /* measured, smoothed */
+	unsigned int throttle;   /* percent, now; 0 unless AUTO */
+	unsigned int n_stagnant; /* epochs in a row that gained too little */
+	uint64_t bytes_per_s;    /* measured, smoothed; 0: not known yet */
 	uint64_t dirty_per_s;    /* pages, of the last epoch */
-	int64_t expected_ns;     /* downtime, were it now */
+	int64_t expected_ns;     /* downtime, were it now; INT64_MAX: unknown */
+	uint64_t sum_bytes, sum_us; /* what bytes_per_s is made of */
 };
 
 enum xm_converge_verdict {
@@ -52,5 +53,15 @@ enum xm_converge_verdict xm_converge_step(struct xm_converge *c,
 					  struct xm_time now, uint64_t pages,
 					  uint64_t bytes, int64_t ns,
 					  uint64_t dirty);
+
+/* When the deadline comes, or XM_TIME_NEVER: an epoch may take much longer
+ * than what is left until then. */
+struct xm_time xm_converge_expiry(const struct xm_converge *c);
+
+/* In the middle of an epoch: EPOCH: go on with it.  SWITCH: the deadline has
+ * come, pause the guest now; the epoch goes on to its end, and the next is the
+ * final one.  GIVE_UP: the deadline has come. */
+enum xm_converge_verdict xm_converge_expire(const struct xm_converge *c,
+					    struct xm_time now);
 
 #endif
