@@ -38,6 +38,9 @@
 #                                  first; the longest gap of each before and
 #                                  after it are those of a guest not moved
 
+# Another QEMU than the distribution's, for a guest of either end.
+LIVE_QEMU=${LIVE_QEMU:-qemu-system-x86_64}
+
 LIVE_UUID=6f4a6d1e-3c56-4b8e-9d2a-0d5b1c7e8f90
 
 # -- what it is made of ------------------------------------------------------------
@@ -132,7 +135,7 @@ live_start() {
 	"$stamp" "$dir/serial" "$dir/stamps" <"$dir/console" \
 		>"$dir/stamp.log" 2>&1 &
 	echo $! >"$dir/stamp.pid"
-	qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
+	"$LIVE_QEMU" -nodefaults -no-user-config -display none -no-reboot \
 		-accel tcg,thread=multi "${live_args[@]}" "$@" \
 		-serial "file:$dir/console" \
 		-qmp "unix:$dir/qmp,server=on,wait=off" \
