@@ -4,6 +4,9 @@
  * The other process may be a guest's: it must survive us.  If this process is
  * killed at any instruction in here, the thread it had stopped goes on as if
  * nothing had been (theory in tracee.c).
+ *
+ * A wait of another thread of ours for "any child" would take stops away from
+ * these functions: wait for the child that is meant.
  */
 #ifndef XM_GUEST_TRACEE_H
 #define XM_GUEST_TRACEE_H
@@ -27,9 +30,10 @@ int tracee_syscall(pid_t pid, pid_t tid, long nr, const uint64_t args[6],
 int tracee_take_fd(pid_t pid, int pidfd, long nr, const uint64_t args[6],
 		   struct xm_error *e);
 
-/* Hold threads: they execute nothing until tracee_release(), or until the
- * thread that called this dies.  Signals wait.  Threads that ended meanwhile
- * are skipped.  0 or -errno with @e, then none is held. */
+/* Hold threads: they execute nothing until tracee_release() with the same
+ * @tids, but for a second at most, and not when we die.  Signals wait.  Threads
+ * that ended meanwhile are skipped.  0 or -errno with @e, then none is held:
+ * -EBUSY: some are already. */
 int tracee_hold(const pid_t *tids, unsigned int n, struct xm_error *e);
 void tracee_release(const pid_t *tids, unsigned int n);
 
