@@ -116,6 +116,7 @@ int guest_source_synth(struct guest_source **ret_s,
 		       const struct guest_synth *opts, struct xm_error *e);
 /* Bytes a synthetic guest has written so far: its work. */
 uint64_t guest_synth_written(const struct guest_source *s);
+pid_t guest_synth_pid(const struct guest_source *s); /* 0 when it has ended */
 
 /* -- a source's verbs (all but close may be left out by a kind: then 0) ----- */
 

@@ -63,10 +63,7 @@ static int64_t now_ns(void)
 
 static int arm(struct source_qemu *y, struct xm_error *e)
 {
-	int r = y->is_armed ? 0 : guardian_arm(&y->guardian, e);
-
-	y->is_armed = !r;
-	return r;
+	return y->guardian.is_armed ? 0 : guardian_arm(&y->guardian, e);
 }
 
 /* -- memory --------------------------------------------------------------------- */
@@ -272,11 +269,7 @@ static ssize_t qemu_read_device(struct guest_source *s, void *buf, size_t len,
 static int qemu_commit(struct guest_source *s, struct xm_error *e)
 {
 	struct source_qemu *y = to_qemu(s);
-	int r = y->is_armed ? guardian_disarm(&y->guardian, e) : 0;
-
-	if (!r)
-		y->is_armed = false;
-	return r;
+	return y->guardian.is_armed ? guardian_disarm(&y->guardian, e) : 0;
 }
 
 /* -- events --------------------------------------------------------------------- */
@@ -414,9 +407,8 @@ static int qemu_resume(struct guest_source *s, struct xm_error *e)
 	if (completed)
 		announce(y);
 	r = settings_restore(&y->old, y->q.qmp, e);
-	if (y->is_armed && !r)
+	if (y->guardian.is_armed && !r)
 		r = guardian_disarm(&y->guardian, e);
-	y->is_armed = false;
 	y->is_migrating = false;
 	y->is_settled = true;
 	return r;
@@ -497,6 +489,7 @@ int guest_source_qemu(struct guest_source **ret_s, const char *socket,
 	}
 	/* A suspended guest is not paused: it wakes up by itself. */
 	y->s.was_running = y->q.was_running || !strcmp(state, "suspended");
+	y->guardian.leave_paused = !y->s.was_running;
 	*ret_s = &y->s;
 	return 0;
 }

@@ -26,7 +26,6 @@ struct source_qemu {
 				 * answer, too */
 	int stream;             /* QEMU's device state, or -1 */
 	bool was_suspended;
-	bool is_armed;
 	bool is_migrating; /* QEMU was told to */
 	bool is_paused;    /* pre-switchover was seen */
 	bool is_completed; /* and did */

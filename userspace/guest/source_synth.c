@@ -404,6 +404,11 @@ uint64_t guest_synth_written(const struct guest_source *s)
 	       XM_PAGE_SIZE;
 }
 
+pid_t guest_synth_pid(const struct guest_source *s)
+{
+	return ((const struct source_synth *)s)->pid;
+}
+
 int guest_source_synth(struct guest_source **ret_s,
 		       const struct guest_synth *opts, struct xm_error *e)
 {

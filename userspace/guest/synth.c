@@ -18,7 +18,7 @@
  *
  * Pace: every millisecond as many pages as are due.  Who was kept from writing
  * (throttled, or a busy machine) does not catch up later, as a guest would not:
- * what is more than 10 ms behind is forgotten.
+ * what is more than 3 ms behind is forgotten.
  *
  * Which pages: "random" any of them; "sequential" one after the other, round
  * and round; "hot" nine writes of ten go to the first tenth of memory.
@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define PAGE_WORDS (XM_PAGE_SIZE / sizeof(uint64_t))
-#define LAG_NS     10000000 /* 10 ms behind is forgotten */
+#define LAG_NS     3000000 /* 3 ms behind is forgotten */
 #define TICK_MS    1
 
 struct work {
