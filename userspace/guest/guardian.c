@@ -148,7 +148,8 @@ static int start_guest(struct qmp *qmp, int64_t until, struct xm_error *e)
 }
 
 static int try_rescue(int monitor, const char *path, bool leave_paused,
-		      int64_t until, struct xm_error *e)
+		      int64_t until, char *ret_state, size_t len,
+		      struct xm_error *e)
 {
 	struct qmp *qmp = NULL;
 	int fd = fcntl(monitor, F_DUPFD_CLOEXEC, 3);
@@ -162,6 +163,8 @@ static int try_rescue(int monitor, const char *path, bool leave_paused,
 		r = end_migration(qmp, until, e);
 	if (!r && !leave_paused)
 		r = start_guest(qmp, until, e);
+	if (!r)
+		r = ask_status(qmp, "query-status", ret_state, len, e);
 	qmp_close(qmp);
 	return r;
 }
@@ -170,11 +173,13 @@ static void rescue(int monitor, const char *path, bool leave_paused)
 {
 	int64_t until = now_ms() + RESCUE_MS;
 	struct xm_error e;
+	char state[32];
 	int r;
 
 	for (;;) {
 		e = (struct xm_error){ 0 };
-		r = try_rescue(monitor, path, leave_paused, until, &e);
+		r = try_rescue(monitor, path, leave_paused, until, state,
+			       sizeof(state), &e);
 		if (!r || r == -EPIPE || now_ms() > until)
 			break;
 		sleep_ms(AGAIN_MS);
@@ -182,8 +187,8 @@ static void rescue(int monitor, const char *path, bool leave_paused)
 	if (!r)
 		dprintf(STDERR_FILENO,
 			"xdpmig-guardian: %s: xdpmig was killed; the migration "
-			"is cancelled and the guest is %s here\n",
-			path, leave_paused ? "paused, as it was," : "running");
+			"is over, and the guest here is %s\n",
+			path, state);
 	else if (r == -EPIPE)
 		dprintf(STDERR_FILENO,
 			"xdpmig-guardian: %s: xdpmig was killed, and QEMU is "
