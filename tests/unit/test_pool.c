@@ -52,6 +52,11 @@ void pump_set_path(struct pump *p, const struct xm_path *path)
 	p->path = *path;
 }
 
+void pump_set_rate(struct pump *p, uint64_t bytes_per_s)
+{
+	p->opts.tx.cc.rate = bytes_per_s;
+}
+
 int pump_begin_epoch(struct pump *p, uint32_t epoch,
 		     const struct xm_page_set *set, struct xm_time now,
 		     struct xm_error *e)

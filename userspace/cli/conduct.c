@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* conduct.c - waiting for what happens next, at either side
  *
- * The conductor's thread sleeps on five things: the control connection, the
- * channels' threads, the user's signals, the kernel's news about the route,
- * and a time.  What the route's news mean is settled here, since it is the
+ * The conductor's thread sleeps on the control connection, the channels'
+ * threads, the user's signals, the kernel's news about the route, a time, and
+ * what its command adds: the guest, and whoever asks how it goes.  What the route's news mean is settled here, since it is the
  * same everywhere: a new MAC address is used from now on, a smaller MTU or a
  * device that is gone ends the migration, a link that is down may come back
  * until the stall deadline says otherwise.
@@ -144,18 +144,17 @@ static bool side_read_route(struct side *s, struct xm_error *e)
 	}
 }
 
-enum { FD_SIGNAL, FD_CTL, FD_POOL, FD_ROUTE, FD_OTHER, FD__COUNT };
+enum { FD_SIGNAL, FD_CTL, FD_POOL, FD_ROUTE, FD_MORE };
 
-static void side_fds(const struct side *s, int other, struct pollfd *fds)
+static void side_fds(const struct side *s, struct pollfd *fds)
 {
-	memset(fds, 0, FD__COUNT * sizeof(*fds));
+	memset(fds, 0, FD_MORE * sizeof(*fds));
 	fds[FD_SIGNAL].fd = s->cli->signal_fd;
 	fds[FD_CTL].fd = s->ctl ? ctl_fd(s->ctl) : -1;
 	fds[FD_POOL].fd = s->pool ? pool_fd(s->pool) : -1;
 	fds[FD_ROUTE].fd = s->watch ? route_watch_fd(s->watch) : -1;
-	fds[FD_OTHER].fd = other;
 	fds[FD_SIGNAL].events = fds[FD_CTL].events = fds[FD_POOL].events =
-		fds[FD_ROUTE].events = fds[FD_OTHER].events = POLLIN;
+		fds[FD_ROUTE].events = POLLIN;
 	if (s->ctl && ctl_wants_write(s->ctl))
 		fds[FD_CTL].events |= POLLOUT;
 }
@@ -163,9 +162,10 @@ static void side_fds(const struct side *s, int other, struct pollfd *fds)
 /* What the ready descriptors say; false: nothing that matters.  The user
  * comes first, the peer last: what it sends can wait, and has no end. */
 static bool side_dispatch(struct side *s, const struct pollfd *fds,
-			  bool is_committed, enum side_event *ret,
-			  struct xm_error *e)
+			  unsigned int n_more, bool is_committed,
+			  enum side_event *ret, struct xm_error *e)
 {
+	unsigned int i;
 	int r;
 
 	if (fds[FD_SIGNAL].revents &&
@@ -188,25 +188,31 @@ static bool side_dispatch(struct side *s, const struct pollfd *fds,
 	if ((fds[FD_CTL].revents || s->may_have_message) && s->ctl &&
 	    side_read(s, ret, e))
 		return true;
-	*ret = SIDE_TIMER;
-	return fds[FD_OTHER].revents != 0;
+	*ret = SIDE_OTHER;
+	for (i = 0; i < n_more; i++)
+		if (fds[FD_MORE + i].revents)
+			return true;
+	return false;
 }
 
-enum side_event side_wait(struct side *s, struct xm_time until, int fd,
+enum side_event side_wait(struct side *s, struct xm_time until,
+			  const struct pollfd *more, unsigned int n_more,
 			  bool is_committed, struct xm_error *e)
 {
-	struct pollfd fds[FD__COUNT];
+	struct pollfd fds[FD_MORE + SIDE_MORE];
 	enum side_event ev = SIDE_TIMER;
 	int n;
 
+	if (n_more)
+		memcpy(fds + FD_MORE, more, n_more * sizeof(*more));
 	do {
-		side_fds(s, fd, fds);
+		side_fds(s, fds);
 		/* Several messages may have come with one POLLIN. */
-		n = poll(fds, FD__COUNT,
+		n = poll(fds, FD_MORE + n_more,
 			 s->may_have_message ? 0 : side_timeout(until));
 		if (n < 0 || (!n && !s->may_have_message))
 			continue;
-		if (side_dispatch(s, fds, is_committed, &ev, e))
+		if (side_dispatch(s, fds, n_more, is_committed, &ev, e))
 			return ev;
 	} while (xm_time_before(xm_clock(), until));
 	return SIDE_TIMER;
@@ -247,6 +253,7 @@ static enum xm_reason side_peers_reason(enum xm_reason reason)
 	case XM_REASON_PEER_CANCELLED:
 	case XM_REASON_PEER_LOST:
 	case XM_REASON_INTEGRITY:
+	case XM_REASON_NOT_CONVERGED:
 	case XM_REASON__COUNT:
 		break;
 	}

@@ -11,7 +11,7 @@
  *       pool_check()      <--eventfd--    done, or failed
  *
  * What crosses between them is under the worker's mutex: the command (phase,
- * epoch, set, path, generation) one way, the answer (generation done, error,
+ * epoch, set, path, rate, generation) one way, the answer (generation done, error,
  * reports) the other.  The mutex is taken once a turn, which moves a batch of
  * frames, and nobody else wants it but ten times a second.  The answers'
  * wake-ups may come late, after the conductor has seen the last one: so it is
@@ -53,7 +53,7 @@ struct worker {
 	uint32_t epoch;
 	const struct xm_page_set *set;
 	struct xm_path path;
-	bool has_path, must_stop;
+	bool has_path, has_rate, must_stop;
 	unsigned int done; /* generation carried out */
 	struct xm_error err;
 
@@ -68,6 +68,7 @@ struct pool {
 	struct pool_opts opts;
 	struct pump *pump;
 	struct pump_report *report; /* each under its worker's lock */
+	uint64_t *rate;             /* ditto */
 	struct worker *worker;
 	unsigned int n_workers;
 	int done_fd;
@@ -253,6 +254,10 @@ static bool worker_take(struct worker *w, bool *ret_new, enum pool_phase *phase,
 	has_path = w->has_path;
 	path = w->path;
 	w->has_path = false;
+	if (w->has_rate)
+		for_each_pump(w, i)
+			pump_set_rate(&w->pool->pump[i], w->pool->rate[i]);
+	w->has_rate = false;
 	pthread_mutex_unlock(&w->lock);
 	if (has_path)
 		for_each_pump(w, i) pump_set_path(&w->pool->pump[i], &path);
@@ -372,11 +377,13 @@ int pool_new(struct pool **ret_pool, const struct pool_opts *opts,
 		pool->n_workers = opts->n_pumps;
 	pool->pump = calloc(opts->n_pumps, sizeof(*pool->pump));
 	pool->report = calloc(opts->n_pumps, sizeof(*pool->report));
+	pool->rate = calloc(opts->n_pumps, sizeof(*pool->rate));
 	pool->worker = calloc(pool->n_workers, sizeof(*pool->worker));
 	pool->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (i = 0; pool->worker && i < pool->n_workers; i++)
 		pool->worker[i].wake_fd = -1;
-	if (pool->pump && pool->report && pool->worker && pool->done_fd >= 0)
+	if (pool->pump && pool->report && pool->rate && pool->worker &&
+	    pool->done_fd >= 0)
 		r = pool_start(pool, e);
 	else
 		(void)xm_fail(e, r, XM_REASON_MEMORY, "out of memory");
@@ -414,6 +421,7 @@ struct pool *pool_free(struct pool *pool)
 	fd_closep(&pool->done_fd);
 	free(pool->pump);
 	free(pool->report);
+	free(pool->rate);
 	free(pool->worker);
 	free(pool);
 	return NULL;
@@ -482,6 +490,20 @@ void pool_set_path(struct pool *pool, const struct xm_path *path)
 		pthread_mutex_unlock(&w->lock);
 		notify(w->wake_fd);
 	}
+}
+
+void pool_set_rate(struct pool *pool, unsigned int i, uint64_t bytes_per_s)
+{
+	struct worker *w = &pool->worker[i % pool->n_workers];
+	bool is_new;
+
+	pthread_mutex_lock(&w->lock);
+	is_new = pool->rate[i] != bytes_per_s;
+	pool->rate[i] = bytes_per_s;
+	w->has_rate = w->has_rate || is_new;
+	pthread_mutex_unlock(&w->lock);
+	if (is_new)
+		notify(w->wake_fd);
 }
 
 int pool_xsk_fd(const struct pool *pool, unsigned int i)

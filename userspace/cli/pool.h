@@ -46,6 +46,10 @@ int pool_fd(const struct pool *pool);
 /* The path's MAC addresses or VLAN changed. */
 void pool_set_path(struct pool *pool, const struct xm_path *path);
 
+/* Source: a new cap for channel @i, bytes per second; 0 none.  After
+ * POOL_OPEN. */
+void pool_set_rate(struct pool *pool, unsigned int i, uint64_t bytes_per_s);
+
 /* Descriptor of channel @i's socket, after POOL_OPEN. */
 int pool_xsk_fd(const struct pool *pool, unsigned int i);
 unsigned int pool_threads(const struct pool *pool);

@@ -165,6 +165,12 @@ void pump_set_path(struct pump *p, const struct xm_path *path)
 	p->path.dport = dport;
 }
 
+void pump_set_rate(struct pump *p, uint64_t bytes_per_s)
+{
+	if (p->tx)
+		xm_tx_set_rate(p->tx, bytes_per_s);
+}
+
 /* -- probing -------------------------------------------------------------------------- */
 
 void pump_begin_probe(struct pump *p)
@@ -520,7 +526,12 @@ void pump_report(struct pump *p, struct pump_report *ret_report)
 	if (p->tx) {
 		rep->tx = *xm_tx_stats(p->tx);
 		rep->tx_frames = xm_tx_frames(p->tx);
-		rep->pages_done = p->pages.n_done;
+		rep->pages_done =
+			rep->tx.pages_released - p->epoch_base.pages_released;
+		rep->epoch = p->epoch;
+		rep->is_sending = p->state == PUMP_SEND ||
+				  p->state == PUMP_FLUSH ||
+				  p->state == PUMP_SYNC;
 		rep->totals.frames = rep->tx_frames;
 		rep->totals.packets =
 			(uint32_t)(rep->tx.packets - p->epoch_base.packets);

@@ -50,8 +50,10 @@ struct pump_report {
 	struct xsk_stats xsk;
 	struct xm_rx_totals totals;     /* of the last closed epoch, dst */
 	uint32_t tx_frames, tx_packets; /* of the current epoch, src */
-	uint64_t pages_done;            /* given out by the walk, this epoch */
-	uint64_t locked;                /* bytes the UMEM pins */
+	uint32_t epoch;                 /* src: last begun */
+	uint64_t pages_done;            /* at the peer, this epoch */
+	bool is_sending;   /* src: its part of the epoch is not done */
+	uint64_t locked;   /* bytes the UMEM pins */
 	uint64_t left_out; /* bytes of guest memory not in the UMEM */
 	uint32_t credit;
 	uint64_t polls; /* system calls to wait, this worker's share */
@@ -91,6 +93,8 @@ bool pump_is_proven(const struct pump *p);
 
 /* A new path for the same flow: MAC or VLAN changed. */
 void pump_set_path(struct pump *p, const struct xm_path *path);
+/* Source: a new cap, bytes per second; 0 none. */
+void pump_set_rate(struct pump *p, uint64_t bytes_per_s);
 
 /* Source: send the pages of @set as epoch @epoch.  Destination: take them. */
 int pump_begin_epoch(struct pump *p, uint32_t epoch,

@@ -35,7 +35,8 @@ void report_progress(struct side *s, struct report *r)
 {
 	struct xm_time now = xm_clock();
 	struct cli_progress p = {
-		.total = xm_map_bytes(&s->ram.map),
+		.total = r->epoch_bytes ? r->epoch_bytes :
+					  xm_map_bytes(&s->ram.map),
 		.eta_ms = -1,
 		.epoch = r->epoch,
 	};
@@ -60,13 +61,34 @@ void report_progress(struct side *s, struct report *r)
 	p.gbit_per_s = (double)(bytes - r->seen_bytes) * 8 / (double)dt;
 	r->seen = now;
 	r->seen_bytes = bytes;
-	dt = xm_time_sub(now, r->sending);
+	dt = xm_time_sub(now, r->epoch_begun);
 	if (p.done > p.total)
-		p.done = p.total; /* of several epochs */
+		p.done = p.total; /* the receiver's: of several epochs */
 	if (p.done)
 		p.eta_ms = (int64_t)((double)(p.total - p.done) * (double)dt /
 				     (double)p.done / XM_MS);
 	cli_progress(s->cli, &p);
+}
+
+void report_status(struct side *s, const struct report *r, json_t *o)
+{
+	struct pump_report rep;
+	uint64_t bytes = 0, resent = 0;
+	unsigned int i;
+
+	for (i = 0; s->pool && i < s->n_channels; i++) {
+		pool_report(s->pool, i, &rep);
+		bytes += s->is_sender ?
+				 rep.tx.bytes_sent - rep.tx.bytes_resent :
+				 rep.rx.bytes_placed;
+		resent += rep.tx.frames_resent;
+	}
+	cli_put_int(o, "total_ms", xm_time_sub(xm_clock(), r->begun) / XM_MS);
+	cli_put_u64(o, "ram_bytes_total", xm_map_bytes(&s->ram.map));
+	cli_put_u64(o, s->is_sender ? "ram_bytes_sent" : "ram_bytes_placed",
+		    bytes);
+	if (s->is_sender)
+		cli_put_u64(o, "frames_resent", resent);
 }
 
 /* -- result ------------------------------------------------------------------------------- */

@@ -11,11 +11,16 @@ struct report {
 	struct xm_time finished; /* last epoch's end; 0 = not yet */
 	struct xm_time seen;     /* the last progress line's */
 	uint64_t seen_bytes;
+	struct xm_time epoch_begun;
 	uint32_t epoch;
+	uint64_t epoch_bytes; /* of memory in this epoch; 0: all of it */
 };
 
 /* A progress line, if one is due. */
 void report_progress(struct side *s, struct report *r);
+
+/* How far it is, for who asks. */
+void report_status(struct side *s, const struct report *r, json_t *o);
 
 /* The result's fields.  Call before the pool is freed. */
 void report_result(struct side *s, const struct report *r);

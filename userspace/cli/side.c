@@ -365,7 +365,9 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 			       "carry",
 			       s->agreed.ip_max);
 	s->frame_max = xm_geometry_ip_len(&s->geo, ip_len);
-	r = side_watch_route(s, e);
+	r = side_check_bandwidth(s, bandwidth, e);
+	if (!r)
+		r = side_watch_route(s, e);
 	if (r)
 		return r;
 	for (i = 0; i < s->n_channels; i++)
@@ -374,6 +376,40 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 	if (!r)
 		pool_begin(s->pool, POOL_OPEN, 0, NULL);
 	return r;
+}
+
+int side_check_bandwidth(const struct side *s, uint64_t bandwidth,
+			 struct xm_error *e)
+{
+	double gap_s = bandwidth ? 8.0 * s->frame_max * s->n_channels /
+					   (double)bandwidth :
+				   0;
+
+	if (gap_s * 4 * XM_SEC <= (double)s->opts->stall_ns)
+		return 0;
+	return xm_fail(e, -ERANGE, XM_REASON_USAGE,
+		       "at %.1f Mbit/s each of %u channels sends a frame of %u "
+		       "bytes every %.1f s, too rarely for --stall %.1fs: use "
+		       "fewer --queues, or more --bandwidth",
+		       (double)bandwidth / 1e6, s->n_channels, s->frame_max,
+		       gap_s, (double)s->opts->stall_ns / XM_SEC);
+}
+
+void side_share_bandwidth(struct side *s, uint64_t bandwidth, uint32_t epoch)
+{
+	uint64_t all = bandwidth / 8;
+	bool is_done[XM_CHAN_MAX];
+	struct pump_report rep;
+	unsigned int i, n = 0;
+
+	for (i = 0; i < s->n_channels; i++) {
+		pool_report(s->pool, i, &rep);
+		is_done[i] = rep.epoch == epoch && !rep.is_sending;
+		n += !is_done[i];
+	}
+	for (i = 0; i < s->n_channels; i++)
+		pool_set_rate(s->pool, i,
+			      all / (is_done[i] ? s->n_channels : n));
 }
 
 int side_go_live(struct side *s, struct xm_error *e)

@@ -7,6 +7,8 @@
 #ifndef XM_CLI_SIDE_H
 #define XM_CLI_SIDE_H
 
+#include <poll.h>
+
 #include "cli.h"
 #include "core/session.h"
 #include "ctl/ctl.h"
@@ -82,6 +84,17 @@ unsigned int side_max_pages(const struct side *s);
 int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 		       struct xm_error *e);
 
+/* Is @bandwidth (bits per second, 0 none) enough for a frame of each channel
+ * well within the time after which silence is a failure?  0 or -ERANGE with
+ * @e.  After side_open_channels() began. */
+int side_check_bandwidth(const struct side *s, uint64_t bandwidth,
+			 struct xm_error *e);
+
+/* Source: deal the cap of all, bits per second, 0 none, out to the channels that
+ * still have something to send in epoch @epoch (0: none yet); those that are
+ * done need none.  Call before an epoch, and now and then in it. */
+void side_share_bandwidth(struct side *s, uint64_t bandwidth, uint32_t epoch);
+
 /* Sockets are open: let the XDP program send them their frames. */
 int side_go_live(struct side *s, struct xm_error *e);
 
@@ -101,12 +114,16 @@ enum side_event {
 	SIDE_POOL,    /* a phase is done */
 	SIDE_FAILED,  /* @e says why */
 	SIDE_CANCEL,  /* the user; @e is filled */
+	SIDE_OTHER,   /* one of @more is ready */
 	SIDE_TIMER,   /* @until has come */
 };
 
-/* Wait for the next thing to happen.  @fd: another descriptor to wait for
- * (recv's listening socket), -1 none; readable counts as SIDE_TIMER. */
-enum side_event side_wait(struct side *s, struct xm_time until, int fd,
+#define SIDE_MORE 8
+
+/* Wait for the next thing to happen.  @more: @n_more (at most SIDE_MORE) other
+ * descriptors to wait for: the guest's, the user's, recv's listening socket. */
+enum side_event side_wait(struct side *s, struct xm_time until,
+			  const struct pollfd *more, unsigned int n_more,
 			  bool is_committed, struct xm_error *e);
 
 /* Send @act's messages.  A failure to is not one here: the connection's end

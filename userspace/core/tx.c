@@ -228,6 +228,7 @@ static int tx_queue_packet(struct xm_tx *tx, unsigned int block,
 	slot->open = slot->n_frames;
 	slot->packet = tx->next_packet++;
 	slot->n_normal = (uint16_t)n_normal;
+	slot->n_zero = (uint16_t)n_zero;
 	slot->block = (uint8_t)block;
 	tx_encode_header(tx, tx->next_slot, block, offset, n_normal, n_zero);
 	for (i = 0; i < slot->n_frames; i++) {
@@ -482,6 +483,7 @@ void tx_close_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq)
 	if (--slot->open)
 		return;
 	tx->n_pending--;
+	tx->stats.pages_released += slot->n_normal + slot->n_zero;
 	xm_trace(tx->opts.trace, now, XM_TRACE_RELEASE, tx->opts.channel, s,
 		 tx->n_pending);
 }

@@ -52,6 +52,7 @@ struct xm_tx_stats {
 	uint64_t bytes_sent, bytes_resent; /* payload of DATA */
 	uint64_t bytes_copied; /* reported by on_complete's @copied */
 	uint64_t pages, zero_pages;
+	uint64_t pages_released; /* of either kind: they are at the peer */
 	uint64_t flush_space, flush_barrier; /* flushes that had to wait */
 	uint64_t acks, probes, timeouts, lost, spurious;
 	uint64_t undone; /* timeouts that turned out to be none */

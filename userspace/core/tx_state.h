@@ -45,7 +45,7 @@ struct tx_slot {
 	uint32_t n_frames;
 	uint32_t open; /* frames not yet complete and acknowledged */
 	uint32_t packet;
-	uint16_t n_normal;
+	uint16_t n_normal, n_zero;
 	uint8_t block;
 };
 
