@@ -27,6 +27,7 @@ enum xm_reason {
 	XM_REASON_PEER_LOST = 16,       /* contact lost before COMMIT */
 	XM_REASON_INTEGRITY = 17,       /* totals or hashes do not match */
 	XM_REASON_UNKNOWN_OUTCOME = 18, /* contact lost after COMMIT */
+	XM_REASON_NOT_CONVERGED = 19,   /* the guest writes too fast */
 	XM_REASON__COUNT
 };
 

@@ -20,6 +20,7 @@ enum cli_exit cli_exit_status(enum xm_reason reason)
 	case XM_REASON_CANCELLED:
 	case XM_REASON_PEER_CANCELLED:
 	case XM_REASON_PEER_LOST:
+	case XM_REASON_NOT_CONVERGED:
 		return CLI_EXIT_NOT_DONE;
 	case XM_REASON_INTEGRITY:
 		return CLI_EXIT_INTEGRITY;

@@ -29,6 +29,7 @@ static const char *const names[] = {
 	[XM_REASON_PEER_LOST] = "peer_lost",
 	[XM_REASON_INTEGRITY] = "integrity",
 	[XM_REASON_UNKNOWN_OUTCOME] = "unknown_outcome",
+	[XM_REASON_NOT_CONVERGED] = "not_converged",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == XM_REASON__COUNT,
 	      "a reason without a name");
