@@ -10,7 +10,9 @@
  *   PROBE       prove the paths
  *   OPEN_EPOCH  let the channels take frames of it
  *   TOTALS      close the channels and count
- *   TAKE_GUEST  with --ram there is nothing to start: the memory is complete
+ *   DEVICE      device state: to the guest, as fast as it takes it
+ *   DEVICE_END  wait until it has all of it
+ *   TAKE_GUEST  let the guest run; with --ram there is nothing to start
  *
  * Nothing is made or allocated before a source has said what it wants.  A
  * migration that fails takes away the file it made.
@@ -18,17 +20,19 @@
 #include "side.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "core/dst.h"
 #include "guest/fault.h"
+#include "listen.h"
 #include "report.h"
+#include "run.h"
+#include "take.h"
 #include "util/fd.h"
 
 struct recv {
@@ -39,7 +43,10 @@ struct recv {
 	struct report report;
 	struct xm_msg out[XM_ACTIONS_MSGS];
 	bool has_met; /* a source said HELLO */
+	bool is_lost; /* after COMMIT nobody can say whether the guest runs */
 	bool is_over;
+	struct take take;
+	struct run *run;
 	int listen_fd;
 	uint64_t frames;         /* that had come when last looked */
 	struct xm_time progress; /* when there were more */
@@ -63,31 +70,6 @@ static void recv_fail(struct recv *s)
 
 /* -- CONSIDER --------------------------------------------------------------------------- */
 
-/* Make the memory the source describes. */
-static int recv_make_memory(struct recv *s, const struct xm_msg_hello *h)
-{
-	struct side *side = &s->side;
-	struct xm_error *e = recv_err(s);
-	int r;
-
-	if (h->n_blocks != 1)
-		return xm_fail(e, -EINVAL, XM_REASON_REFUSED,
-			       "the source has %u RAM blocks, --ram takes one",
-			       h->n_blocks);
-	r = guest_ram_create(&side->ram, side->opts->ram, h->block[0].name,
-			     h->block[0].len, e);
-	if (r)
-		return r;
-	r = guest_fault_catch(&side->ram, e);
-	if (r)
-		return r;
-	r = xm_map_shard(&side->ram.map, side->n_channels);
-	return r ? xm_fail(e, r, XM_REASON_REFUSED,
-			   "memory of this size cannot be dealt to %u channels",
-			   side->n_channels) :
-		   0;
-}
-
 static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 {
 	struct side *side = &s->side;
@@ -105,10 +87,19 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 	side->peer_base = h->port_base;
 	r = side_plan(side, ctl_peer(side->ctl), ctl_local(side->ctl), 0, e);
 	if (!r)
-		r = recv_make_memory(s, h);
+		r = take_make(&s->take, h, &side->ram, e);
+	if (!r)
+		r = guest_fault_catch(&side->ram, e);
 	if (r)
 		return r;
+	r = xm_map_shard(&side->ram.map, side->n_channels);
+	if (r)
+		return xm_fail(e, r, XM_REASON_REFUSED,
+			       "memory of this size cannot be dealt to %u "
+			       "channels",
+			       side->n_channels);
 	w->version = XM_MSG_VERSION;
+	w->features = s->opts->x.qmp ? XM_FEATURE_DEVICE : 0;
 	w->n_channels = h->n_channels;
 	w->port_base = side->my_base;
 	w->ip_max = side->plan.ip_max < h->ip_max ? side->plan.ip_max :
@@ -147,7 +138,55 @@ static void recv_begin(struct recv *s, enum pool_phase phase, uint32_t epoch)
 	if (phase == POOL_EPOCH && !s->report.sending.ns)
 		s->report.sending = xm_clock();
 	s->report.epoch = epoch;
+	s->report.epoch_begun = xm_clock();
 	pool_begin(s->side.pool, phase, epoch, NULL);
+}
+
+/* Device state to the guest, and room to the source. */
+static void recv_give(struct recv *s)
+{
+	struct xm_msg msg = { .type = XM_MSG_DEVICE_ACK };
+
+	if (take_give(&s->take, s->dst.state == XM_DST_LOAD, recv_err(s)))
+		recv_fail(s);
+	else if (take_ack_is_due(&s->take, &msg.device_ack.bytes))
+		recv_step(s, XM_EV_DEVICE_TAKEN, &msg);
+}
+
+/* For who asks when we are gone.  Memory alone runs nowhere. */
+static int recv_record(struct recv *s, const char *home, struct xm_error *e)
+{
+	json_t *o;
+
+	if (!(s->dst.hello.features & XM_FEATURE_DEVICE))
+		return 0;
+	o = json_object();
+	cli_put_str(o, "command", "recv");
+	cli_put_str(o, "guest", s->dst.hello.name);
+	cli_put_str(o, "guest_runs_at", home);
+	return run_record(s->run, o, e);
+}
+
+/* Nobody can say whether the guest runs here: then it must not run at the
+ * source either, and people have to look. */
+static void recv_lose(struct recv *s)
+{
+	s->is_lost = s->is_over = true;
+}
+
+/* COMMIT came: whatever happens now, the source will not run it. */
+static void recv_take_guest(struct recv *s)
+{
+	int r = recv_record(s, xm_home_name(XM_HOME_UNKNOWN), recv_err(s));
+
+	if (!r)
+		r = guest_target_run(s->take.guest,
+				     s->opts->paused || !s->dst.runs,
+				     recv_err(s));
+	if (r == -EINPROGRESS)
+		recv_lose(s);
+	else if (r)
+		recv_fail(s);
 }
 
 static void recv_act(struct recv *s, const struct xm_actions *act)
@@ -165,8 +204,12 @@ static void recv_act(struct recv *s, const struct xm_actions *act)
 		recv_begin(s, POOL_EPOCH, act->epoch);
 	if (act->flags & XM_ACT_TOTALS)
 		recv_begin(s, POOL_CLOSE, s->dst.epoch);
+	if (act->flags & XM_ACT_DEVICE)
+		take_device(&s->take, &s->side.msg.device);
+	if (act->flags & (XM_ACT_DEVICE | XM_ACT_DEVICE_END))
+		recv_give(s);
 	if (act->flags & XM_ACT_TAKE_GUEST)
-		recv_step(s, XM_EV_COMMIT, NULL);
+		recv_take_guest(s);
 	if (act->flags & XM_ACT_FINISHED)
 		s->is_over = true;
 }
@@ -206,6 +249,21 @@ static void recv_phase_done(struct recv *s)
 	}
 }
 
+/* After COMMIT only the guest's own failure to start counts: the source gave
+ * it up. */
+static void recv_trouble(struct recv *s)
+{
+	struct xm_error *e = recv_err(s);
+
+	if (s->dst.state != XM_DST_COMMIT) {
+		recv_fail(s);
+		return;
+	}
+	cli_warn(s->side.cli, "%s; the guest was handed over and is started",
+		 e->msg);
+	memset(e, 0, sizeof(*e));
+}
+
 /* -- the loop ------------------------------------------------------------------------------ */
 
 /* While an epoch is open frames come; the source's heartbeat alone is no
@@ -235,6 +293,81 @@ static void recv_check_stall(struct recv *s)
 	recv_fail(s);
 }
 
+/* What the guest has to say. */
+static void recv_look(struct recv *s)
+{
+	unsigned int news = 0;
+
+	if (guest_target_turn(s->take.guest, &news, recv_err(s))) {
+		if (s->dst.state == XM_DST_COMMIT)
+			recv_lose(s);
+		else
+			recv_fail(s);
+		return;
+	}
+	if (news & GUEST_LOADED && s->dst.state == XM_DST_LOAD)
+		recv_step(s, XM_EV_LOADED, NULL);
+	if (news & GUEST_RUNS && s->dst.state == XM_DST_COMMIT)
+		recv_step(s, XM_EV_COMMIT, NULL);
+	if (!s->is_over && s->take.guest->has_backlog)
+		recv_give(s);
+	if (!s->is_over && guest_fault_check(&s->side.ram, recv_err(s)))
+		recv_trouble(s);
+}
+
+static json_t *recv_status(struct recv *s)
+{
+	json_t *o = json_object();
+
+	cli_put_str(o, "command", "recv");
+	cli_put_str(o, "dev", s->side.dev);
+	cli_put_str(o, "guest", s->dst.hello.name);
+	cli_put_str(o, "state",
+		    s->has_met ? xm_dst_state_name(s->dst.state) : "waiting");
+	if (s->has_met)
+		report_status(&s->side, &s->report, o);
+	return o;
+}
+
+/* True: cancelled; the error is filled. */
+static bool recv_listen_run(struct recv *s)
+{
+	struct run_request req;
+
+	for (;;) {
+		run_next(s->run, &req);
+		if (req.ask == RUN_NOTHING)
+			return false;
+		if (req.ask == RUN_STATUS) {
+			run_answer(s->run, recv_status(s), NULL);
+		} else if (req.ask != RUN_CANCEL) {
+			run_answer(s->run, NULL, "that is for the source");
+		} else if (s->dst.state == XM_DST_COMMIT) {
+			run_answer(s->run, NULL,
+				   "the guest was handed over: there is no "
+				   "way back");
+		} else {
+			run_answer(s->run, recv_status(s), NULL);
+			s->side.cli->cancelled = true;
+			(void)xm_fail(recv_err(s), -ECANCELED,
+				      XM_REASON_CANCELLED,
+				      "cancelled by 'xdpmig cancel'");
+			return true;
+		}
+	}
+}
+
+static enum side_event recv_wait(struct recv *s, struct xm_time until)
+{
+	struct pollfd fds[SIDE_MORE];
+	unsigned int n = 1;
+
+	fds[0] = (struct pollfd){ .fd = run_fd(s->run), .events = POLLIN };
+	n += guest_target_fds(s->take.guest, fds + 1);
+	return side_wait(&s->side, until, fds, n, s->dst.state == XM_DST_COMMIT,
+			 recv_err(s));
+}
+
 static void recv_run(struct recv *s)
 {
 	struct side *side = &s->side;
@@ -245,8 +378,7 @@ static void recv_run(struct recv *s)
 			xm_time_min(xm_dst_expiry(&s->dst),
 				    xm_time_add(xm_clock(), 200 * XM_MS));
 
-		switch (side_wait(side, until, -1,
-				  s->dst.state == XM_DST_COMMIT, recv_err(s))) {
+		switch (recv_wait(s, until)) {
 		case SIDE_MESSAGE:
 			recv_step(s, XM_EV_MESSAGE, &side->msg);
 			break;
@@ -258,13 +390,16 @@ static void recv_run(struct recv *s)
 			break;
 		case SIDE_FAILED:
 		case SIDE_CANCEL:
-			recv_fail(s);
+			recv_trouble(s);
 			break;
+		case SIDE_OTHER:
 		case SIDE_TIMER:
-			if (guest_fault_check(&side->ram, recv_err(s)))
-				recv_fail(s);
 			break;
 		}
+		if (recv_listen_run(s))
+			recv_fail(s);
+		if (!s->is_over)
+			recv_look(s);
 		if (!xm_time_before(xm_clock(), xm_dst_expiry(&s->dst)))
 			recv_step(s, XM_EV_TIMER, NULL);
 		recv_check_stall(s);
@@ -274,63 +409,12 @@ static void recv_run(struct recv *s)
 
 /* -- setting up ------------------------------------------------------------------------------- */
 
-/* The device's first address: IPv4 before IPv6, no link-local one. */
-static int recv_first_address(struct recv *s, struct ctl_addr *ret_addr)
-{
-	struct ifaddrs *all, *i, *best = NULL;
-	const struct sockaddr_in6 *v6;
-
-	if (getifaddrs(&all))
-		return xm_fail(recv_err(s), -errno, XM_REASON_DEVICE,
-			       "addresses of %s: %s", s->side.dev,
-			       strerror(errno));
-	for (i = all; i; i = i->ifa_next) {
-		if (!i->ifa_addr || strcmp(i->ifa_name, s->side.dev))
-			continue;
-		v6 = (const struct sockaddr_in6 *)i->ifa_addr;
-		if (i->ifa_addr->sa_family == AF_INET) {
-			best = i;
-			break;
-		}
-		if (i->ifa_addr->sa_family == AF_INET6 && !best &&
-		    !IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
-			best = i;
-	}
-	memset(ret_addr, 0, sizeof(*ret_addr));
-	if (best && best->ifa_addr->sa_family == AF_INET) {
-		struct sockaddr_in *in = (struct sockaddr_in *)&ret_addr->ss;
-
-		memcpy(in, best->ifa_addr, sizeof(*in));
-		in->sin_port = htons(XM_PORT_CTL);
-		ret_addr->len = sizeof(*in);
-	} else if (best) {
-		struct sockaddr_in6 *in = (struct sockaddr_in6 *)&ret_addr->ss;
-
-		memcpy(in, best->ifa_addr, sizeof(*in));
-		in->sin6_port = htons(XM_PORT_CTL);
-		ret_addr->len = sizeof(*in);
-	}
-	freeifaddrs(all);
-	return best ? 0 :
-		      xm_fail(recv_err(s), -EADDRNOTAVAIL, XM_REASON_USAGE,
-			      "%s has no address of its own: say where to "
-			      "listen with --listen",
-			      s->side.dev);
-}
-
-/* The address to listen at. */
-static int recv_address(struct recv *s, struct ctl_addr *ret_addr)
-{
-	return s->opts->listen ? ctl_addr_parse(ret_addr, s->opts->listen,
-						XM_PORT_CTL, recv_err(s)) :
-				 recv_first_address(s, ret_addr);
-}
-
 static int recv_listen(struct recv *s)
 {
 	struct ctl_addr addr;
 	char text[64];
-	int r = recv_address(s, &addr);
+	int r = listen_address(s->opts->listen, s->side.dev, &addr,
+			       recv_err(s));
 
 	if (!r)
 		r = ctl_listen(&s->listen_fd, &addr, recv_err(s));
@@ -344,24 +428,44 @@ static int recv_listen(struct recv *s)
 static int recv_accept(struct recv *s)
 {
 	struct xm_error *e = recv_err(s);
+	struct pollfd fds[SIDE_MORE];
+	unsigned int n, news;
 	int r;
 
 	for (;;) {
 		r = ctl_accept(&s->side.ctl, s->listen_fd, e);
 		if (r != -EAGAIN)
 			return r;
-		switch (side_wait(&s->side, XM_TIME_NEVER, s->listen_fd, false,
-				  e)) {
+		fds[0] = (struct pollfd){ s->listen_fd, POLLIN, 0 };
+		fds[1] = (struct pollfd){ run_fd(s->run), POLLIN, 0 };
+		n = 2 + guest_target_fds(s->take.guest, fds + 2);
+		switch (side_wait(&s->side, XM_TIME_NEVER, fds, n, false, e)) {
 		case SIDE_CANCEL:
 		case SIDE_FAILED:
 			return e->err;
 		case SIDE_MESSAGE:
 		case SIDE_LOST:
 		case SIDE_POOL:
+		case SIDE_OTHER:
 		case SIDE_TIMER:
 			break;
 		}
+		if (recv_listen_run(s) ||
+		    guest_target_turn(s->take.guest, &news, e))
+			return e->err;
 	}
+}
+
+static int recv_unknown(struct recv *s)
+{
+	struct xm_error *e = recv_err(s), why = *e;
+
+	memset(e, 0, sizeof(*e));
+	s->dst.outcome.home = XM_HOME_UNKNOWN;
+	return xm_fail(e, -ENOTCONN, XM_REASON_UNKNOWN_OUTCOME,
+		       "the guest was handed over, but nobody can say whether "
+		       "it runs here: %.200s",
+		       why.msg);
 }
 
 /* Accept connections until one of them is a source, and serve that. */
@@ -382,6 +486,8 @@ static int recv_serve(struct recv *s)
 		s->is_over = false;
 		recv_run(s);
 		side_finish(side);
+		if (s->is_lost)
+			return recv_unknown(s);
 		if (s->has_met || side->cli->cancelled)
 			return side_outcome(&s->dst.outcome, recv_err(s));
 		cli_warn(side->cli, "%s is no source (%s); waiting on", text,
@@ -398,7 +504,8 @@ static int recv_plan(struct recv *s)
 	json_t *o = cli_result(s->side.cli);
 	struct ctl_addr addr;
 	char text[64];
-	int r = recv_address(s, &addr);
+	int r = listen_address(s->opts->listen, s->side.dev, &addr,
+			       recv_err(s));
 
 	if (r)
 		return r;
@@ -410,12 +517,32 @@ static int recv_plan(struct recv *s)
 	return 0;
 }
 
+/* A name for this run: the user's, the guest's, or the process's. */
+static int recv_name(struct recv *s)
+{
+	const char *guest = s->take.guest->id.name;
+	char text[RUN_NAME];
+
+	if (s->opts->x.name)
+		return run_open(&s->run, s->opts->x.name, recv_err(s));
+	if (guest[0] && !run_open(&s->run, guest, NULL))
+		return 0;
+	(void)snprintf(text, sizeof(text), "%.40s-%d",
+		       guest[0] ? guest : "recv", (int)getpid());
+	return run_open(&s->run, text, recv_err(s));
+}
+
 static int recv_main(struct recv *s)
 {
 	static const struct cli_queues all;
 	struct side *side = &s->side;
+	const char *home;
 	int r = side_open_device(side, &all, recv_err(s));
 
+	if (!r)
+		r = take_open(&s->take, side->opts, recv_err(s));
+	if (!r && !side->opts->dry_run)
+		r = recv_name(s);
 	if (r)
 		return r;
 	if (side->opts->dry_run)
@@ -423,10 +550,29 @@ static int recv_main(struct recv *s)
 	r = recv_serve(s);
 	if (!s->has_met)
 		return r;
+	home = xm_home_name(s->dst.outcome.home);
 	report_result(side, &s->report);
-	cli_put_str(cli_result(side->cli), "guest_runs_at",
-		    xm_home_name(s->dst.outcome.home));
+	cli_put_str(cli_result(side->cli), "guest_runs_at", home);
+	cli_put_u64(cli_result(side->cli), "epochs", s->dst.epoch);
+	cli_put_u64(cli_result(side->cli), "device_bytes", s->take.came);
+	(void)recv_record(s, home, NULL);
 	return r;
+}
+
+/* What came is worth nothing when the guest stays at the source. */
+static void recv_close(struct recv *s, bool has_failed)
+{
+	bool is_void = has_failed && s->dst.outcome.home == XM_HOME_SOURCE;
+
+	side_stop(&s->side); /* before the memory goes */
+	if (is_void && s->has_met)
+		guest_target_abandon(s->take.guest);
+	if (is_void)
+		guest_ram_discard(&s->side.ram);
+	take_close(&s->take);
+	side_close(&s->side);
+	s->run = run_close(s->run);
+	fd_closep(&s->listen_fd);
 }
 
 int cmd_recv(struct cli_ctx *cli, const void *opts)
@@ -446,11 +592,7 @@ int cmd_recv(struct cli_ctx *cli, const void *opts)
 	r = cli_signals_open(cli, &cli->err);
 	if (!r)
 		r = recv_main(s);
-	side_stop(&s->side); /* before the memory goes */
-	if (r && s->dst.outcome.home != XM_HOME_TARGET)
-		guest_ram_discard(&s->side.ram);
-	side_close(&s->side);
-	fd_closep(&s->listen_fd);
+	recv_close(s, r != 0);
 	free(s);
 	return r;
 }

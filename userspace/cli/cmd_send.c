@@ -4,32 +4,42 @@
  * The session machine (core/src.c) says what to do next; this file does it:
  *
  *   PROBE       open the channels in their threads, go live, prove the paths
- *   HARVEST     the memory of --ram does not change: one epoch, the final one,
- *               then COMMIT
+ *   HARVEST     ask live.c: another epoch, the final one, or hand over
  *   OPEN_EPOCH  let the channels send; their barrier is the epoch's end
- *   FINISHED    tell the user where the guest may run
+ *   DEVICE      the peer took device state: there is room for more
+ *   FINISHED    see that the guest runs where it may, and tell the user
  *
- * and brings back what happened as events.
+ * and brings back what happened as events.  Device state goes through here,
+ * from the guest to the control connection, as far as the peer's window and
+ * the connection's queue have room.
  */
 #include "side.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "core/src.h"
 #include "guest/fault.h"
+#include "live.h"
 #include "report.h"
+#include "run.h"
 
 struct send {
 	struct side side;
 	const struct cli_send_opts *opts;
 	struct xm_src src;
+	struct live live;
+	struct run *run;
 	enum pool_phase phase;
 	struct report report;
 	struct xm_msg out[XM_ACTIONS_MSGS];
+	uint64_t bandwidth; /* bits per second; 'xdpmig set' changes it */
 	bool is_over;
 };
 
@@ -50,16 +60,103 @@ static void send_fail(struct send *s)
 	send_step(s, XM_EV_CANCEL, &msg, false);
 }
 
+/* -- device state ------------------------------------------------------------------ */
+
+static void send_device(struct send *s)
+{
+	struct xm_msg msg = { .type = XM_MSG_DEVICE };
+	uint64_t room;
+	ssize_t n;
+
+	while (!s->is_over && !ctl_wants_write(s->side.ctl)) {
+		room = xm_src_device_room(&s->src);
+		n = live_read_device(&s->live, room, send_err(s));
+		if (n < 0)
+			send_fail(s);
+		if (n <= 0)
+			return;
+		msg.device.len = (uint32_t)n;
+		msg.device.data = s->live.device;
+		send_step(s, XM_EV_DEVICE, &msg, false);
+	}
+}
+
+static void send_device_end(struct send *s)
+{
+	struct xm_msg msg = { .type = XM_MSG_DEVICE_END };
+
+	msg.device_end.runs = s->live.guest->was_running;
+	send_step(s, XM_EV_DEVICE_END, &msg, false);
+}
+
 /* -- carrying out actions ------------------------------------------------------------- */
+
+/* For who asks when we are gone.  Memory alone runs nowhere. */
+static int send_record(struct send *s, const char *home, struct xm_error *e)
+{
+	json_t *o;
+
+	if (!s->live.guest->id.has_device)
+		return 0;
+	o = json_object();
+	cli_put_str(o, "command", "send");
+	cli_put_str(o, "peer", s->opts->peer);
+	cli_put_str(o, "guest", s->live.guest->id.name);
+	cli_put_str(o, "guest_runs_at", home);
+	return run_record(s->run, o, e);
+}
+
+/* The guest goes to the peer: from the record on nobody may resume it here
+ * without asking. */
+static void send_hand_over(struct send *s)
+{
+	if (send_record(s, xm_home_name(XM_HOME_UNKNOWN), send_err(s)))
+		send_fail(s);
+	else
+		send_step(s, XM_EV_COMMIT, NULL, false);
+}
+
+/* What live.c says is next; @r: what it returned. */
+static void send_go_on(struct send *s, int r, enum live_next next)
+{
+	if (r) {
+		send_fail(s);
+		return;
+	}
+	switch (next) {
+	case LIVE_WAIT:
+		break;
+	case LIVE_EPOCH:
+		send_step(s, XM_EV_NEXT_EPOCH, NULL, false);
+		break;
+	case LIVE_FINAL:
+		send_step(s, XM_EV_NEXT_EPOCH, NULL, true);
+		break;
+	case LIVE_END:
+		send_device_end(s);
+		break;
+	case LIVE_HAND_OVER:
+		send_hand_over(s);
+		break;
+	}
+}
 
 static void send_open_channels(struct send *s)
 {
 	struct side *side = &s->side;
 
 	side->agreed = s->src.agreed;
+	if (s->live.guest->id.has_device &&
+	    !(s->src.agreed.features & XM_FEATURE_DEVICE)) {
+		(void)xm_fail(send_err(s), -EINVAL, XM_REASON_REFUSED,
+			      "the target takes memory alone (--ram): start "
+			      "'xdpmig recv --qmp SOCKET' there");
+		send_fail(s);
+		return;
+	}
 	side->peer_base = s->src.agreed.port_base;
 	s->phase = POOL_OPEN;
-	if (side_open_channels(side, s->opts->in_flight, s->opts->bandwidth,
+	if (side_open_channels(side, s->opts->in_flight, s->bandwidth,
 			       send_err(s)))
 		send_fail(s);
 }
@@ -69,8 +166,23 @@ static void send_begin_epoch(struct send *s, uint32_t epoch)
 	if (!s->report.sending.ns)
 		s->report.sending = xm_clock();
 	s->report.epoch = epoch;
+	s->report.epoch_bytes = s->live.now.pages * XM_PAGE_SIZE;
 	s->phase = POOL_EPOCH;
+	s->report.epoch_begun = xm_clock();
+	live_epoch_begun(&s->live, epoch);
+	side_share_bandwidth(&s->side, s->bandwidth, epoch);
 	pool_begin(s->side.pool, POOL_EPOCH, epoch, &s->side.pages);
+}
+
+static void send_harvest(struct send *s)
+{
+	enum live_next next;
+	int r;
+
+	if (s->report.epoch && s->live.state <= LIVE_LAST)
+		live_epoch_installed(&s->live);
+	r = live_decide(&s->live, &next, send_err(s));
+	send_go_on(s, r, next);
 }
 
 static void send_act(struct send *s, const struct xm_actions *act)
@@ -78,12 +190,8 @@ static void send_act(struct send *s, const struct xm_actions *act)
 	side_send(&s->side, act);
 	if (act->flags & XM_ACT_PROBE)
 		send_open_channels(s);
-	if (act->flags & XM_ACT_HARVEST) {
-		if (s->src.is_final)
-			send_step(s, XM_EV_COMMIT, NULL, false);
-		else
-			send_step(s, XM_EV_NEXT_EPOCH, NULL, true);
-	}
+	if (act->flags & XM_ACT_HARVEST)
+		send_harvest(s);
 	if (act->flags & XM_ACT_OPEN_EPOCH)
 		send_begin_epoch(s, act->epoch);
 	if (act->flags & XM_ACT_FINISHED)
@@ -123,6 +231,7 @@ static void send_phase_done(struct send *s)
 			send_fail(s);
 			return;
 		}
+		live_epoch_sent(&s->live);
 		s->report.finished = xm_clock();
 		side_collect(side);
 		send_step(s, XM_EV_INSTALLED, &side->msg, false);
@@ -146,7 +255,127 @@ static void send_trouble(struct send *s)
 	memset(e, 0, sizeof(*e));
 }
 
+/* -- who asks ------------------------------------------------------------------------------- */
+
+static json_t *send_status(struct send *s)
+{
+	json_t *o = json_object();
+
+	cli_put_str(o, "command", "send");
+	cli_put_str(o, "peer", s->opts->peer);
+	cli_put_str(o, "dev", s->side.dev);
+	cli_put_str(o, "guest", s->live.guest->id.name);
+	cli_put_u64(o, "channels", s->side.n_channels);
+	cli_put_u64(o, "bandwidth_bits_per_s", s->bandwidth);
+	report_status(&s->side, &s->report, o);
+	live_status(&s->live, o);
+	return o;
+}
+
+static void send_set(struct send *s, const struct run_request *req)
+{
+	struct xm_error refused = { 0 };
+
+	if (req->has_bandwidth &&
+	    side_check_bandwidth(&s->side, req->bandwidth, &refused)) {
+		run_answer(s->run, NULL, refused.msg);
+		return;
+	}
+	if (req->has_bandwidth)
+		s->bandwidth = req->bandwidth; /* dealt out in the loop */
+	if (req->has_max_downtime)
+		s->live.converge.opts.max_downtime_ns =
+			(int64_t)req->max_downtime_ns;
+	run_answer(s->run, send_status(s), NULL);
+}
+
+static void send_continue(struct send *s)
+{
+	struct xm_error refused = { 0 };
+	enum live_next next;
+	int r = live_continue(&s->live, &next, &refused);
+
+	run_answer(s->run, r ? NULL : send_status(s), r ? refused.msg : NULL);
+	if (!r)
+		send_go_on(s, 0, next);
+}
+
+static void send_cancel(struct send *s)
+{
+	if (s->src.state == XM_SRC_COMMIT) {
+		run_answer(s->run, NULL,
+			   "the guest was handed over: there is no way back");
+		return;
+	}
+	run_answer(s->run, send_status(s), NULL);
+	(void)xm_fail(send_err(s), -ECANCELED, XM_REASON_CANCELLED,
+		      "cancelled by 'xdpmig cancel'");
+	send_fail(s);
+}
+
+static void send_listen(struct send *s)
+{
+	struct run_request req;
+
+	for (;;) {
+		run_next(s->run, &req);
+		switch (req.ask) {
+		case RUN_NOTHING:
+			return;
+		case RUN_STATUS:
+			run_answer(s->run, send_status(s), NULL);
+			break;
+		case RUN_SET:
+			send_set(s, &req);
+			break;
+		case RUN_CONTINUE:
+			send_continue(s);
+			break;
+		case RUN_CANCEL:
+			send_cancel(s);
+			return;
+		}
+	}
+}
+
 /* -- the loop ----------------------------------------------------------------------------- */
+
+/* What the guest and the user have to say. */
+static void send_look(struct send *s)
+{
+	struct xm_error *e = send_err(s);
+	enum live_next next;
+	int r;
+
+	send_listen(s);
+	if (s->is_over || s->src.state == XM_SRC_COMMIT)
+		return;
+	r = live_turn(&s->live, &next, e);
+	if (!r)
+		send_device(s); /* all there is, before its end is said */
+	if (!s->is_over)
+		send_go_on(s, r, next);
+	if (!s->is_over && guest_fault_check(&s->side.ram, e))
+		send_trouble(s);
+}
+
+static enum side_event send_wait(struct send *s)
+{
+	struct pollfd fds[SIDE_MORE];
+	bool is_committed = s->src.state == XM_SRC_COMMIT;
+	struct xm_time until = xm_time_min(
+		xm_src_expiry(&s->src), xm_time_add(xm_clock(), 200 * XM_MS));
+	unsigned int n = 1;
+
+	fds[0] = (struct pollfd){ .fd = run_fd(s->run), .events = POLLIN };
+	if (!is_committed)
+		n += live_fds(&s->live,
+			      ctl_wants_write(s->side.ctl) ?
+				      0 :
+				      xm_src_device_room(&s->src),
+			      fds + 1);
+	return side_wait(&s->side, until, fds, n, is_committed, send_err(s));
+}
 
 static void send_run(struct send *s)
 {
@@ -154,12 +383,7 @@ static void send_run(struct send *s)
 
 	send_step(s, XM_EV_START, NULL, false);
 	while (!s->is_over) {
-		struct xm_time until =
-			xm_time_min(xm_src_expiry(&s->src),
-				    xm_time_add(xm_clock(), 200 * XM_MS));
-
-		switch (side_wait(side, until, -1,
-				  s->src.state == XM_SRC_COMMIT, send_err(s))) {
+		switch (send_wait(s)) {
 		case SIDE_MESSAGE:
 			send_step(s, XM_EV_MESSAGE, &side->msg, false);
 			break;
@@ -173,14 +397,17 @@ static void send_run(struct send *s)
 		case SIDE_CANCEL:
 			send_trouble(s);
 			break;
+		case SIDE_OTHER:
 		case SIDE_TIMER:
-			if (s->src.state != XM_SRC_COMMIT &&
-			    guest_fault_check(&side->ram, send_err(s)))
-				send_trouble(s);
 			break;
 		}
+		if (!s->is_over)
+			send_look(s);
 		if (!xm_time_before(xm_clock(), xm_src_expiry(&s->src)))
 			send_step(s, XM_EV_TIMER, NULL, false);
+		if (s->phase == POOL_EPOCH)
+			side_share_bandwidth(side, s->bandwidth,
+					     s->report.epoch);
 		report_progress(side, &s->report);
 	}
 }
@@ -191,6 +418,7 @@ static int send_hello(struct send *s, struct xm_msg_hello *h)
 {
 	struct side *side = &s->side;
 	const struct xm_map *map = &side->ram.map;
+	const struct guest_identity *id = &s->live.guest->id;
 	unsigned int i;
 
 	memset(h, 0, sizeof(*h));
@@ -198,6 +426,11 @@ static int send_hello(struct send *s, struct xm_msg_hello *h)
 	if (getrandom(h->session, sizeof(h->session), 0) != sizeof(h->session))
 		return xm_fail(send_err(s), -EIO, XM_REASON_INTERNAL,
 			       "no random numbers");
+	if (id->has_device)
+		h->features |= XM_FEATURE_DEVICE;
+	memcpy(h->uuid, id->uuid, sizeof(h->uuid));
+	memcpy(h->machine, id->machine, sizeof(h->machine));
+	memcpy(h->name, id->name, sizeof(h->name));
 	h->n_channels = (uint16_t)side->n_channels;
 	h->port_base = side->my_base;
 	h->ip_max = side->plan.ip_max;
@@ -206,8 +439,27 @@ static int send_hello(struct send *s, struct xm_msg_hello *h)
 	for (i = 0; i < map->n_blocks; i++) {
 		memcpy(h->block[i].name, map->block[i].name, XM_BLOCK_NAME);
 		h->block[i].len = map->block[i].len;
+		h->block[i].page_size = id->block[i].page_size;
 	}
 	return 0;
+}
+
+/* Take the name: the user's, or the guest's; a guest moved between two hosts
+ * of one machine has it twice, and then the process's number tells. */
+static int send_name(struct send *s)
+{
+	const char *name = s->opts->x.name, *guest = s->live.guest->id.name;
+	char text[RUN_NAME];
+	int r;
+
+	if (name)
+		return run_open(&s->run, name, send_err(s));
+	r = guest[0] ? run_open(&s->run, guest, NULL) : -EADDRINUSE;
+	if (!r)
+		return 0;
+	(void)snprintf(text, sizeof(text), "%.40s-%d",
+		       guest[0] ? guest : "send", (int)getpid());
+	return run_open(&s->run, text, send_err(s));
 }
 
 static int send_prepare(struct send *s)
@@ -219,16 +471,19 @@ static int send_prepare(struct send *s)
 
 	r = side_open_device(side, &s->opts->queues, e);
 	if (!r)
-		r = guest_ram_open(&side->ram, side->opts->ram, s->opts->block,
-				   e);
+		r = live_open(&s->live, side, s->opts, e);
 	if (!r)
 		r = guest_fault_catch(&side->ram, e);
-	if (!r)
-		r = side_scan_memory(side, e);
+	if (!r && !side->opts->dry_run)
+		r = send_name(s);
 	if (!r)
 		r = ctl_addr_parse(&peer, s->opts->peer, XM_PORT_CTL, e);
 	if (!r && !side->opts->dry_run)
 		r = ctl_connect(&side->ctl, &peer, NULL, 5000, e);
+	if (!r && !side->opts->dry_run)
+		r = live_track(&s->live, e);
+	if (!r)
+		r = side_scan_memory(side, e);
 	if (r)
 		return r;
 	return side_plan(side, &peer, side->ctl ? ctl_local(side->ctl) : NULL,
@@ -243,7 +498,20 @@ static void send_event_start(struct send *s)
 	cli_put_str(o, "peer", s->opts->peer);
 	cli_put_u64(o, "channels", s->side.n_channels);
 	cli_put_u64(o, "ram_bytes_total", xm_map_bytes(&s->side.ram.map));
+	cli_put_str(o, "guest", s->live.guest->ops->kind);
 	cli_event_emit(s->side.cli, o);
+}
+
+/* The guest first, before the peer is waited for: it may be paused. */
+static void send_settle(struct send *s)
+{
+	struct xm_error e = { 0 };
+	enum xm_home home = s->src.outcome.home;
+
+	if (!live_finish(&s->live, home, &e))
+		return;
+	cli_warn(s->side.cli, "THE GUEST MAY NOT RUN: %s", e.msg);
+	cli_put_str(cli_result(s->side.cli), "resume_error", e.msg);
 }
 
 static int send_main(struct send *s)
@@ -263,9 +531,12 @@ static int send_main(struct send *s)
 	xm_src_init(&s->src, &hello, side_trace(&s->side));
 	send_event_start(s);
 	send_run(s);
+	send_settle(s);
 	side_finish(&s->side);
 	r = side_outcome(&s->src.outcome, send_err(s));
 	report_result(&s->side, &s->report);
+	live_report(&s->live, cli_result(s->side.cli));
+	(void)send_record(s, xm_home_name(s->src.outcome.home), NULL);
 	return r;
 }
 
@@ -278,6 +549,7 @@ int cmd_send(struct cli_ctx *cli, const void *opts)
 		return xm_fail(&cli->err, -ENOMEM, XM_REASON_MEMORY,
 			       "out of memory");
 	s->opts = opts;
+	s->bandwidth = s->opts->bandwidth;
 	s->side.cli = cli;
 	s->side.opts = &s->opts->x;
 	s->side.is_sender = true;
@@ -290,7 +562,10 @@ int cmd_send(struct cli_ctx *cli, const void *opts)
 	if (!s->opts->x.dry_run)
 		cli_put_str(cli_result(cli), "guest_runs_at",
 			    xm_home_name(s->src.outcome.home));
+	side_stop(&s->side); /* before the memory goes */
+	live_close(&s->live);
 	side_close(&s->side);
+	s->run = run_close(s->run);
 	free(s);
 	return r;
 }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* cmd_status.c - xdpmig status: where the steering program is, and what it saw
+/* cmd_status.c - xdpmig status: where the steering program is, what it saw, and
+ * which migrations are under way
  *
  * The same shape for one device and for all: an array "devices", so that a
- * script need not know how it was called.
+ * script need not know how it was called.  Migrations are listed when no
+ * device is asked for.
  */
 #include "cmd_steer.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+#include "run.h"
 
 #define DEVICES_MAX 64 /* of one host that carry the program */
 
@@ -24,10 +28,12 @@ static const struct cli_opt status_pos[] = {
 
 const struct cli_spec cli_status = {
 	.name = "status",
-	.help = "show where the steering program is and what it counted",
+	.help = "show the steering program and the migrations of this host",
 	.about =
 		"Show mode, queues, live sessions and counters of the steering "
-		"program on DEV, or on all devices of this network namespace.",
+		"program on DEV, or on all devices of this network namespace, "
+		"and then also the migrations of this host: those under way, "
+		"and where the guests of those that ended may run.",
 	.pos = status_pos,
 	.size = sizeof(struct status_opts),
 	.example = "  xdpmig status\n"
@@ -127,5 +133,14 @@ int cmd_status(struct cli_ctx *cli, const void *opts)
 {
 	const struct status_opts *o = opts;
 
-	return o->dev ? status_one(cli, o->dev, &cli->err) : status_all(cli);
+	json_t *migrations;
+	int r;
+
+	if (o->dev)
+		return status_one(cli, o->dev, &cli->err);
+	r = status_all(cli);
+	if (r)
+		return r;
+	migrations = cli_put_array(cli_result(cli), "migrations");
+	return run_list(migrations, &cli->err);
 }

@@ -7,6 +7,7 @@
  */
 #include "send_opts.h"
 
+#include "core/converge.h"
 #include "xdpmig/limits.h"
 #include "xsk/chan.h"
 
@@ -32,9 +33,17 @@ static const struct cli_opt xfer_opts[] = {
 	  .help = "network device (default: the one where 'xdpmig attach' was "
 		  "run)" },
 	{ "ram", .type = CLI_STR, .arg = "FILE", .offset = XFER(ram),
-	  .required = true,
-	  .help = "guest memory: a file of shared memory, such as that of a "
-		  "QEMU memory-backend-file with share=on; recv creates it" },
+	  .help = "memory of a guest that does not run: a file of shared "
+		  "memory, such as that of a QEMU memory-backend-file with "
+		  "share=on; recv creates it" },
+	{ "qmp", .type = CLI_STR, .arg = "SOCKET", .offset = XFER(qmp),
+	  .max = 107,
+	  .help = "the guest of the QEMU whose monitor (QMP) is at SOCKET; at "
+		  "recv one that waits with -incoming defer" },
+	{ "name", .type = CLI_STR, .arg = "NAME", .offset = XFER(name),
+	  .max = 63,
+	  .help = "what 'xdpmig status', 'cancel', 'continue' and 'set' call "
+		  "this migration (default: the guest's name)" },
 	{ "zero-copy", .type = CLI_ENUM, .names = zero_copy_names,
 	  .offset = XFER(zero_copy), .def = XSK_ZERO_COPY_AUTO,
 	  .help = "require: fail without it; prefer: take what there is, "
@@ -42,7 +51,7 @@ static const struct cli_opt xfer_opts[] = {
 	{ "port", .type = CLI_UINT, .arg = "BASE", .offset = XFER(port),
 	  .min = 1024, .max = 65535 - XM_CHAN_MAX + 1, .def = XM_PORT_DATA,
 	  .help = "UDP port of channel 0; channel i has BASE + i" },
-	{ "timeout", .type = CLI_DURATION, .arg = "TIME",
+	{ "stall", .type = CLI_DURATION, .arg = "TIME",
 	  .offset = XFER(stall_ns), .min = 100 * MS, .max = 3600 * S,
 	  .def = XM_STALL_MS * MS,
 	  .help = "fail after so long without any progress" },
@@ -93,6 +102,38 @@ static const struct cli_opt send_opts[] = {
 	{ 0 },
 };
 
+/* in the order of enum xm_converge_how */
+static const char *const converge_names[] = {
+	[XM_CONVERGE_AUTO] = "auto",
+	[XM_CONVERGE_STOP] = "stop",
+	[XM_CONVERGE_FAIL] = "fail",
+	NULL,
+};
+
+static const struct cli_opt live_opts[] = {
+	{ "max-downtime", .type = CLI_DURATION, .arg = "TIME",
+	  .offset = SEND(max_downtime_ns), .min = 1 * MS, .max = 2000 * S,
+	  .def = 300 * MS,
+	  .help = "pause the guest when the rest can be sent in TIME" },
+	{ "converge", .type = CLI_ENUM, .names = converge_names,
+	  .offset = SEND(converge), .def = XM_CONVERGE_AUTO,
+	  .help = "a guest that writes faster than can be sent: auto: slow it "
+		  "down; stop: switch over when --timeout comes; fail: give "
+		  "up then" },
+	{ "timeout", .type = CLI_DURATION, .arg = "TIME",
+	  .offset = SEND(deadline_ns), .min = 1 * S, .max = 86400 * S,
+	  .zero = "none", .help = "time the guest has to converge" },
+	{ "pause-before-switchover", .type = CLI_FLAG, .offset = SEND(hold),
+	  .help = "when all memory is at the target and the guest is paused, "
+		  "wait for 'xdpmig continue'" },
+	{ "synthetic", .type = CLI_STR, .arg = "SIZE[,RATE[,PATTERN]]",
+	  .offset = SEND(synthetic),
+	  .help = "no guest, but a process that writes RATE bytes a second "
+		  "of SIZE bytes: random, sequential or hot; to measure "
+		  "with" },
+	{ 0 },
+};
+
 static const struct cli_opt send_pos[] = {
 	{ "peer", .type = CLI_STR, .arg = "PEER[:PORT]", .offset = SEND(peer),
 	  .required = true,
@@ -104,20 +145,24 @@ static const struct cli_opt send_pos[] = {
 static const struct cli_group send_groups[] = {
 	{ "What and where", xfer_opts, SEND(x) },
 	{ "Sending", send_opts },
+	{ "A running guest", live_opts },
 	{ "Tuning", tuning_opts, SEND(x) },
 	{ 0 },
 };
 
 const struct cli_spec cli_send = {
 	.name = "send",
-	.help = "migrate guest memory to PEER",
-	.about = "Send the memory of a paused guest to PEER. Until the target "
+	.help = "migrate a guest to PEER",
+	.about = "Migrate a running QEMU guest (--qmp), or the memory of one "
+		 "that does not run (--ram), to PEER. Until the target "
 		 "confirms that all of it arrived, every failure leaves the "
-		 "guest here.",
+		 "guest here, running as before.",
 	.pos = send_pos,
 	.groups = send_groups,
 	.size = sizeof(struct cli_send_opts),
-	.example = "  xdpmig send --dev ens1f0 --queues 16 --ram "
+	.example = "  xdpmig send --dev ens1f0 --queues 16 --qmp "
+		   "/run/vm1.qmp 198.18.0.2\n"
+		   "  xdpmig send --dev ens1f0 --queues 16 --ram "
 		   "/dev/shm/vm1 198.18.0.2\n"
 		   "  xdpmig send --queues 16            the rest is in "
 		   "the configuration file\n"
@@ -129,6 +174,8 @@ static const struct cli_opt recv_opts[] = {
 	  .offset = RECV(listen),
 	  .help = "wait for the source here (default: DEV's first address, "
 		  "port 61951)" },
+	{ "paused", .type = CLI_FLAG, .offset = RECV(paused),
+	  .help = "leave the guest paused when it is here" },
 	{ 0 },
 };
 _Static_assert(XM_PORT_CTL == 61951, "say so in recv's help and the man page");
@@ -142,11 +189,13 @@ static const struct cli_group recv_groups[] = {
 
 const struct cli_spec cli_recv = {
 	.name = "recv",
-	.help = "receive guest memory",
-	.about = "Wait for one migration, receive it into FILE, and exit. FILE "
-		 "gets the size that the source announces.",
+	.help = "receive a guest",
+	.about = "Wait for one migration, receive it into a QEMU that waits "
+		 "(--qmp) or into FILE (--ram), which gets the size that the "
+		 "source announces, and exit.",
 	.groups = recv_groups,
 	.size = sizeof(struct cli_recv_opts),
-	.example = "  xdpmig recv --dev ens1f0 --ram /dev/shm/vm1\n"
+	.example = "  xdpmig recv --dev ens1f0 --qmp /run/vm1.qmp\n"
+		   "  xdpmig recv --dev ens1f0 --ram /dev/shm/vm1\n"
 		   "  xdpmig recv --listen 198.18.0.2 --json\n",
 };

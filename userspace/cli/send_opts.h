@@ -8,7 +8,9 @@
 /* Common to both sides. */
 struct cli_xfer_opts {
 	const char *dev;       /* NULL: the one attached device */
-	const char *ram;       /* file of guest memory; never NULL */
+	const char *ram;       /* file of guest memory, or NULL */
+	const char *qmp;       /* monitor of a QEMU guest, or NULL */
+	const char *name;      /* of this run, or NULL */
 	unsigned int port;     /* UDP, of channel 0 */
 	int zero_copy;         /* enum xsk_zero_copy */
 	uint64_t lock_budget;  /* bytes, whole migration; 0 = none */
@@ -26,12 +28,18 @@ struct cli_send_opts {
 	struct cli_queues queues; /* n 0: all that attach serves */
 	const char *block;        /* RAM block's name; never NULL */
 	uint64_t in_flight;       /* bytes a channel may have unreleased */
-	uint64_t bandwidth; /* bits per second, all channels; 0 = no cap */
+	uint64_t bandwidth;    /* bits per second, all channels; 0 = no cap */
+	const char *synthetic; /* guest_synth_parse(), or NULL */
+	uint64_t max_downtime_ns;
+	uint64_t deadline_ns; /* to converge in; 0 = none */
+	int converge;         /* enum xm_converge_how */
+	bool hold;            /* wait for 'xdpmig continue' when paused */
 };
 
 struct cli_recv_opts {
 	struct cli_xfer_opts x;
 	const char *listen; /* ADDR[:PORT]; NULL: the device's first address */
+	bool paused;        /* do not let the guest run */
 };
 
 /* For main.c's table: { &cli_send, cmd_send }, { &cli_recv, cmd_recv }. */

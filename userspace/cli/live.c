@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* live.c - what the source decides between epochs
+ *
+ * The session machine (core/src.c) stops after each epoch and asks what comes
+ * next; here is the answer, and what is done to the guest for it:
+ *
+ *   START   nothing was sent       the log begins anew, all pages are sent
+ *   COPY    the guest runs         harvest, and core/converge.c decides:
+ *                                  another epoch, the pause, or giving up
+ *   PAUSE   it is stopping         its own time; the log still runs
+ *   LAST    it is paused           the last harvest, and the final epoch
+ *   HELD    all memory is there    the user may want to do something now
+ *   DEVICE  device state goes out  through the control connection
+ *   COMMIT  it was handed over     no way back from here
+ *
+ * A guest that does not run (--ram) goes from START to PAUSE at once, and its
+ * first epoch is the final one.
+ *
+ * Which pages an epoch sends is one bitmap a block.  Between epochs it is this
+ * thread's: cleared when the epoch before is installed, then filled by the
+ * harvest, complete before a page of it is posted (protocol.md 5.3).  A page
+ * that is harvested has memory behind it now, whatever the scan at the
+ * beginning saw.
+ *
+ * The log begins before memory is scanned for holes, and what was written until
+ * epoch 1 begins is thrown away: epoch 1 sends every page as it is then.
+ */
+#include "live.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+/* Of a switchover, besides sending pages: QEMU's device state, out and in, and
+ * two round trips.  Measured at 20 to 80 ms on small guests. */
+#define LIVE_OVERHEAD (60 * XM_MS)
+
+/* -- opening ------------------------------------------------------------------------ */
+
+static int live_open_guest(struct live *l, struct xm_error *e)
+{
+	const struct cli_send_opts *o = l->opts;
+	struct guest_synth synth;
+	int n = !!o->x.ram + !!o->x.qmp + !!o->synthetic, r;
+
+	if (n != 1)
+		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
+			       n ? "one guest at a time: --qmp, --ram or "
+				   "--synthetic" :
+				   "which guest? --qmp SOCKET for a running "
+				   "QEMU, --ram FILE for memory that does not "
+				   "change");
+	if (o->x.qmp)
+		return guest_source_qemu(&l->guest, o->x.qmp, e);
+	if (o->x.ram)
+		return guest_source_file(&l->guest, o->x.ram, o->block, e);
+	r = guest_synth_parse(&synth, o->synthetic, e);
+	return r ? r : guest_source_synth(&l->guest, &synth, e);
+}
+
+int live_open(struct live *l, struct side *side,
+	      const struct cli_send_opts *opts, struct xm_error *e)
+{
+	int r;
+
+	l->side = side;
+	l->opts = opts;
+	r = live_open_guest(l, e);
+	return r ? r : guest_source_map(l->guest, &side->ram, e);
+}
+
+static int live_make_bitmaps(struct live *l, struct xm_error *e)
+{
+	const struct xm_map *map = &l->side->ram.map;
+	unsigned int i;
+	uint64_t words;
+
+	for (i = 0; i < map->n_blocks; i++) {
+		words = (map->block[i].len >> XM_PAGE_SHIFT) / 64 + 1;
+		l->dirty[i] = calloc(words, sizeof(uint64_t));
+		if (!l->dirty[i])
+			return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+				       "no memory for a bitmap of %" PRIu64
+				       " bytes",
+				       words * 8);
+	}
+	return 0;
+}
+
+int live_track(struct live *l, struct xm_error *e)
+{
+	int r;
+
+	if (!l->guest->is_live)
+		return 0;
+	r = live_make_bitmaps(l, e);
+	if (!r)
+		r = guest_source_track(l->guest, e);
+	l->is_tracked = !r;
+	return r;
+}
+
+/* -- harvests ------------------------------------------------------------------------- */
+
+static uint64_t *const *live_populated(struct live *l)
+{
+	return l->side->pages.populated;
+}
+
+/* Pages in the bitmaps; what is there has memory behind it. */
+static uint64_t live_count(struct live *l)
+{
+	const struct xm_map *map = &l->side->ram.map;
+	uint64_t n = 0, words, k;
+	unsigned int i;
+
+	for (i = 0; i < map->n_blocks; i++) {
+		words = (map->block[i].len >> XM_PAGE_SHIFT) / 64 + 1;
+		for (k = 0; k < words; k++) {
+			n += (uint64_t)__builtin_popcountll(l->dirty[i][k]);
+			live_populated(l)[i][k] |= l->dirty[i][k];
+		}
+	}
+	return n;
+}
+
+static void live_forget(struct live *l)
+{
+	const struct xm_map *map = &l->side->ram.map;
+	unsigned int i;
+
+	for (i = 0; i < map->n_blocks && l->is_tracked; i++)
+		memset(l->dirty[i], 0,
+		       ((map->block[i].len >> XM_PAGE_SHIFT) / 64 + 1) * 8);
+}
+
+/* Add what was written since to the bitmaps, and count them. */
+static int live_harvest(struct live *l, uint64_t *ret_pages, struct xm_error *e)
+{
+	struct xm_time begun = xm_clock();
+	uint64_t reported;
+	int r;
+
+	*ret_pages = 0;
+	if (!l->is_tracked)
+		return 0;
+	r = guest_source_harvest(l->guest, l->dirty, &reported, e);
+	if (r)
+		return r;
+	*ret_pages = live_count(l);
+	l->now.harvest_ns = xm_time_sub(xm_clock(), begun);
+	return 0;
+}
+
+/* -- epochs ----------------------------------------------------------------------------- */
+
+static uint64_t live_bytes_sent(const struct live *l)
+{
+	struct pump_report rep;
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < l->side->n_channels; i++) {
+		pool_report(l->side->pool, i, &rep);
+		bytes += rep.tx.bytes_sent - rep.tx.bytes_resent;
+	}
+	return bytes;
+}
+
+void live_epoch_begun(struct live *l, uint32_t epoch)
+{
+	l->now.epoch = epoch;
+	l->now.throttle = l->converge.throttle;
+	l->epoch_begun = xm_clock();
+	l->bytes_before = live_bytes_sent(l);
+}
+
+void live_epoch_sent(struct live *l)
+{
+	if (l->state == LIVE_LAST)
+		l->at.sent = xm_clock();
+}
+
+/* The downtime, were it now; null when not known. */
+static void put_expected(const struct live *l, json_t *o)
+{
+	if (l->converge.expected_ns == INT64_MAX)
+		(void)json_object_set_new(o, "expected_downtime_ms",
+					  json_null());
+	else
+		cli_put_int(o, "expected_downtime_ms",
+			    l->converge.expected_ns / XM_MS);
+}
+
+static void live_tell(const struct live *l)
+{
+	const struct live_epoch *x = &l->now;
+	json_t *o = cli_event_new("epoch");
+	double ns = x->ns ? (double)x->ns : 1;
+
+	cli_put_u64(o, "epoch", x->epoch);
+	cli_put_bool(o, "final", l->state == LIVE_LAST);
+	cli_put_u64(o, "pages", x->pages);
+	cli_put_u64(o, "ram_bytes_sent", x->bytes);
+	cli_put_int(o, "epoch_ms", x->ns / XM_MS);
+	cli_put_real(o, "gbit_per_s", (double)x->bytes * 8 / ns);
+	cli_put_u64(o, "dirty_pages", x->dirty_pages);
+	cli_put_real(o, "harvest_ms", (double)x->harvest_ns / XM_MS);
+	cli_put_u64(o, "throttle_percent", x->throttle);
+	put_expected(l, o);
+	cli_event_emit(l->side->cli, o);
+	if (!l->guest->is_live)
+		return;
+	cli_info(l->side->cli,
+		 "epoch %u: %" PRIu64 " pages in %" PRId64
+		 " ms (%.1f Gbit/s); %" PRIu64 " written meanwhile%s",
+		 x->epoch, x->pages, (int64_t)(x->ns / XM_MS),
+		 (double)x->bytes * 8 / ns, x->dirty_pages,
+		 x->throttle ? ", guest slowed down" : "");
+}
+
+void live_epoch_installed(struct live *l)
+{
+	struct xm_time now = xm_clock();
+
+	l->epochs++;
+	l->now.ns = xm_time_sub(now, l->epoch_begun);
+	l->now.bytes = live_bytes_sent(l) - l->bytes_before;
+	if (l->state == LIVE_LAST) {
+		l->at.installed = now;
+		l->now.dirty_pages = 0;
+		live_tell(l);
+	}
+	live_forget(l);
+}
+
+/* -- decisions ------------------------------------------------------------------------------ */
+
+/* Ask the guest to pause; an epoch under way goes on to its end. */
+static int live_ask(struct live *l, struct xm_error *e)
+{
+	if (l->was_asked)
+		return 0;
+	l->was_asked = true;
+	l->at.pause = xm_clock();
+	return guest_source_pause(l->guest, e);
+}
+
+/* It is paused and no epoch is open: the last harvest. */
+static int live_last(struct live *l, enum live_next *next, struct xm_error *e)
+{
+	uint64_t dirty;
+	int r = live_harvest(l, &dirty, e);
+
+	if (r)
+		return r;
+	if (l->is_tracked)
+		l->now.pages = dirty;
+	l->at.harvested = xm_clock();
+	l->state = LIVE_LAST;
+	*next = LIVE_FINAL;
+	return 0;
+}
+
+static int live_pause(struct live *l, enum live_next *next, struct xm_error *e)
+{
+	int r = live_ask(l, e);
+
+	if (r)
+		return r;
+	l->state = LIVE_PAUSE;
+	return l->is_paused ? live_last(l, next, e) : 0;
+}
+
+static int live_give_up(struct live *l, struct xm_error *e)
+{
+	return xm_fail(e, -ETIMEDOUT, XM_REASON_NOT_CONVERGED,
+		       "the guest writes %" PRIu64 " pages a second, and did "
+		       "not converge in %.1f s: raise --timeout, "
+		       "--max-downtime or --bandwidth, or say --converge stop",
+		       l->converge.dirty_per_s,
+		       (double)l->opts->deadline_ns / XM_SEC);
+}
+
+static int live_start(struct live *l, enum live_next *next, struct xm_error *e)
+{
+	struct xm_converge_opts opts = {
+		.how = (enum xm_converge_how)l->opts->converge,
+		.max_downtime_ns = (int64_t)l->opts->max_downtime_ns,
+		.deadline_ns = (int64_t)l->opts->deadline_ns,
+	};
+	uint64_t early;
+	int r;
+
+	l->now.pages = xm_map_pages(&l->side->ram.map);
+	if (!l->guest->is_live)
+		return live_pause(l, next, e);
+	if (l->guest->id.has_device)
+		opts.overhead_ns = LIVE_OVERHEAD < opts.max_downtime_ns / 2 ?
+					   LIVE_OVERHEAD :
+					   opts.max_downtime_ns / 2;
+	xm_converge_begin(&l->converge, &opts, xm_clock());
+	r = live_harvest(l, &early, e);
+	if (r)
+		return r;
+	live_forget(l); /* epoch 1 sends all pages as they are then */
+	l->state = LIVE_COPY;
+	*next = LIVE_EPOCH;
+	return 0;
+}
+
+static int live_copied(struct live *l, enum live_next *next, struct xm_error *e)
+{
+	unsigned int throttle = l->converge.throttle;
+	enum xm_converge_verdict verdict;
+	uint64_t dirty;
+	int r = live_harvest(l, &dirty, e);
+
+	if (r)
+		return r;
+	l->now.dirty_pages = dirty;
+	l->dirty_pages += dirty;
+	verdict = xm_converge_step(&l->converge, xm_clock(), l->now.pages,
+				   l->now.bytes, l->now.ns, dirty);
+	live_tell(l);
+	if (verdict == XM_CONVERGE_GIVE_UP)
+		return live_give_up(l, e);
+	/* Pages of the bitmaps from here on, not all. */
+	memcpy(l->side->pages.todo, l->dirty, sizeof(l->dirty));
+	l->now.pages = dirty;
+	if (verdict == XM_CONVERGE_SWITCH || l->was_asked)
+		return live_pause(l, next, e);
+	*next = LIVE_EPOCH;
+	if (l->converge.throttle == throttle)
+		return 0;
+	cli_info(l->side->cli, "the guest is slowed down by %u %%",
+		 l->converge.throttle);
+	return guest_source_throttle(l->guest, l->converge.throttle, e);
+}
+
+static int live_commit(struct live *l, enum live_next *next, struct xm_error *e)
+{
+	int r = guest_source_commit(l->guest, e);
+
+	l->at.loaded = xm_clock();
+	if (r)
+		return r;
+	l->state = LIVE_COMMIT;
+	*next = LIVE_HAND_OVER;
+	return 0;
+}
+
+static int live_hand_over(struct live *l, enum live_next *next,
+			  struct xm_error *e)
+{
+	l->at.handed = xm_clock();
+	if (!l->guest->id.has_device)
+		return live_commit(l, next, e);
+	l->state = LIVE_DEVICE;
+	return guest_source_hand_over(l->guest, e);
+}
+
+int live_decide(struct live *l, enum live_next *next, struct xm_error *e)
+{
+	*next = LIVE_WAIT;
+	switch (l->state) {
+	case LIVE_START:
+		return live_start(l, next, e);
+	case LIVE_COPY:
+		return live_copied(l, next, e);
+	case LIVE_LAST:
+		if (!l->opts->hold || l->may_go_on)
+			return live_hand_over(l, next, e);
+		l->state = LIVE_HELD;
+		cli_info(l->side->cli, "all memory is at the target and the "
+				       "guest is paused; waiting for 'xdpmig "
+				       "continue'");
+		return 0;
+	case LIVE_DEVICE:
+		return live_commit(l, next, e);
+	case LIVE_PAUSE:
+	case LIVE_HELD:
+	case LIVE_COMMIT:
+		break;
+	}
+	return xm_fail(e, -EINVAL, XM_REASON_INTERNAL,
+		       "nothing to decide in state %s",
+		       live_state_name(l->state));
+}
+
+/* The deadline may come in the middle of an epoch. */
+static int live_look_at_clock(struct live *l, struct xm_error *e)
+{
+	switch (xm_converge_expire(&l->converge, xm_clock())) {
+	case XM_CONVERGE_EPOCH:
+		break;
+	case XM_CONVERGE_SWITCH:
+		return live_ask(l, e);
+	case XM_CONVERGE_GIVE_UP:
+		return live_give_up(l, e);
+	}
+	return 0;
+}
+
+int live_turn(struct live *l, enum live_next *next, struct xm_error *e)
+{
+	unsigned int news = 0;
+	int r = guest_source_turn(l->guest, &news, e);
+
+	*next = LIVE_WAIT;
+	if (r)
+		return r;
+	if (news & GUEST_PAUSED && !l->is_paused) {
+		l->is_paused = true;
+		l->at.paused = xm_clock();
+		if (l->state == LIVE_PAUSE)
+			return live_last(l, next, e);
+	}
+	if (l->state == LIVE_COPY && !l->was_asked)
+		return live_look_at_clock(l, e);
+	if (news & GUEST_DEVICE_END && l->state == LIVE_DEVICE)
+		*next = LIVE_END;
+	return 0;
+}
+
+int live_continue(struct live *l, enum live_next *next, struct xm_error *e)
+{
+	*next = LIVE_WAIT;
+	if (!l->opts->hold || l->may_go_on)
+		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
+			       "this migration does not wait for 'continue'");
+	l->may_go_on = true;
+	return l->state == LIVE_HELD ? live_hand_over(l, next, e) : 0;
+}
+
+/* -- device state ------------------------------------------------------------------------------ */
+
+static bool live_has_device(const struct live *l)
+{
+	return l->guest->id.has_device && l->was_asked &&
+	       l->state < LIVE_COMMIT;
+}
+
+ssize_t live_read_device(struct live *l, uint64_t room, struct xm_error *e)
+{
+	size_t len = room < sizeof(l->device) ? (size_t)room :
+						sizeof(l->device);
+	ssize_t n;
+
+	if (!live_has_device(l) || !len)
+		return 0;
+	n = guest_source_read_device(l->guest, l->device, len, e);
+	if (n == -EAGAIN)
+		return 0;
+	if (n > 0)
+		l->device_bytes += (uint64_t)n;
+	return n;
+}
+
+unsigned int live_fds(struct live *l, uint64_t room, struct pollfd *fds)
+{
+	l->guest->is_choked = !room;
+	return guest_source_fds(l->guest, fds);
+}
+
+/* -- ends ------------------------------------------------------------------------------------------ */
+
+int live_finish(struct live *l, enum xm_home home, struct xm_error *e)
+{
+	if (!l->guest)
+		return 0;
+	if (home == XM_HOME_SOURCE)
+		return guest_source_resume(l->guest, e);
+	if (home == XM_HOME_TARGET)
+		l->at.taken = xm_clock();
+	guest_source_done(l->guest); /* unknown: it must not run here either */
+	return 0;
+}
+
+void live_close(struct live *l)
+{
+	unsigned int i;
+
+	l->guest = guest_source_close(l->guest);
+	for (i = 0; i < XM_BLOCK_MAX; i++) {
+		free(l->dirty[i]);
+		l->dirty[i] = NULL;
+		if (l->side)
+			l->side->pages.todo[i] = NULL;
+	}
+}
+
+const char *live_state_name(enum live_state state)
+{
+	static const char *const names[] = {
+		[LIVE_START] = "setup",   [LIVE_COPY] = "copying",
+		[LIVE_PAUSE] = "pausing", [LIVE_LAST] = "paused",
+		[LIVE_HELD] = "held",     [LIVE_DEVICE] = "device",
+		[LIVE_COMMIT] = "commit",
+	};
+
+	return names[state];
+}
+
+/* -- figures ---------------------------------------------------------------------------------------- */
+
+/* Milliseconds from @from to @to, when both happened. */
+static void put_ms(json_t *o, const char *name, struct xm_time from,
+		   struct xm_time to)
+{
+	if (from.ns && to.ns)
+		cli_put_real(o, name, (double)xm_time_sub(to, from) / XM_MS);
+}
+
+void live_report(const struct live *l, json_t *o)
+{
+	const struct live_times *at = &l->at;
+
+	cli_put_u64(o, "epochs", l->epochs);
+	if (!l->guest || !l->guest->is_live)
+		return;
+	put_ms(o, "downtime_ms", at->paused, at->taken);
+	put_ms(o, "downtime_harvest_ms", at->paused, at->harvested);
+	put_ms(o, "downtime_send_ms", at->harvested, at->sent);
+	put_ms(o, "downtime_ack_ms", at->sent, at->installed);
+	put_ms(o, "held_ms", at->installed, at->handed);
+	put_ms(o, "downtime_device_ms", at->handed, at->loaded);
+	put_ms(o, "downtime_commit_ms", at->loaded, at->taken);
+	put_ms(o, "pause_ms", at->pause, at->paused);
+	cli_put_u64(o, "device_bytes", l->device_bytes);
+	cli_put_u64(o, "dirty_pages", l->dirty_pages);
+	cli_put_u64(o, "dirty_pages_per_s", l->converge.dirty_per_s);
+	cli_put_u64(o, "throttle_percent", l->converge.throttle);
+	cli_put_real(o, "harvest_ms", (double)l->guest->harvest_ns / XM_MS);
+	cli_put_real(o, "drain_ms", (double)l->guest->drain_ns / XM_MS);
+}
+
+void live_status(const struct live *l, json_t *o)
+{
+	cli_put_str(o, "state", live_state_name(l->state));
+	cli_put_u64(o, "epoch", l->now.epoch);
+	cli_put_u64(o, "pages", l->now.pages);
+	cli_put_u64(o, "dirty_pages_per_s", l->converge.dirty_per_s);
+	cli_put_u64(o, "throttle_percent", l->converge.throttle);
+	put_expected(l, o);
+}

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* run.c - a migration under way, as others on this host see it
+ *
+ *   /run/xdpmig/NAME.lock   locked (flock) by the process that has the name;
+ *                           the kernel unlocks it however that process ends
+ *   /run/xdpmig/NAME.sock   where it can be asked: one JSON object a packet
+ *                           (SOCK_SEQPACKET), one object back
+ *   /run/xdpmig/NAME.json   where the guest may run, once that was in doubt
+ *
+ *   {"ask": "status"}                         -> {"ok": true, ...}
+ *   {"ask": "cancel"}, {"ask": "continue"}    -> {"ok": false, "error": "..."}
+ *   {"ask": "set", "bandwidth": 5000000000}
+ *
+ * /run and not a network namespace: commands find each other from any of them.
+ * The directory is root's alone, and that is all there is to permissions.
+ *
+ * A client may connect and say nothing, or not read its answer: nobody waits
+ * for it.  There are RUN_CLIENTS at most; the next one takes the place of the
+ * one that has been there longest.
+ *
+ * The record is written to a new file, which then takes the name, so that
+ * there is always a whole one.
+ */
+#include "run.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+
+#define RUN_DIR     "/run/xdpmig"
+#define RUN_CLIENTS 8
+#define RUN_PACKET  16384 /* bytes of a request or an answer */
+
+struct run {
+	char name[RUN_NAME];
+	int lock_fd, listen_fd, epoll_fd;
+	int client[RUN_CLIENTS]; /* a ring: the oldest at `next` */
+	unsigned int next;
+	int asking; /* who waits for run_answer() */
+};
+
+static int run_path(char *path, size_t size, const char *name,
+		    const char *suffix)
+{
+	int n = snprintf(path, size, RUN_DIR "/%s.%s", name, suffix);
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static bool name_is_good(const char *name)
+{
+	static const char may[] = "abcdefghijklmnopqrstuvwxyz"
+				  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	size_t len = strlen(name);
+
+	return len && len < RUN_NAME && name[0] != '.' && name[0] != '-' &&
+	       strspn(name, may) == len;
+}
+
+static int check_name(const char *name, struct xm_error *e)
+{
+	return name_is_good(name) ?
+		       0 :
+		       xm_fail(e, -EINVAL, XM_REASON_USAGE,
+			       "'%.80s' is no name for a migration: up to %d "
+			       "letters, digits, '_', '.' and '-'",
+			       name, RUN_NAME - 1);
+}
+
+/* -- having a name ------------------------------------------------------------- */
+
+/* Open and lock the lock file; whoever gives it up removes it, so what was
+ * locked may no longer be what the path names. */
+static int run_lock(struct run *run, struct xm_error *e)
+{
+	struct stat have, there;
+	char path[128];
+
+	(void)run_path(path, sizeof(path), run->name, "lock");
+	for (;;) {
+		run->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (run->lock_fd < 0)
+			return xm_fail(e, -errno, XM_REASON_PERMISSION,
+				       "%s: %s", path, strerror(errno));
+		if (flock(run->lock_fd, LOCK_EX | LOCK_NB))
+			return xm_fail(e, -EADDRINUSE, XM_REASON_USAGE,
+				       "a migration called '%s' is under way "
+				       "('xdpmig status'): choose another "
+				       "--name",
+				       run->name);
+		if (!fstat(run->lock_fd, &have) && !stat(path, &there) &&
+		    have.st_ino == there.st_ino)
+			return 0;
+		fd_closep(&run->lock_fd);
+	}
+}
+
+static int run_listen(struct run *run, struct xm_error *e)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	if (run_path(sa.sun_path, sizeof(sa.sun_path), run->name, "sock"))
+		return check_name("", e);
+	(void)unlink(sa.sun_path); /* of a process that was killed */
+	run->listen_fd = socket(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	run->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ev.data.fd = run->listen_fd;
+	if (run->listen_fd < 0 || run->epoll_fd < 0 ||
+	    bind(run->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) ||
+	    listen(run->listen_fd, RUN_CLIENTS) ||
+	    epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, run->listen_fd, &ev))
+		return xm_fail(e, -errno, XM_REASON_PERMISSION, "%s: %s",
+			       sa.sun_path, strerror(errno));
+	return 0;
+}
+
+int run_open(struct run **ret_run, const char *name, struct xm_error *e)
+{
+	struct run *run;
+	unsigned int i;
+	int r = check_name(name, e);
+
+	if (r)
+		return r;
+	if (mkdir(RUN_DIR, 0700) && errno != EEXIST)
+		return xm_fail(e, -errno, XM_REASON_PERMISSION, RUN_DIR ": %s",
+			       strerror(errno));
+	run = calloc(1, sizeof(*run));
+	if (!run)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY, "out of memory");
+	strcpy(run->name, name); /* its length was checked */
+	run->lock_fd = run->listen_fd = run->epoll_fd = run->asking = -1;
+	for (i = 0; i < RUN_CLIENTS; i++)
+		run->client[i] = -1;
+	r = run_lock(run, e);
+	if (r) {
+		fd_closep(&run->lock_fd); /* another's: not to be removed */
+		free(run);
+		return r;
+	}
+	r = run_listen(run, e);
+	if (r) {
+		run_close(run);
+		return r;
+	}
+	*ret_run = run;
+	return 0;
+}
+
+struct run *run_close(struct run *run)
+{
+	char path[128];
+	unsigned int i;
+
+	if (!run)
+		return NULL;
+	for (i = 0; i < RUN_CLIENTS; i++)
+		fd_closep(&run->client[i]);
+	fd_closep(&run->epoll_fd);
+	fd_closep(&run->listen_fd);
+	(void)run_path(path, sizeof(path), run->name, "sock");
+	(void)unlink(path);
+	(void)run_path(path, sizeof(path), run->name, "lock");
+	(void)unlink(path); /* while it is locked */
+	fd_closep(&run->lock_fd);
+	free(run);
+	return NULL;
+}
+
+int run_fd(const struct run *run)
+{
+	return run->epoll_fd;
+}
+
+/* -- being asked ------------------------------------------------------------------ */
+
+static void run_accept(struct run *run)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int fd = accept4(run->listen_fd, NULL, NULL,
+			 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	fd_closep(&run->client[run->next]);
+	ev.data.fd = fd;
+	if (epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, fd, &ev)) {
+		(void)close(fd);
+		return;
+	}
+	run->client[run->next] = fd;
+	run->next = (run->next + 1) % RUN_CLIENTS;
+}
+
+static void run_hang_up(struct run *run, int fd)
+{
+	unsigned int i;
+
+	for (i = 0; i < RUN_CLIENTS; i++)
+		if (run->client[i] == fd)
+			fd_closep(&run->client[i]);
+}
+
+static bool take_u64(const json_t *o, const char *key, uint64_t *ret_v)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (!json_is_integer(v) || json_integer_value(v) < 0)
+		return false;
+	*ret_v = (uint64_t)json_integer_value(v);
+	return true;
+}
+
+static enum run_ask run_parse(const json_t *o, struct run_request *req)
+{
+	const char *ask = json_string_value(json_object_get(o, "ask"));
+
+	if (!ask)
+		return RUN_NOTHING;
+	req->has_bandwidth = take_u64(o, "bandwidth", &req->bandwidth);
+	req->has_max_downtime =
+		take_u64(o, "max_downtime_ns", &req->max_downtime_ns);
+	if (!strcmp(ask, "status"))
+		return RUN_STATUS;
+	if (!strcmp(ask, "cancel"))
+		return RUN_CANCEL;
+	if (!strcmp(ask, "continue"))
+		return RUN_CONTINUE;
+	if (!strcmp(ask, "set"))
+		return RUN_SET;
+	return RUN_NOTHING;
+}
+
+/* A request of client @fd; RUN_NOTHING when it has none, or left. */
+static void run_read(struct run *run, int fd, struct run_request *req)
+{
+	char text[RUN_PACKET];
+	ssize_t n = recv(fd, text, sizeof(text), MSG_TRUNC);
+	json_t *o;
+
+	if (n <= 0 || (size_t)n > sizeof(text)) {
+		if (n >= 0 || errno != EAGAIN)
+			run_hang_up(run, fd);
+		return;
+	}
+	o = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	req->ask = run_parse(o, req);
+	json_decref(o);
+	run->asking = fd;
+	if (req->ask == RUN_NOTHING)
+		run_answer(run, NULL, "that is no request this version knows");
+}
+
+void run_next(struct run *run, struct run_request *req)
+{
+	struct epoll_event ev;
+
+	memset(req, 0, sizeof(*req));
+	while (req->ask == RUN_NOTHING &&
+	       epoll_wait(run->epoll_fd, &ev, 1, 0) > 0) {
+		if (ev.data.fd == run->listen_fd)
+			run_accept(run);
+		else
+			run_read(run, ev.data.fd, req);
+	}
+}
+
+void run_answer(struct run *run, json_t *o, const char *error)
+{
+	char *text;
+
+	if (!o)
+		o = json_object();
+	(void)json_object_set_new(o, "ok", json_boolean(!error));
+	if (error)
+		(void)json_object_set_new(o, "error", json_string(error));
+	text = json_dumps(o, JSON_COMPACT);
+	/* Who does not read has no answer. */
+	if (text && run->asking >= 0)
+		(void)!send(run->asking, text, strlen(text), MSG_NOSIGNAL);
+	run->asking = -1;
+	free(text);
+	json_decref(o);
+}
+
+int run_record(struct run *run, json_t *o, struct xm_error *e)
+{
+	char path[128], fresh[136];
+	int fd, r = 0;
+
+	(void)run_path(path, sizeof(path), run->name, "json");
+	(void)run_path(fresh, sizeof(fresh), run->name, "json.new");
+	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || json_dumpfd(o, fd, JSON_COMPACT) || fsync(fd) ||
+	    rename(fresh, path)) {
+		r = xm_fail(e, errno ? -errno : -EIO, XM_REASON_PERMISSION,
+			    "%s: cannot write down where the guest runs: %s",
+			    path, strerror(errno));
+		(void)unlink(fresh);
+	}
+	(void)fd_close(fd);
+	json_decref(o);
+	return r;
+}
+
+/* -- asking ------------------------------------------------------------------------- */
+
+static int run_connect(const char *name, struct xm_error *e)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = 5 };
+	int fd, err;
+
+	if (run_path(sa.sun_path, sizeof(sa.sun_path), name, "sock"))
+		return check_name(name, e);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return xm_fail(e, -errno, XM_REASON_INTERNAL, "socket: %s",
+			       strerror(errno));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		return fd;
+	err = errno == ECONNREFUSED ? ENOENT : errno; /* was killed */
+	(void)close(fd);
+	return xm_fail(e, -err,
+		       err == ENOENT ? XM_REASON_USAGE : XM_REASON_PERMISSION,
+		       err == ENOENT ? "no migration called '%s' is under way "
+				       "here: see 'xdpmig status'" :
+				       "%s: permission denied, or gone",
+		       name);
+}
+
+static int run_talk(int fd, const char *name, const json_t *request,
+		    json_t **ret_answer, struct xm_error *e)
+{
+	char *text = json_dumps(request, JSON_COMPACT), buf[RUN_PACKET];
+	const char *error;
+	json_t *answer = NULL;
+	ssize_t n = -1;
+
+	if (text && send(fd, text, strlen(text), MSG_NOSIGNAL) > 0)
+		n = recv(fd, buf, sizeof(buf), 0);
+	free(text);
+	if (n > 0)
+		answer = json_loadb(buf, (size_t)n, 0, NULL);
+	if (!answer)
+		return xm_fail(e, -EREMOTEIO, XM_REASON_INTERNAL,
+			       "migration '%s' gives no answer", name);
+	if (!json_is_true(json_object_get(answer, "ok"))) {
+		error = json_string_value(json_object_get(answer, "error"));
+		(void)xm_fail(e, -EREMOTEIO, XM_REASON_USAGE,
+			      "migration '%s': %s", name,
+			      error ? error : "refused");
+		json_decref(answer);
+		return -EREMOTEIO;
+	}
+	(void)json_object_del(answer, "ok");
+	if (ret_answer)
+		*ret_answer = answer;
+	else
+		json_decref(answer);
+	return 0;
+}
+
+int run_ask_one(const char *name, json_t *request, json_t **ret_answer,
+		struct xm_error *e)
+{
+	int r = check_name(name, e), fd;
+
+	if (!request)
+		request = json_pack("{s:s}", "ask", "status");
+	if (!r) {
+		fd = run_connect(name, e);
+		r = fd < 0 ? fd : run_talk(fd, name, request, ret_answer, e);
+		(void)fd_close(fd);
+	}
+	json_decref(request);
+	return r;
+}
+
+/* The record of @name, NULL if there is none. */
+static json_t *run_read_record(const char *name)
+{
+	char path[128];
+
+	if (run_path(path, sizeof(path), name, "json"))
+		return NULL;
+	return json_load_file(path, 0, NULL);
+}
+
+static void run_list_add(json_t *list, const char *name, bool is_record)
+{
+	struct xm_error e = { 0 };
+	json_t *o = NULL;
+	int r = run_ask_one(name, NULL, &o, &e);
+
+	if (is_record) {
+		json_decref(o); /* it is listed by its socket */
+		if (!r)
+			return;
+		o = run_read_record(name);
+	} else if (r == -ENOENT) {
+		return; /* of a process that was killed */
+	} else if (r) {
+		o = json_pack("{s:s}", "error", e.msg);
+	}
+	if (!o)
+		return;
+	(void)json_object_set_new(o, "name", json_string(name));
+	(void)json_object_set_new(o, "under_way", json_boolean(!is_record));
+	(void)json_array_append_new(list, o);
+}
+
+int run_list(json_t *list, struct xm_error *e)
+{
+	struct dirent **entry;
+	char name[RUN_NAME];
+	const char *dot;
+	int i, n = scandir(RUN_DIR, &entry, NULL, alphasort);
+
+	if (n < 0)
+		return errno == ENOENT ?
+			       0 :
+			       xm_fail(e, -errno, XM_REASON_PERMISSION,
+				       RUN_DIR ": %s", strerror(errno));
+	for (i = 0; i < n; i++) {
+		dot = strrchr(entry[i]->d_name, '.');
+		if (dot && dot != entry[i]->d_name &&
+		    (size_t)(dot - entry[i]->d_name) < sizeof(name) &&
+		    (!strcmp(dot, ".sock") || !strcmp(dot, ".json"))) {
+			(void)snprintf(name, sizeof(name), "%.*s",
+				       (int)(dot - entry[i]->d_name),
+				       entry[i]->d_name);
+			run_list_add(list, name, !strcmp(dot, ".json"));
+		}
+		free(entry[i]);
+	}
+	free(entry);
+	return 0;
+}
