@@ -89,7 +89,7 @@ static const struct cli_opt set_opts[] = {
 	  .help = "from now on never faster than RATE bits per second" },
 	{ "max-downtime", .type = CLI_DURATION, .arg = "TIME",
 	  .offset = SET(max_downtime_ns), .min = 1000000,
-	  .max = 2000ull * 1000000000,
+	  .max = 86400ull * 1000000000,
 	  .help = "from now on pause the guest when the rest can be sent in "
 		  "TIME" },
 	{ 0 },

@@ -204,8 +204,8 @@ static void live_tell(const struct live *l)
 	cli_put_u64(o, "epoch", x->epoch);
 	cli_put_bool(o, "final", l->state == LIVE_LAST);
 	cli_put_u64(o, "pages", x->pages);
-	cli_put_u64(o, "ram_bytes_sent", x->bytes);
-	cli_put_int(o, "epoch_ms", x->ns / XM_MS);
+	cli_put_u64(o, "bytes_sent", x->bytes);
+	cli_put_int(o, "ms", x->ns / XM_MS);
 	cli_put_real(o, "gbit_per_s", (double)x->bytes * 8 / ns);
 	cli_put_u64(o, "dirty_pages", x->dirty_pages);
 	cli_put_real(o, "harvest_ms", (double)x->harvest_ns / XM_MS);
@@ -415,7 +415,9 @@ int live_turn(struct live *l, enum live_next *next, struct xm_error *e)
 		return r;
 	if (news & GUEST_PAUSED && !l->is_paused) {
 		l->is_paused = true;
-		l->at.paused = xm_clock();
+		l->at.paused = l->at.stopped = xm_clock();
+		if (l->guest->stopped_ns)
+			l->at.stopped.ns = l->guest->stopped_ns;
 		if (l->state == LIVE_PAUSE)
 			return live_last(l, next, e);
 	}
@@ -522,14 +524,14 @@ void live_report(const struct live *l, json_t *o)
 	cli_put_u64(o, "epochs", l->epochs);
 	if (!l->guest || !l->guest->is_live)
 		return;
-	put_ms(o, "downtime_ms", at->paused, at->taken);
+	put_ms(o, "downtime_ms", at->stopped, at->taken);
+	put_ms(o, "downtime_pause_ms", at->stopped, at->paused);
 	put_ms(o, "downtime_harvest_ms", at->paused, at->harvested);
 	put_ms(o, "downtime_send_ms", at->harvested, at->sent);
 	put_ms(o, "downtime_ack_ms", at->sent, at->installed);
 	put_ms(o, "held_ms", at->installed, at->handed);
 	put_ms(o, "downtime_device_ms", at->handed, at->loaded);
 	put_ms(o, "downtime_commit_ms", at->loaded, at->taken);
-	put_ms(o, "pause_ms", at->pause, at->paused);
 	cli_put_u64(o, "device_bytes", l->device_bytes);
 	cli_put_u64(o, "dirty_pages", l->dirty_pages);
 	cli_put_u64(o, "dirty_pages_per_s", l->converge.dirty_per_s);

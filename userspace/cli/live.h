@@ -29,6 +29,7 @@ enum live_next {
 /* When things happened; 0: not (yet). */
 struct live_times {
 	struct xm_time pause;     /* the guest was asked to pause */
+	struct xm_time stopped;    /* its virtual CPUs stopped */
 	struct xm_time paused;    /* no virtual CPU ran any more */
 	struct xm_time harvested; /* what was left was known */
 	struct xm_time sent;      /* and acknowledged on every channel */

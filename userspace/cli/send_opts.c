@@ -112,7 +112,7 @@ static const char *const converge_names[] = {
 
 static const struct cli_opt live_opts[] = {
 	{ "max-downtime", .type = CLI_DURATION, .arg = "TIME",
-	  .offset = SEND(max_downtime_ns), .min = 1 * MS, .max = 2000 * S,
+	  .offset = SEND(max_downtime_ns), .min = 1 * MS, .max = 86400 * S,
 	  .def = 300 * MS,
 	  .help = "pause the guest when the rest can be sent in TIME" },
 	{ "converge", .type = CLI_ENUM, .names = converge_names,

@@ -83,7 +83,9 @@ struct guest_source {
 	bool is_live;     /* it may write while we send: harvests matter */
 	bool was_running; /* when it was opened: so it shall be at the target */
 	bool has_drain;   /* each harvest stops it for a moment (direct I/O) */
-	int64_t drain_ns; /* spent so, all harvests */
+	int64_t stopped_ns; /* CLOCK_MONOTONIC, when its virtual CPUs stopped
+			     * for the switchover; 0: not known */
+	int64_t drain_ns;   /* spent so, all harvests */
 	int64_t harvest_ns; /* in all harvests, drains included */
 	bool is_choked; /* the driver's: device state cannot be taken now, so
 			 * its descriptor is not waited for */

@@ -308,12 +308,36 @@ static int was_paused(struct source_qemu *y, unsigned int *ret_news,
 	return 0;
 }
 
+static int64_t ns_of(clockid_t clock)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* QEMU's own time of an event, on our clock. */
+static int64_t event_ns(const json_t *event)
+{
+	const json_t *at = json_object_get(event, "timestamp");
+	json_int_t s = json_integer_value(json_object_get(at, "seconds"));
+	json_int_t us = json_integer_value(json_object_get(at, "microseconds"));
+	int64_t age = ns_of(CLOCK_REALTIME) -
+		      ((int64_t)s * 1000000000 + (int64_t)us * 1000);
+
+	if (age < 0 || age > 10ll * 1000000000)
+		age = 0; /* somebody set the clock */
+	return ns_of(CLOCK_MONOTONIC) - age;
+}
+
 static int take_event(struct source_qemu *y, json_t *event,
 		      unsigned int *ret_news, struct xm_error *e)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
 	const char *status;
 
+	if (name && !strcmp(name, "STOP") && y->is_migrating)
+		y->s.stopped_ns = event_ns(event);
 	if (!name || strcmp(name, "MIGRATION") || !y->is_migrating)
 		return 0;
 	status = json_string_value(
