@@ -24,9 +24,11 @@ struct dirtylog_range {
 	size_t page_size; /* of its mapping: 4096, or a hugepage's */
 };
 
-/* Log process @pid's writes to @ranges from now on (copied).  0, or -errno with
- * @e: -ENOSYS: the kernel has neither way; -EPERM; -EBUSY: somebody else has a
- * userfaultfd on this memory. */
+/* Log process @pid's writes to @ranges from now on (copied; @pidfd is lent until
+ * the end of this call).  0, or -errno with @e: -ENOSYS: the kernel has neither
+ * way; -EPERM; -EBUSY: somebody else has a userfaultfd on this memory; -ENOTSUP:
+ * hugepages by soft-dirty, or tracee_syscall() says so; -EFAULT: nothing is
+ * mapped there. */
 int dirtylog_open(struct dirtylog **ret_log, pid_t pid, int pidfd,
 		  const struct dirtylog_range *ranges, unsigned int n,
 		  struct xm_error *e);
@@ -41,7 +43,8 @@ const char *
 dirtylog_kind(const struct dirtylog *log); /* "uffd", "soft-dirty" */
 
 /* Set the bit of each 4 KiB page written since open or the last harvest, in
- * dirty[i] of range i, and begin anew.  @ret_pages: how many were reported.
+ * dirty[i] of range i, and begin anew.  Of a hugepage all pages count as
+ * written.  A hole punched into the memory is no write.  @ret_pages: how many were reported.
  * 0 or -errno with @e (-ESRCH: the process is gone; -EFAULT: a range is no
  * longer mapped as it was). */
 int dirtylog_harvest(struct dirtylog *log, uint64_t *const *dirty,
