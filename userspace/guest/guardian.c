@@ -225,7 +225,7 @@ static void watch(int pipe, int monitor, int parent, const char *path)
 		{ .fd = monitor, .events = 0 },     /* hang-up only */
 	};
 	char state = DISARM;
-	bool is_alive;
+	bool is_alive = true;
 
 	do {
 		if (poll(p, 3, -1) < 0)

@@ -131,7 +131,7 @@ static int each_fd(pid_t pid, int (*cb)(void *arg, const char *path), void *arg)
 struct same_file {
 	dev_t dev;
 	ino_t ino;
-	int fd;
+	int fd, err;
 };
 
 static int open_same(void *arg, const char *path)
@@ -142,16 +142,19 @@ static int open_same(void *arg, const char *path)
 	if (stat(path, &st) || st.st_dev != want->dev || st.st_ino != want->ino)
 		return 0;
 	want->fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	return want->fd < 0 ? -errno : 1;
+	want->err = want->fd < 0 ? errno : 0;
+	return 1;
 }
 
 static int open_file(const struct qemu *q, struct qemu_block *b,
 		     const struct span *span, struct xm_error *e)
 {
-	struct same_file want = { span->dev, span->ino, -1 };
+	struct same_file want = { span->dev, span->ino, -1, 0 };
 	struct statfs fs;
 	int r = each_fd(q->pid, open_same, &want);
 
+	if (r > 0 && want.err)
+		r = -want.err;
 	if (r < 0)
 		return xm_fail(e, r,
 			       r == -EACCES || r == -EPERM ?
@@ -315,7 +318,7 @@ static int fail_process(const struct qemu *q, int why, struct xm_error *e)
 
 int qemu_find_process(struct qemu *q, struct xm_error *e)
 {
-	struct span spans[XM_BLOCK_MAX];
+	struct span spans[XM_BLOCK_MAX] = { 0 };
 	pid_t pid = qmp_pid(q->qmp);
 	unsigned int i;
 	int why, r;

@@ -58,7 +58,7 @@
 
 #define QMP_MESSAGE_MAX (16u << 20) /* bytes; query-block of 1000 disks: 2 M */
 #define QMP_EVENTS_MAX  1024
-#define QMP_READ        (64u << 10) /* bytes asked for at a time */
+#define QMP_READ        ((size_t)64 << 10) /* bytes asked for at a time */
 
 struct qmp {
 	int fd;
@@ -447,9 +447,8 @@ const char *qmp_path(const struct qmp *qmp)
 
 /* -- connections -------------------------------------------------------------- */
 
-/* Takes @fd over. */
-static int make(struct qmp **ret_qmp, int fd, const char *path, int timeout_ms,
-		struct xm_error *e)
+/* Takes @fd over; NULL: no memory. */
+static struct qmp *make(int fd, const char *path, int timeout_ms)
 {
 	struct qmp *qmp = calloc(1, sizeof(*qmp));
 	struct ucred cred;
@@ -460,16 +459,20 @@ static int make(struct qmp **ret_qmp, int fd, const char *path, int timeout_ms,
 	if (!qmp || !qmp->events) {
 		free(qmp);
 		fd_close(fd);
-		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
-			       "%s: no memory for a connection", path);
+		return NULL;
 	}
 	qmp->fd = fd;
 	qmp->timeout_ms = timeout_ms;
 	snprintf(qmp->path, sizeof(qmp->path), "%s", path);
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
 		qmp->pid = cred.pid;
-	*ret_qmp = qmp;
-	return 0;
+	return qmp;
+}
+
+static int fail_memory(const char *path, struct xm_error *e)
+{
+	return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+		       "%s: no memory for a connection", path);
 }
 
 static int fail_connect(int err, const char *path, struct xm_error *e)
@@ -498,7 +501,7 @@ static int fail_connect(int err, const char *path, struct xm_error *e)
 static int connect_to(const char *path, int timeout_ms, struct xm_error *e)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000L };
 	int fd fd_cleanup = -1;
 
 	if (strlen(path) >= sizeof(sun.sun_path))
@@ -543,15 +546,16 @@ static int negotiate(struct qmp *qmp, struct xm_error *e)
 int qmp_open(struct qmp **ret_qmp, const char *path, int timeout_ms,
 	     struct xm_error *e)
 {
-	struct qmp *qmp = NULL;
+	struct qmp *qmp;
 	int fd, r;
 
 	fd = connect_to(path, timeout_ms, e);
 	if (fd < 0)
 		return fd;
-	r = make(&qmp, fd, path, timeout_ms, e);
-	if (!r)
-		r = negotiate(qmp, e);
+	qmp = make(fd, path, timeout_ms);
+	if (!qmp)
+		return fail_memory(path, e);
+	r = negotiate(qmp, e);
 	if (r) {
 		qmp_close(qmp);
 		return r;
@@ -563,12 +567,11 @@ int qmp_open(struct qmp **ret_qmp, const char *path, int timeout_ms,
 int qmp_adopt(struct qmp **ret_qmp, int fd, const char *path, int timeout_ms,
 	      struct xm_error *e)
 {
-	struct qmp *qmp = NULL;
+	struct qmp *qmp = make(fd, path, timeout_ms);
 	int r;
 
-	r = make(&qmp, fd, path, timeout_ms, e);
-	if (r)
-		return r;
+	if (!qmp)
+		return fail_memory(path, e);
 	qmp->adopted = qmp->syncing = true;
 	r = write_all(qmp, "\xff\n", 2, -1, now_ms() + timeout_ms, e);
 	if (r) {
