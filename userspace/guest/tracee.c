@@ -77,11 +77,6 @@
 #include <elf.h>
 #include <linux/audit.h>
 
-/* A test dies here. */
-#ifndef TRACEE_STEP
-#define TRACEE_STEP() ((void)0)
-#endif
-
 #ifndef PTRACE_GET_RSEQ_CONFIGURATION
 #define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
 #endif
@@ -463,7 +458,6 @@ static int inject_stop(struct inject *j)
 	r = tracee_seize(j->tid, j->e);
 	if (r)
 		return r == -ESRCH ? gone(j) : r;
-	TRACEE_STEP();
 	for (tries = 0; tries < RSEQ_TRIES; tries++) {
 		r = tracee_wait(j->tid, TRACEE_STOPPED, deadline_ns);
 		if (r == -ESRCH)

@@ -89,8 +89,10 @@ int tracee_seize(pid_t tid, struct xm_error *e)
 	(void)prctl(PR_SET_TIMERSLACK, 1UL); /* only makes waits shorter */
 	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)PTRACE_O_TRACESYSGOOD))
 		return seize_failed(tid, errno, e);
+	TRACEE_STEP();
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL))
 		return -ESRCH; /* the only reason */
+	TRACEE_STEP();
 	return 0;
 }
 
@@ -145,6 +147,7 @@ int tracee_wait(pid_t tid, enum tracee_until until, int64_t deadline_ns)
 
 	for (;;) {
 		r = tracee_wait_any(tid, &status, deadline_ns);
+		TRACEE_STEP();
 		if (r)
 			return r;
 		if (until == TRACEE_STOPPED ? status >> 8 == PTRACE_EVENT_STOP :
@@ -160,6 +163,7 @@ int tracee_resume(pid_t tid, enum tracee_until until, int64_t deadline_ns)
 {
 	int r = resume_with(tid, until, 0);
 
+	TRACEE_STEP();
 	return r ?: tracee_wait(tid, until, deadline_ns);
 }
 
