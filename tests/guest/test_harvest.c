@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* While a real QEMU's guest runs: its writes are harvested, a guest with a disk
+ * that the kernel reads straight into its memory is stopped for each harvest
+ * and runs on, and the throttle takes its time away. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "t_move.h"
+
+#define DISK_DIR "/var/tmp" /* not tmpfs, which older kernels refuse */
+
+static char disk[64];
+
+static int t_setup(void **state)
+{
+	*state = calloc(1, sizeof(struct t_move));
+	return !*state;
+}
+
+static int t_teardown(void **state)
+{
+	struct t_move *m = *state;
+
+	t_move_close(m);
+	t_vm_quit(&m->a);
+	t_vm_quit(&m->b);
+	free(m);
+	return 0;
+}
+
+static bool t_make_disk(void)
+{
+	int fd;
+
+	strcpy(disk, DISK_DIR "/xdpmig-disk-XXXXXX");
+	fd = mkstemp(disk);
+	if (fd < 0)
+		return false;
+	if (ftruncate(fd, 4 << 20)) {
+		close(fd);
+		return false;
+	}
+	close(fd);
+	fd = open(disk, O_RDWR | O_DIRECT);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* -- buffered disks, or none -------------------------------------------------------- */
+
+static void guest_source_harvest__finds_what_the_guest_wrote(void **state)
+{
+	static const struct t_vm_opts opts = { .pace = 100 };
+	struct t_move *m = *state;
+	uint64_t pages, first, i, found = 0;
+
+	t_vm_start(&m->a, &opts);
+	t_move_open(m);
+	T_OK(guest_source_track(m->s, &m->e));
+	assert_false(m->s->has_drain);
+	t_vm_goes_on(&m->a); /* a whole round */
+	T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+	first = (1 << 20) / 4096;
+	for (i = first; i < first + m->a.pages; i++)
+		found += m->dirty[0][i / 64] >> i % 64 & 1;
+	assert_int_equal(found, m->a.pages);
+	assert_true(pages >= found);
+	assert_int_equal(t_vm_stops(&m->a), 0);
+	assert_true(m->s->drain_ns == 0);
+	assert_true(m->s->harvest_ns > 0);
+}
+
+static void guest_source_harvest__of_a_paused_guest_finds_nothing(void **state)
+{
+	static const struct t_vm_opts opts = { .pace = 100 };
+	struct t_move *m = *state;
+	uint64_t pages;
+
+	t_vm_start(&m->a, &opts);
+	t_vm_tell(&m->a, "stop");
+	t_move_open(m);
+	T_OK(guest_source_track(m->s, &m->e));
+	T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+	assert_int_equal(pages, 0);
+	t_vm_rests(&m->a, "paused");
+}
+
+/* -- direct I/O --------------------------------------------------------------------- */
+
+static void guest_source_harvest__drains_direct_io(void **state)
+{
+	const struct t_vm_opts opts = { .pace = 100, .disk = disk };
+	struct t_move *m = *state;
+	uint64_t pages;
+
+	t_vm_start(&m->a, &opts);
+	t_move_open(m);
+	assert_true(m->s->has_drain);
+	T_OK(guest_source_track(m->s, &m->e));
+	assert_int_equal(t_vm_stops(&m->a), 1);
+	t_vm_goes_on(&m->a);
+	T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+	assert_true(pages >= m->a.pages);
+	assert_int_equal(t_vm_stops(&m->a), 2);
+	t_vm_goes_on(&m->a);
+	assert_true(m->s->drain_ns > 0);
+	assert_true(m->s->harvest_ns < m->s->drain_ns); /* track drains too */
+}
+
+static void guest_source_harvest__does_not_start_a_paused_guest(void **state)
+{
+	const struct t_vm_opts opts = { .pace = 100, .disk = disk };
+	struct t_move *m = *state;
+	uint64_t pages;
+
+	t_vm_start(&m->a, &opts);
+	t_vm_tell(&m->a, "stop");
+	t_move_open(m);
+	T_OK(guest_source_track(m->s, &m->e));
+	T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+	t_vm_rests(&m->a, "paused");
+}
+
+static void guest__with_direct_io_moves(void **state)
+{
+	struct t_vm_opts opts = { .pace = 100, .disk = disk };
+	struct t_move *m = *state;
+
+	t_vm_start(&m->a, &opts);
+	opts.is_target = true;
+	t_vm_start(&m->b, &opts);
+	t_move_to(m, T_MOVED);
+	t_vm_goes_on(&m->b);
+	t_vm_rests(&m->a, "postmigrate");
+	t_vm_tell(&m->b, "stop");
+	t_vm_check(&m->b);
+}
+
+/* The target is loaded; the disk is the source's until it is told to run. */
+static void guest__with_direct_io_comes_back_when_loaded(void **state)
+{
+	struct t_vm_opts opts = { .pace = 100, .disk = disk };
+	struct t_move *m = *state;
+
+	t_vm_start(&m->a, &opts);
+	opts.is_target = true;
+	t_vm_start(&m->b, &opts);
+	t_move_to(m, T_LOADED);
+	T_OK(guest_source_resume(m->s, &m->e));
+	t_vm_goes_on(&m->a);
+	t_vm_rests(&m->b, "paused");
+}
+
+static _Noreturn void t_harvest_for_ever(struct t_move *m, int said)
+{
+	uint64_t pages;
+
+	alarm(60);
+	t_move_to(m, T_TRACK);
+	(void)!write(said, "x", 1);
+	for (;;)
+		T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+}
+
+/* Killed anywhere in a harvest: mostly while the guest is stopped. */
+static void t_killed_harvesting(struct t_move *m, useconds_t later)
+{
+	int said[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(said), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(said[0]);
+		t_harvest_for_ever(m, said[1]);
+	}
+	close(said[1]);
+	assert_int_equal(read(said[0], &byte, 1), 1);
+	close(said[0]);
+	usleep(later); /* any moment is as good */
+	t_reap(pid);
+	T_UNTIL(!strcmp(t_vm_state(&m->a), "running"));
+	t_vm_goes_on(&m->a);
+}
+
+static void guest__runs_when_we_are_killed_in_a_harvest(void **state)
+{
+	const struct t_vm_opts opts = { .pace = 100, .disk = disk };
+	struct t_move *m = *state;
+	useconds_t later;
+
+	t_vm_start(&m->a, &opts);
+	for (later = 1000; later < 20000; later += 3700)
+		t_killed_harvesting(m, later);
+	t_vm_tell(&m->a, "stop");
+	t_vm_check(&m->a);
+}
+
+/* -- throttle ----------------------------------------------------------------------- */
+
+/* Beats a minute, over a second or so. */
+static uint64_t t_pace(struct t_vm *vm)
+{
+	struct timespec begun, now;
+	uint64_t was = t_vm_beats(vm), ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	usleep(1200000);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (uint64_t)((now.tv_sec - begun.tv_sec) * 1000 +
+			(now.tv_nsec - begun.tv_nsec) / 1000000);
+	return (t_vm_beats(vm) - was) * 60000 / ms;
+}
+
+static void guest_source_throttle__takes_half_of_its_time(void **state)
+{
+	static const struct t_vm_opts opts = { .pace = 0 };
+	struct t_move *m = *state;
+	uint64_t before, during, after;
+
+	t_vm_start(&m->a, &opts);
+	t_move_open(m);
+	before = t_pace(&m->a);
+	T_OK(guest_source_throttle(m->s, 50, &m->e));
+	during = t_pace(&m->a);
+	T_OK(guest_source_throttle(m->s, 0, &m->e));
+	after = t_pace(&m->a);
+	assert_true(during > 0);
+	assert_true(during < before * 8 / 10);
+	assert_true(during < after * 8 / 10);
+}
+
+static void guest_source_pause__ends_the_throttle(void **state)
+{
+	struct t_vm_opts opts = { .pace = 100 };
+	struct t_move *m = *state;
+
+	t_vm_start(&m->a, &opts);
+	opts.is_target = true;
+	t_vm_start(&m->b, &opts);
+	t_move_to(m, T_TRACK);
+	T_OK(guest_source_throttle(m->s, 99, &m->e));
+	t_move_epoch(m);
+	T_OK(guest_source_pause(m->s, &m->e));
+	t_move_await(m, GUEST_PAUSED);
+	T_OK(guest_source_resume(m->s, &m->e));
+	t_vm_goes_on(&m->a);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, t_setup, t_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(guest_source_harvest__finds_what_the_guest_wrote),
+		CASE(guest_source_harvest__of_a_paused_guest_finds_nothing),
+		CASE(guest_source_harvest__drains_direct_io),
+		CASE(guest_source_harvest__does_not_start_a_paused_guest),
+		CASE(guest__with_direct_io_moves),
+		CASE(guest__with_direct_io_comes_back_when_loaded),
+		CASE(guest__runs_when_we_are_killed_in_a_harvest),
+		CASE(guest_source_throttle__takes_half_of_its_time),
+		CASE(guest_source_pause__ends_the_throttle),
+	};
+	int failed;
+
+	if (!t_vm_possible())
+		return 0;
+	if (!t_make_disk()) {
+		if (*disk)
+			unlink(disk);
+		printf("1..0 # SKIP no O_DIRECT on a file in " DISK_DIR "\n");
+		return 0;
+	}
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(disk);
+	return failed;
+}
