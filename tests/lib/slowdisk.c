@@ -152,6 +152,7 @@ static void reply_init(uint64_t unique, const struct fuse_init_in *in)
 		.major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
 		.max_readahead = in->max_readahead,
+		.flags = in->flags & FUSE_ASYNC_DIO,
 		.max_write = READ_MAX,
 		.max_background = WAIT_MAX,
 		.congestion_threshold = WAIT_MAX,

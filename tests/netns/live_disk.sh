@@ -71,8 +71,12 @@ disk_moves() {
 	detach_both
 }
 
-scenario_direct_reads() {
+scenario_direct_reads_by_threads() {
 	disk_moves cache=none
+}
+
+scenario_direct_reads_by_native_aio() {
+	disk_moves cache=none,aio=native
 }
 
 scenario_direct_reads_by_io_uring() {
