@@ -231,9 +231,9 @@ scenario_send_stands_still_for_a_second() {
 	detach_both
 }
 
-# The peer is there, its kernel answers, but nothing is acknowledged: --timeout.
+# The peer is there, its kernel answers, but nothing is acknowledged: --stall.
 scenario_recv_stands_still_for_good() {
-	begin --timeout 1s
+	begin --stall 1s
 	kill -STOP "$(pid_of recv)"
 	send_end 8
 	assert_eq "$SEND_RC" 4 "send"

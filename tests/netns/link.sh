@@ -42,7 +42,7 @@ scenario_peers_link_is_down_for_half_a_second() {
 
 # Both ends notice by themselves: nothing can be told over a dead link.
 scenario_link_is_down_for_good() {
-	begin --timeout 2s
+	begin --stall 2s
 	ip -n "$DST_NS" link set "$DST_DEV" down
 	send_end 6
 	assert_eq "$SEND_RC" 4 "send"
@@ -132,7 +132,7 @@ scenario_detach_is_refused_meanwhile() {
 }
 
 scenario_detached_by_force_at_the_destination() {
-	begin --timeout 1s
+	begin --stall 1s
 	run dst "$XDPMIG" detach --force "$DST_DEV"
 	assert_eq "$RC" 0 "detach --force"
 	ended 4 4
@@ -151,7 +151,7 @@ scenario_detached_by_force_at_the_destination() {
 scenario_no_frame_comes() {
 	net_up queues=2
 	attach_both
-	recv_start --timeout 500ms
+	recv_start --stall 500ms
 	send_slowly
 	run dst "$XDPMIG" detach --force "$DST_DEV"
 	assert_eq "$RC" 0 "detach --force"
@@ -168,7 +168,7 @@ scenario_no_frame_comes() {
 
 # Without it no ACK comes.
 scenario_detached_by_force_at_the_source() {
-	begin --timeout 1s
+	begin --stall 1s
 	run src "$XDPMIG" detach --force "$SRC_DEV"
 	assert_eq "$RC" 0 "detach --force"
 	ended 4 4

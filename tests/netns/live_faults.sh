@@ -280,7 +280,7 @@ scenario_the_link_is_cut() {
 	oracle 64
 	for phase in first later held; do
 		say "$phase"
-		until_phase "$phase" --timeout 2s
+		until_phase "$phase" --stall 2s
 		ip -n "$DST_NS" link set "$DST_DEV" down
 		if [ "$phase" = held ]; then
 			run "$FROM" "$XDPMIG" continue victim
