@@ -5,7 +5,8 @@
  * A byte is a step: bits 0-2 say what happens, bit 3 to whom (0: the source),
  * bits 4-7 how.  Conductors do what they are asked to, and only that, but when
  * they please; the connection keeps the order of messages, and breaks at any
- * moment, for each side at another.
+ * moment, for each side at another.  A first byte of 7 (bits 0-2) with bit 4
+ * makes it a guest with devices.
  *
  * What must hold (protocol.md 6.3, 6.4):
  *
@@ -14,7 +15,10 @@
  *                sent (FORGE) ends this rule, since control messages are
  *                trusted, but none of the others
  *   no way back  from COMMIT on a source gets its guest back by ABORT only
- *   no theft     a destination takes the guest on COMMIT after the final epoch
+ *   no theft     a destination takes the guest on COMMIT after the final epoch,
+ *                and with its devices, if it has any
+ *   no quarrel   sides that keep to the protocol never accuse each other; their
+ *                device state arrives whole, in order, within its window
  *   an end       what is over stays over, and says where the guest may run
  *   time         a timer that was served does not ask again at once
  */
@@ -29,7 +33,9 @@
 #define PAGES    1000 /* of the guest */
 #define QUEUE    8    /* messages on their way; more break the connection */
 
-enum { DELIVER, CONDUCT, CANCEL, LOSE, WAIT, FORGE };
+#define PERIOD 251 /* of the device state's bytes */
+
+enum { DELIVER, CONDUCT, CANCEL, LOSE, WAIT, FORGE, DEVICE, OPTIONS };
 enum { SRC, DST };
 
 struct queue {
@@ -43,6 +49,7 @@ struct world {
 	struct queue to[2];
 	bool is_broken; /* what is said from now on does not arrive */
 	bool is_forged;
+	bool has_device;
 	struct xm_time now;
 	struct xm_actions act;
 	struct xm_msg msg[XM_ACTIONS_MSGS];
@@ -69,6 +76,7 @@ static void make_welcome(struct xm_msg *m)
 	memset(m, 0, sizeof(*m));
 	m->type = XM_MSG_WELCOME;
 	m->welcome.version = XM_MSG_VERSION;
+	m->welcome.features = XM_FEATURE_DEVICE;
 	m->welcome.n_channels = CHANNELS;
 	m->welcome.port_base = XM_PORT_DATA;
 	m->welcome.ip_max = 1500;
@@ -107,6 +115,41 @@ static void make_abort(struct xm_msg *m, unsigned int how)
 	memcpy(m->abort.text, "why", 4);
 }
 
+/* What device state has at @offset: the bytes of it are known everywhere. */
+static const uint8_t *device_bytes(uint64_t offset)
+{
+	static uint8_t bytes[PERIOD + XM_DEVICE_CHUNK];
+	unsigned int i;
+
+	for (i = 0; !bytes[0] && i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(1 + i % PERIOD);
+	return bytes + offset % PERIOD;
+}
+
+static void make_device(struct xm_msg *m, uint64_t offset, uint32_t len)
+{
+	memset(m, 0, sizeof(*m));
+	m->type = XM_MSG_DEVICE;
+	m->device.offset = offset;
+	m->device.len = len;
+	m->device.data = device_bytes(offset);
+}
+
+static void make_device_ack(struct xm_msg *m, uint64_t bytes)
+{
+	memset(m, 0, sizeof(*m));
+	m->type = XM_MSG_DEVICE_ACK;
+	m->device_ack.bytes = bytes;
+}
+
+static void make_device_end(struct xm_msg *m, uint64_t total, bool runs)
+{
+	memset(m, 0, sizeof(*m));
+	m->type = XM_MSG_DEVICE_END;
+	m->device_end.total = total;
+	m->device_end.runs = runs;
+}
+
 /* What somebody says who is neither side: a good message at a bad time, or one
  * that is slightly wrong. */
 static void make_forged(struct xm_msg *m, uint8_t type, uint8_t how)
@@ -121,11 +164,19 @@ static void make_forged(struct xm_msg *m, uint8_t type, uint8_t how)
 		m->welcome.n_channels += how >> 1 & 1;
 		m->welcome.ip_max += (how >> 2 & 3) * 5000;
 		m->welcome.credit = how >> 4 & 1;
+		m->welcome.features = how >> 5;
 	} else if (type == XM_MSG_EPOCH_END) {
 		make_totals(m, how & 3, how >> 4);
 		m->epoch.n_channels += how >> 2 & 1;
 	} else if (type == XM_MSG_ABORT) {
 		make_abort(m, how % (XM_REASON__COUNT - 1));
+	} else if (type == XM_MSG_DEVICE) {
+		make_device(m, (how & 15) * 4096u,
+			    how & 128 ? XM_DEVICE_CHUNK : 4096);
+	} else if (type == XM_MSG_DEVICE_ACK) {
+		make_device_ack(m, how * 4096u);
+	} else if (type == XM_MSG_DEVICE_END) {
+		make_device_end(m, (how & 127) * 4096u, how >> 7);
 	} else {
 		make_epoch(m, (enum xm_msg_type)type, how & 3);
 		m->epoch.is_final = how >> 2 & 1;
@@ -165,8 +216,33 @@ static bool dst_has_guest(const struct world *w)
 	return w->dst.state == XM_DST_DONE;
 }
 
+/* Device state on its way: written >= arrived >= acknowledged >= known to be. */
+static void check_device(const struct world *w)
+{
+	FUZZ_CHECK(w->src.device_sent - w->src.device_acked <=
+		   XM_DEVICE_WINDOW);
+	FUZZ_CHECK(w->dst.device_got - w->dst.device_said <= XM_DEVICE_WINDOW);
+	FUZZ_CHECK(w->dst.is_device_ended || !w->dst.is_loaded);
+	if (w->is_forged)
+		return;
+	FUZZ_CHECK(w->dst.device_got <= w->src.device_sent);
+	FUZZ_CHECK(w->src.device_acked <= w->dst.device_said);
+	FUZZ_CHECK(!w->dst.is_device_ended ||
+		   w->dst.device_got == w->src.device_sent);
+	FUZZ_CHECK(w->dst.is_loaded || !w->src.is_loaded);
+}
+
+/* What arrives from a peer that keeps to the protocol is never a breach. */
+static void check_quarrel(const struct world *w, const struct xm_event *ev,
+			  bool has_failed, const struct xm_outcome *o)
+{
+	FUZZ_CHECK(w->is_forged || ev->kind != XM_EV_MESSAGE || !has_failed ||
+		   o->by_peer);
+}
+
 static void check_world(const struct world *w)
 {
+	check_device(w);
 	if (!w->is_forged) {
 		FUZZ_CHECK(!(src_has_guest(w) && dst_has_guest(w)));
 		FUZZ_CHECK(w->src.state != XM_SRC_DONE || dst_has_guest(w));
@@ -191,6 +267,7 @@ static void send(struct world *w, unsigned int to)
 {
 	static uint8_t buf[XM_MSG_MAX];
 	struct queue *q = &w->to[to];
+	struct xm_msg *m;
 	unsigned int i;
 	size_t len;
 
@@ -201,8 +278,14 @@ static void send(struct world *w, unsigned int to)
 		if (w->is_broken)
 			return;
 		len = xm_msg_put(buf, &w->msg[i]);
-		FUZZ_CHECK(xm_msg_get(&q->msg[(q->first + q->n++) % QUEUE], buf,
-				      len) == 0);
+		m = &q->msg[(q->first + q->n++) % QUEUE];
+		FUZZ_CHECK(xm_msg_get(m, buf, len) == 0);
+		if (m->type != XM_MSG_DEVICE)
+			continue;
+		FUZZ_CHECK(!memcmp(m->device.data,
+				   device_bytes(m->device.offset),
+				   m->device.len));
+		m->device.data = device_bytes(m->device.offset);
 	}
 }
 
@@ -222,7 +305,11 @@ static void step_src(struct world *w, const struct xm_event *ev)
 		FUZZ_CHECK(ev->kind == XM_EV_MESSAGE &&
 			   ev->msg->type == XM_MSG_ABORT);
 	if (before != XM_SRC_COMMIT && w->src.state == XM_SRC_COMMIT)
-		FUZZ_CHECK(ev->kind == XM_EV_COMMIT && w->src.is_final);
+		FUZZ_CHECK(ev->kind == XM_EV_COMMIT && w->src.is_final &&
+			   w->src.is_loaded == w->has_device);
+	if (!was_over)
+		check_quarrel(w, ev, w->src.state == XM_SRC_FAILED,
+			      &w->src.outcome);
 	if (ev->kind == XM_EV_TIMER)
 		FUZZ_CHECK(xm_time_before(w->now, xm_src_expiry(&w->src)));
 	send(w, DST);
@@ -245,7 +332,17 @@ static void step_dst(struct world *w, const struct xm_event *ev)
 		FUZZ_CHECK(ev->kind == XM_EV_MESSAGE &&
 			   ev->msg->type == XM_MSG_COMMIT &&
 			   before == XM_DST_READY && w->dst.is_final &&
-			   w->dst.epoch > 0);
+			   w->dst.epoch > 0 &&
+			   (w->dst.is_loaded ||
+			    !(w->dst.agreed.features & XM_FEATURE_DEVICE)));
+	if (w->act.flags & XM_ACT_DEVICE)
+		FUZZ_CHECK(ev->kind == XM_EV_MESSAGE &&
+			   ev->msg->type == XM_MSG_DEVICE &&
+			   ev->msg->device.offset + ev->msg->device.len ==
+				   w->dst.device_got);
+	if (!was_over)
+		check_quarrel(w, ev, w->dst.state == XM_DST_FAILED,
+			      &w->dst.outcome);
 	if (before == XM_DST_COMMIT)
 		FUZZ_CHECK(w->dst.state == XM_DST_COMMIT ||
 			   ev->kind == XM_EV_COMMIT ||
@@ -298,6 +395,10 @@ static void conduct_src(struct world *w, unsigned int how)
 		step(w, SRC, XM_EV_START, false, NULL);
 	} else if (w->src.state == XM_SRC_PROBE && !w->src.is_proven) {
 		step(w, SRC, XM_EV_PROVEN, false, NULL);
+	} else if (w->src.state == XM_SRC_HARVEST && w->has_device &&
+		   w->src.is_final && !w->src.is_loaded) {
+		make_device_end(&m, 0, how & 1);
+		step(w, SRC, XM_EV_DEVICE_END, false, &m);
 	} else if (w->src.state == XM_SRC_HARVEST) {
 		step(w, SRC, w->src.is_final ? XM_EV_COMMIT : XM_EV_NEXT_EPOCH,
 		     how & 1, NULL);
@@ -323,8 +424,31 @@ static void conduct_dst(struct world *w, unsigned int how)
 	} else if (w->dst.state == XM_DST_TOTALS) {
 		make_totals(&m, w->dst.epoch, how);
 		step(w, DST, XM_EV_INSTALLED, false, &m);
+	} else if (w->dst.state == XM_DST_LOAD) {
+		step(w, DST, XM_EV_LOADED, false, NULL);
 	} else if (w->dst.state == XM_DST_COMMIT) {
 		step(w, DST, XM_EV_COMMIT, false, NULL);
+	}
+}
+
+/* The source's QEMU wrote @how sixteenths of a chunk; the destination's read as
+ * much of what it has not. */
+static void device(struct world *w, unsigned int side, unsigned int how)
+{
+	uint64_t room = xm_src_device_room(&w->src), left;
+	static struct xm_msg m;
+
+	if (side == SRC) {
+		left = how ? how * (XM_DEVICE_CHUNK / 15) : 1;
+		if (!room)
+			return;
+		make_device(&m, w->src.device_sent,
+			    (uint32_t)(left < room ? left : room));
+		step(w, SRC, XM_EV_DEVICE, false, &m);
+	} else if (w->dst.state >= XM_DST_READY) {
+		left = w->dst.device_got - w->dst.device_said;
+		make_device_ack(&m, w->dst.device_said + left * how / 15);
+		step(w, DST, XM_EV_DEVICE_TAKEN, false, &m);
 	}
 }
 
@@ -358,7 +482,7 @@ static void forge(struct world *w, unsigned int side, uint8_t type, uint8_t how)
 {
 	static struct xm_msg m;
 
-	if (!is_up(w, side) || type < XM_MSG_HELLO || type > XM_MSG_HEARTBEAT)
+	if (!is_up(w, side) || type < XM_MSG_HELLO || type > XM_MSG_LOADED)
 		return;
 	w->is_forged = true;
 	make_forged(&m, type, how);
@@ -394,6 +518,9 @@ static size_t happen(struct world *w, const uint8_t *data, size_t size)
 			return size;
 		forge(w, side, data[1], data[2]);
 		return 3;
+	case DEVICE:
+		device(w, side, how);
+		break;
 	default:
 		break;
 	}
@@ -415,6 +542,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&w, 0, sizeof(w));
 	make_hello(&hello);
+	w.has_device = size && (data[0] & 0x17) == (OPTIONS | 0x10);
+	if (w.has_device)
+		hello.hello.features = XM_FEATURE_DEVICE;
 	xm_src_init(&w.src, &hello.hello, NULL);
 	xm_dst_init(&w.dst, NULL);
 	for (; size; data += n, size -= n)

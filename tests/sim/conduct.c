@@ -30,6 +30,55 @@ static void conduct_note_home(struct world *w, const char *who,
 
 static void src_event(struct world *w, const struct xm_event *ev);
 
+/* Another epoch, the final one, or none?  By what the last one cost and what
+ * its harvest found. */
+static enum xm_converge_verdict src_converge(struct world *w, uint32_t found)
+{
+	uint64_t bytes = world_tx_stats(w).bytes_sent;
+	enum xm_converge_verdict v;
+
+	if (w->epoch == 1) {
+		xm_converge_begin(&w->converge, &w->opts.converge, w->sim.now);
+		v = XM_CONVERGE_EPOCH;
+	} else {
+		v = xm_converge_step(&w->converge, w->sim.now, w->epoch_pages,
+				     bytes - w->epoch_bytes,
+				     xm_time_sub(w->sim.now, w->epoch_at),
+				     found);
+	}
+	w->guest.throttle = w->converge.throttle;
+	w->epoch_at = w->sim.now;
+	w->epoch_bytes = bytes;
+	w->epoch_pages = found;
+	return v;
+}
+
+/* Into the guest's harvest; pages found.  Pauses it for the last one. */
+static uint32_t src_harvest(struct world *w)
+{
+	enum xm_converge_verdict v;
+	uint32_t found;
+
+	if (!w->opts.converges) {
+		w->is_final = w->epoch > w->opts.live_epochs;
+		if (w->is_final)
+			guest_run(&w->guest, false);
+		if (w->opts.on_epoch)
+			w->opts.on_epoch(w, w->epoch, w->is_final);
+		return guest_harvest(&w->guest, false);
+	}
+	found = guest_harvest(&w->guest, false);
+	v = src_converge(w, found);
+	if (v == XM_CONVERGE_GIVE_UP)
+		conduct_cancel_src(w, XM_REASON_STALLED,
+				   "it does not converge");
+	w->is_final = v == XM_CONVERGE_SWITCH;
+	if (!w->is_final)
+		return found;
+	guest_run(&w->guest, false);
+	return guest_harvest(&w->guest, true);
+}
+
 static void src_start_epoch(struct world *w)
 {
 	uint32_t found;
@@ -37,12 +86,9 @@ static void src_start_epoch(struct world *w)
 	/* The data plane's stories begin here. */
 	if (!w->epoch++ && !(w->log.show & SIM_NOTE_CTL))
 		w->log.base = w->sim.now;
-	w->is_final = w->epoch > w->opts.live_epochs;
-	if (w->is_final)
-		guest_run(&w->guest, false);
-	if (w->opts.on_epoch)
-		w->opts.on_epoch(w, w->epoch, w->is_final);
-	found = guest_harvest(&w->guest);
+	found = src_harvest(w);
+	if (w->ses_src.state != XM_SRC_HARVEST)
+		return; /* it was given up */
 	sim_log_note(&w->log, w->sim.now, SIM_NOTE_EPOCH, "guest",
 		     "%sharvest %u: %u pages", w->is_final ? "paused, " : "",
 		     w->epoch, found);
@@ -50,10 +96,10 @@ static void src_start_epoch(struct world *w)
 					 .is_final = w->is_final });
 }
 
-/* Nothing is open: the next epoch, or hand the guest over. */
+/* Nothing is open: the next epoch, the devices, or hand the guest over. */
 static void src_decide(struct world *w)
 {
-	if (w->epoch) {
+	if (w->epoch && !w->ses_src.is_loaded) {
 		world_check_totals(w);
 		sim_log_note(&w->log, w->sim.now, SIM_NOTE_EPOCH, "ctl",
 			     "epoch %u is installed", w->epoch);
@@ -62,10 +108,12 @@ static void src_decide(struct world *w)
 	}
 	if (w->verdict)
 		return;
-	if (w->is_final)
-		src_event(w, &(struct xm_event){ .kind = XM_EV_COMMIT });
-	else
+	if (!w->is_final)
 		src_start_epoch(w);
+	else if (w->opts.device.len && !w->ses_src.is_loaded)
+		device_go_on(&w->device);
+	else
+		src_event(w, &(struct xm_event){ .kind = XM_EV_COMMIT });
 }
 
 static void src_finished(struct world *w)
@@ -103,8 +151,16 @@ static void src_event(struct world *w, const struct xm_event *ev)
 	if (act.flags & XM_ACT_OPEN_EPOCH)
 		for (i = 0; i < n_channels(w); i++)
 			src_begin(&w->src[i], act.epoch);
+	if (act.flags & XM_ACT_DEVICE)
+		device_pump(&w->device);
 	if (act.flags & XM_ACT_FINISHED)
 		src_finished(w);
+}
+
+void conduct_src_msg(struct world *w, enum xm_event_kind kind,
+		     const struct xm_msg *msg)
+{
+	src_event(w, &(struct xm_event){ .kind = kind, .msg = msg });
 }
 
 /* Every channel passed its barrier: this is what was sent. */
@@ -133,7 +189,8 @@ static void src_installed(struct world *w)
 
 static void dst_event(struct world *w, const struct xm_event *ev);
 
-static void dst_cancel(struct world *w, enum xm_reason reason, const char *text)
+void conduct_cancel_dst(struct world *w, enum xm_reason reason,
+			const char *text)
 {
 	static struct xm_msg msg;
 
@@ -164,13 +221,14 @@ static void dst_consider(struct world *w)
 	unsigned int i;
 
 	if (!dst_likes(w, &w->ses_dst.hello)) {
-		dst_cancel(w, XM_REASON_REFUSED, "another guest");
+		conduct_cancel_dst(w, XM_REASON_REFUSED, "another guest");
 		return;
 	}
 	memset(&msg, 0, sizeof(msg));
 	msg.type = XM_MSG_WELCOME;
 	msg.welcome = (struct xm_msg_welcome){
 		.version = XM_MSG_VERSION,
+		.features = XM_FEATURE_DEVICE,
 		.n_channels = (uint16_t)n_channels(w),
 		.port_base = XM_PORT_DATA,
 		.ip_max = w->opts.mtu,
@@ -243,8 +301,18 @@ static void dst_event(struct world *w, const struct xm_event *ev)
 		dst_totals(w);
 	if (act.flags & XM_ACT_TAKE_GUEST)
 		w->take_at = xm_time_add(w->sim.now, w->opts.take_ns);
+	if (act.flags & XM_ACT_DEVICE)
+		device_got(&w->device, &ev->msg->device);
+	if (act.flags & XM_ACT_DEVICE_END)
+		device_load(&w->device);
 	if (act.flags & XM_ACT_FINISHED)
 		dst_finished(w);
+}
+
+void conduct_dst_msg(struct world *w, enum xm_event_kind kind,
+		     const struct xm_msg *msg)
+{
+	dst_event(w, &(struct xm_event){ .kind = kind, .msg = msg });
 }
 
 /* -- clocks ------------------------------------------------------------------------------ */
@@ -307,9 +375,12 @@ static void taker_run(struct sim_node *n, struct xm_time now)
 	(void)now;
 	w->take_at = XM_TIME_NEVER;
 	if (w->opts.take_fails) {
-		dst_cancel(w, XM_REASON_MEMORY, "the guest does not start");
+		conduct_cancel_dst(w, XM_REASON_MEMORY,
+				   "the guest does not start");
 		return;
 	}
+	if (w->opts.device.len && !w->device.is_loaded)
+		world_fail(w, WORLD_BROKEN, "a guest without its devices");
 	world_compare(w);
 	for (i = 0; i < n_channels(w) && w->opts.forget; i++)
 		dst_epoch(&w->dst[i], w->ses_dst.epoch);
@@ -353,7 +424,7 @@ void conduct_cancel(struct world *w, enum sim_ctl_end end)
 	if (end == SIM_CTL_SRC)
 		conduct_cancel_src(w, XM_REASON_CANCELLED, "cancelled");
 	else if (w->ses_dst.state != XM_DST_COMMIT) /* there it is too late */
-		dst_cancel(w, XM_REASON_CANCELLED, "cancelled");
+		conduct_cancel_dst(w, XM_REASON_CANCELLED, "cancelled");
 }
 
 /* -- between two steps ------------------------------------------------------------------------ */
@@ -388,7 +459,7 @@ static void settle_dst_proven(struct world *w)
 		const struct xm_probe *p = &w->dst[i].prober.probe;
 
 		if (xm_probe_has_failed(p, w->sim.now)) {
-			dst_cancel(w, XM_REASON_PATH, "no path");
+			conduct_cancel_dst(w, XM_REASON_PATH, "no path");
 			return;
 		}
 		if (!xm_probe_is_done(p))
@@ -466,6 +537,8 @@ static void conduct_hello(const struct world *w, struct xm_msg_hello *h)
 	unsigned int i;
 
 	h->version_min = h->version_max = XM_MSG_VERSION;
+	if (w->opts.device.len)
+		h->features = XM_FEATURE_DEVICE;
 	h->n_channels = (uint16_t)n_channels(w);
 	h->port_base = XM_PORT_DATA;
 	h->ip_max = w->opts.mtu;

@@ -169,7 +169,8 @@ static void writer_run(struct sim_node *n, struct xm_time now)
 	guest_page(g, guest_choose(g), &block, &page);
 	guest_write_some(g, block, page);
 	g->next = xm_time_add(now,
-			      sim_rng_range(&n->rng, 1, 2 * g->opts.write_ns));
+			      sim_rng_range(&n->rng, 1, 2 * g->opts.write_ns) *
+				      100 / (100 - g->throttle));
 }
 
 void guest_init(struct sim_guest *g, struct sim *s,
@@ -218,7 +219,7 @@ void guest_run(struct sim_guest *g, bool running)
 	g->next = xm_time_add(g->node.sim->now, 1);
 }
 
-uint32_t guest_harvest(struct sim_guest *g)
+uint32_t guest_harvest(struct sim_guest *g, bool more)
 {
 	uint32_t found = 0;
 	unsigned int i, w;
@@ -228,7 +229,8 @@ uint32_t guest_harvest(struct sim_guest *g)
 		struct sim_block *b = &g->block[i];
 
 		for (w = 0; w < (b->n_pages + 63) / 64; w++) {
-			b->harvest[w] = b->dirty[w];
+			b->harvest[w] = b->dirty[w] |
+					(more ? b->harvest[w] : 0);
 			b->dirty[w] = 0;
 			found += (uint32_t)__builtin_popcountll(b->harvest[w]);
 		}

@@ -54,8 +54,9 @@ struct sim_guest {
 	uint32_t n_pages; /* of all blocks */
 	bool running;
 	struct xm_time next;
-	uint32_t turn;     /* SIM_EVERY, SIM_HOT */
-	uint32_t n_writes; /* since the last harvest */
+	uint32_t turn;         /* SIM_EVERY, SIM_HOT */
+	uint32_t n_writes;     /* since the last harvest */
+	unsigned int throttle; /* percent of its time taken away */
 };
 
 void guest_init(struct sim_guest *g, struct sim *s,
@@ -64,8 +65,9 @@ void guest_fini(struct sim_guest *g);
 
 void guest_run(struct sim_guest *g, bool running);
 
-/* Read and clear the dirty log into block[].harvest; pages found. */
-uint32_t guest_harvest(struct sim_guest *g);
+/* Read and clear the dirty log into block[].harvest, instead of what is there
+ * or with @more besides; how many pages are in it then. */
+uint32_t guest_harvest(struct sim_guest *g, bool more);
 
 /* The page's bytes are being sent: it is no hole any more. */
 void guest_note_sent(struct sim_guest *g, unsigned int block, uint32_t page);

@@ -26,6 +26,7 @@ struct soak_sum {
 	uint64_t worlds, failed, migrated, stayed, unknown;
 	uint64_t resent, staged, spurious, probes, timeouts, space;
 	uint64_t holes, zeros, ce, overflow, unsteered;
+	uint64_t loaded, full, device_acks, not_loaded;
 	struct xm_drops tx_drops, rx_drops;
 };
 
@@ -165,6 +166,25 @@ static void random_session(struct sim_rng *r, struct world_opts *o)
 	}
 }
 
+/* Half of the guests have devices, of up to three windows. */
+static void random_device(struct sim_rng *r, struct world_opts *o)
+{
+	struct sim_device_opts *d = &o->device;
+
+	if (sim_rng_chance(r, SIM_PPM / 2))
+		return;
+	d->len = (uint32_t)pick_log(r, 1, 3 << 20);
+	d->piece_max = (uint32_t)pick_log(r, 1 << 10, 128 << 10);
+	d->from_epoch = pick_u32(r, 1, o->live_epochs + 1);
+	d->write_ns = pick_log(r, 0, XM_MS);
+	d->read_ns = pick_log(r, 0, XM_MS);
+	d->load_ns = pick_log(r, 0, 3 * XM_SEC);
+	d->load_fails = sim_rng_chance(r, SIM_PPM / 32);
+	d->was_paused = sim_rng_chance(r, SIM_PPM / 8);
+	if (o->ctl.what && sim_rng_chance(r, SIM_PPM / 2))
+		o->ctl.nth += pick_u32(r, 0, 60);
+}
+
 static void random_world(struct world_opts *o, uint64_t seed)
 {
 	struct sim_rng rng = { seed };
@@ -178,6 +198,7 @@ static void random_world(struct world_opts *o, uint64_t seed)
 	random_path(&rng, &o->up);
 	random_path(&rng, &o->down);
 	random_session(&rng, o);
+	random_device(&rng, o);
 }
 
 static void sum_drops(struct xm_drops *sum, const struct xm_drops *d)
@@ -210,6 +231,11 @@ static void sum_world(struct soak_sum *sum, struct world *w)
 	for (i = 0; i < w->opts.n_channels; i++)
 		sum->overflow += w->dst[i].n_overflow;
 	sum->unsteered += w->n_unsteered;
+	sum->loaded += w->device.is_loaded;
+	sum->not_loaded += w->verdict == WORLD_ENDED && w->opts.device.len &&
+			   w->ses_dst.is_device_ended && !w->device.is_loaded;
+	sum->full += w->device.n_full;
+	sum->device_acks += w->device.n_acks;
 	sum_drops(&sum->tx_drops, &tx.drops);
 	sum_drops(&sum->rx_drops, &rx.drops);
 }
@@ -235,6 +261,10 @@ static bool sum_print(const struct soak_sum *s)
 		{ "marked", s->ce },
 		{ "overflow", s->overflow },
 		{ "unsteered", s->unsteered },
+		{ "loaded", s->loaded },
+		{ "not loaded", s->not_loaded },
+		{ "window full", s->full },
+		{ "device ACKs", s->device_acks },
 		{ "bad magic", s->rx_drops.n[XM_DROP_BAD_MAGIC] },
 		{ "bad header", s->rx_drops.n[XM_DROP_BAD_HEADER_CRC] },
 		{ "bad payload", s->rx_drops.n[XM_DROP_BAD_PAYLOAD_CRC] },
@@ -259,12 +289,12 @@ static bool sum_print(const struct soak_sum *s)
 }
 
 /* Did it end as it should?  One whose control connection was not tampered
- * with migrates; any other may also end otherwise, with the guest in one
- * place, which the world itself watches. */
+ * with, and whose devices load, migrates; any other may also end otherwise,
+ * with the guest in one place, which the world itself watches. */
 static bool soak_ended_well(struct world *w)
 {
 	if (w->verdict == WORLD_ENDED)
-		return w->opts.ctl.what;
+		return w->opts.ctl.what || w->opts.device.load_fails;
 	if (w->verdict != WORLD_SAME)
 		return false;
 	world_drain(w);

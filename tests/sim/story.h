@@ -30,6 +30,11 @@ struct world_opts story_busy_world(void);
 /* Lose, repeat and damage 30 % each. */
 void story_bad_wire(struct sim_path_opts *p);
 
+/* The same world, with each of its messages in turn befallen by o->ctl.what:
+ * who owns the guest must always be clear, or said to be unknown.  Returns how
+ * often it was unknown. */
+unsigned int story_every_message(struct world_opts *o);
+
 const char *story_verdict(enum world_verdict v);
 
 #endif

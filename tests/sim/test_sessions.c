@@ -239,53 +239,6 @@ static void silence__ends_in_ten_seconds_at_the_source(void **state)
 
 /* -- every message in turn ------------------------------------------------------------ */
 
-/* Can what both sides say be believed?  True when the migration was done. */
-static bool outcome_is_safe(struct world *w)
-{
-	const struct xm_outcome *src = &w->ses_src.outcome;
-	const struct xm_outcome *dst = &w->ses_dst.outcome;
-
-	assert_true(w->verdict == WORLD_SAME || w->verdict == WORLD_ENDED);
-	assert_true(conduct_is_over(w));
-	assert_true(w->dst_runs == (dst->home == XM_HOME_TARGET));
-	assert_true(w->guest.running == (src->home == XM_HOME_SOURCE));
-	assert_false(w->guest.running && w->dst_runs);
-	if (src->home == XM_HOME_TARGET)
-		assert_true(w->dst_runs);
-	/* Once told to take the guest, the destination runs it, whatever
-	 * becomes of the connection. */
-	if (w->ctl.nth_commit && w->opts.ctl.what != SIM_CTL_CANCEL_DST)
-		assert_true(w->dst_runs);
-	if (src->home == XM_HOME_UNKNOWN)
-		assert_int_equal(src->reason, XM_REASON_UNKNOWN_OUTCOME);
-	return src->home == XM_HOME_TARGET;
-}
-
-/* The same world, with each of its messages in turn befallen by o->ctl.what.
- * Returns after how many of them nobody knew where the guest is. */
-static unsigned int every_message(struct world_opts *o)
-{
-	unsigned int n, nth_commit, done = 0, unknown = 0;
-	struct world w;
-
-	story_must_pass(&w, o);
-	n = w.ctl.n_arrived;
-	nth_commit = w.ctl.nth_commit;
-	world_fini(&w);
-	assert_true(nth_commit >= 11 && n > nth_commit);
-	for (o->ctl.nth = 1; o->ctl.nth <= n; o->ctl.nth++) {
-		story_run(&w, o);
-		done += outcome_is_safe(&w);
-		unknown += w.ses_src.outcome.home == XM_HOME_UNKNOWN;
-		world_fini(&w);
-		/* COMMIT leaves when EPOCH_DONE arrives, not before. */
-		if (o->ctl.nth + 1 < nth_commit)
-			assert_int_equal(done + unknown, 0);
-	}
-	assert_true(done + unknown > 0);
-	return unknown;
-}
-
 static struct world_opts two_epochs(enum sim_ctl_do what, bool is_silent)
 {
 	struct world_opts o = one_epoch(0);
@@ -304,7 +257,7 @@ static void every_message__lost_with_the_connection(void **state)
 	struct world_opts o = two_epochs(SIM_CTL_CUT_BEFORE, false);
 
 	(void)state;
-	assert_true(every_message(&o) > 0);
+	assert_true(story_every_message(&o) > 0);
 }
 
 static void every_message__lost_into_silence(void **state)
@@ -312,7 +265,7 @@ static void every_message__lost_into_silence(void **state)
 	struct world_opts o = two_epochs(SIM_CTL_CUT_BEFORE, true);
 
 	(void)state;
-	assert_true(every_message(&o) > 0);
+	assert_true(story_every_message(&o) > 0);
 }
 
 static void every_message__the_last_to_arrive(void **state)
@@ -320,7 +273,7 @@ static void every_message__the_last_to_arrive(void **state)
 	struct world_opts o = two_epochs(SIM_CTL_CUT_AFTER, false);
 
 	(void)state;
-	assert_true(every_message(&o) > 0);
+	assert_true(story_every_message(&o) > 0);
 }
 
 static void every_message__the_last_before_silence(void **state)
@@ -328,7 +281,7 @@ static void every_message__the_last_before_silence(void **state)
 	struct world_opts o = two_epochs(SIM_CTL_CUT_AFTER, true);
 
 	(void)state;
-	assert_true(every_message(&o) > 0);
+	assert_true(story_every_message(&o) > 0);
 }
 
 static void every_message__cancelled_at_the_source(void **state)
@@ -336,7 +289,7 @@ static void every_message__cancelled_at_the_source(void **state)
 	struct world_opts o = two_epochs(SIM_CTL_CANCEL_SRC, false);
 
 	(void)state;
-	assert_int_equal(every_message(&o), 0);
+	assert_int_equal(story_every_message(&o), 0);
 }
 
 static void every_message__cancelled_at_the_destination(void **state)
@@ -344,7 +297,7 @@ static void every_message__cancelled_at_the_destination(void **state)
 	struct world_opts o = two_epochs(SIM_CTL_CANCEL_DST, false);
 
 	(void)state;
-	assert_int_equal(every_message(&o), 0);
+	assert_int_equal(story_every_message(&o), 0);
 }
 
 int main(void)

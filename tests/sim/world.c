@@ -258,6 +258,7 @@ void world_init(struct world *w, const struct world_opts *opts)
 		src_init(&w->src[i], w, i, up);
 		dst_init(&w->dst[i], w, i, down);
 	}
+	device_init(&w->device, w);
 }
 
 void world_fini(struct world *w)
@@ -271,6 +272,7 @@ void world_fini(struct world *w)
 	}
 	free(w->src);
 	free(w->dst);
+	device_fini(&w->device);
 	guest_fini(&w->guest);
 	sim_log_fini(&w->log);
 }

@@ -22,6 +22,7 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "core/converge.h"
 #include "core/dst.h"
 #include "core/probe.h"
 #include "core/rx.h"
@@ -30,6 +31,7 @@
 
 #include "ctl.h"
 #include "dev.h"
+#include "device.h"
 #include "fault.h"
 #include "guest.h"
 #include "log.h"
@@ -69,9 +71,12 @@ struct world_opts {
 	struct sim_dev_opts dev;
 	struct sim_guest_opts guest;
 	struct sim_path_opts up, down;
-	uint32_t live_epochs; /* before the guest is paused */
-	bool probe;           /* prove the paths first; else they are */
-	bool rss; /* no steering rules: a hash of the ports decides */
+	struct sim_device_opts device;
+	uint32_t live_epochs; /* before the guest is paused, */
+	bool converges;       /* or core/converge.c decides when that is */
+	struct xm_converge_opts converge;
+	bool probe; /* prove the paths first; else they are */
+	bool rss;   /* no steering rules: a hash of the ports decides */
 	struct sim_ctl_opts ctl;
 	int64_t take_ns;  /* the destination takes so long to start the guest */
 	bool take_fails;  /* and then cannot */
@@ -178,6 +183,11 @@ struct world {
 	struct sim_phase phase;
 	uint32_t epoch; /* harvested last */
 	bool is_final;
+	struct sim_device device;
+	struct xm_converge converge;
+	struct xm_time epoch_at; /* when the harvest was made */
+	uint64_t epoch_bytes;    /* sent until then */
+	uint32_t epoch_pages;
 
 	uint64_t n_unsteered; /* packets for nobody here */
 	enum world_verdict verdict;
@@ -218,6 +228,13 @@ void conduct_settle(struct world *w); /* between two steps of the loop */
 bool conduct_is_over(const struct world *w);
 void conduct_cancel_src(struct world *w, enum xm_reason reason,
 			const char *text);
+void conduct_cancel_dst(struct world *w, enum xm_reason reason,
+			const char *text);
+/* An event of a side's conductor, with what it brings. */
+void conduct_src_msg(struct world *w, enum xm_event_kind kind,
+		     const struct xm_msg *msg);
+void conduct_dst_msg(struct world *w, enum xm_event_kind kind,
+		     const struct xm_msg *msg);
 void conduct_deliver(struct world *w, enum sim_ctl_end end,
 		     const struct xm_msg *msg); /* NULL: contact is lost */
 void conduct_cancel(struct world *w, enum sim_ctl_end end); /* by the user */
