@@ -155,7 +155,7 @@ enum xm_converge_verdict xm_converge_step(struct xm_converge *c,
 	c->expected_ns = pages_ns > INT64_MAX - c->opts.overhead_ns ?
 				 INT64_MAX :
 				 pages_ns + c->opts.overhead_ns;
-	if (!dirty || pages_ns <= converge_budget(c))
+	if (pages_ns <= converge_budget(c)) /* 0 when nothing is dirty */
 		return XM_CONVERGE_SWITCH;
 	converge_throttle(c, dirty);
 	return xm_converge_expire(c, now);
