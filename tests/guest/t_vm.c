@@ -199,3 +199,18 @@ void t_vm_check(const struct t_vm *vm)
 				 byte[i * PAGE], byte[(i - 1) * PAGE]);
 	}
 }
+
+void t_vm_has_quit(const struct t_vm *vm)
+{
+	char path[64];
+	FILE *f;
+	char text[256] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)vm->q.pid);
+	f = fopen(path, "r");
+	if (f) {
+		assert_non_null(fgets(text, sizeof(text), f));
+		fclose(f);
+	}
+	assert_non_null(strstr(text, ") Z ")); /* not waited for yet */
+}

@@ -42,6 +42,8 @@ bool t_vm_possible(void);
 void t_vm_start(struct t_vm *vm, const struct t_vm_opts *opts);
 void t_vm_quit(struct t_vm *vm);
 void t_vm_kill(struct t_vm *vm); /* SIGKILL, and it is gone */
+/* Its process has ended, by itself. */
+void t_vm_has_quit(const struct t_vm *vm);
 
 /* query-status; static, until the next call. */
 const char *t_vm_state(struct t_vm *vm);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* While a real QEMU's guest runs: its writes are harvested, a guest with a disk
  * that the kernel reads straight into its memory is stopped for each harvest
- * and runs on, and the throttle takes its time away. */
+ * and runs on, its disk is one QEMU's at a time, and the throttle takes its time
+ * away. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -162,6 +164,29 @@ static void guest__with_direct_io_comes_back_when_loaded(void **state)
 	t_vm_rests(&m->b, "paused");
 }
 
+/* The disk is somebody's (QEMU's locks are above byte 100): "cont" is refused. */
+static void guest_target_run__refused_it_quits(void **state)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_start = 100, .l_len = 200 };
+	struct t_vm_opts opts = { .pace = 100, .disk = disk };
+	struct t_move *m = *state;
+	int fd;
+
+	t_vm_start(&m->a, &opts);
+	opts.is_target = true;
+	t_vm_start(&m->b, &opts);
+	t_move_to(m, T_COMMIT);
+	fd = open(disk, O_RDWR | O_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	assert_int_equal(guest_target_run(m->t, false, &m->e), -EREMOTEIO);
+	assert_non_null(strstr(m->e.msg, "lock"));
+	t_vm_has_quit(&m->b);
+	close(fd);
+	memset(&m->e, 0, sizeof(m->e));
+	T_OK(guest_source_resume(m->s, &m->e));
+	t_vm_goes_on(&m->a);
+}
+
 static _Noreturn void t_harvest_for_ever(struct t_move *m, int said)
 {
 	uint64_t pages;
@@ -271,6 +296,7 @@ int main(void)
 		CASE(guest_source_harvest__does_not_start_a_paused_guest),
 		CASE(guest__with_direct_io_moves),
 		CASE(guest__with_direct_io_comes_back_when_loaded),
+		CASE(guest_target_run__refused_it_quits),
 		CASE(guest__runs_when_we_are_killed_in_a_harvest),
 		CASE(guest_source_throttle__takes_half_of_its_time),
 		CASE(guest_source_pause__ends_the_throttle),

@@ -256,34 +256,21 @@ static void guest_target_make__refuses_memory_without_devices(void **state)
 /* -- the target's end --------------------------------------------------------------- */
 
 static void
-guest_target_abandon__before_begin_it_can_be_used_again(void **state)
+guest_target_abandon__without_device_state_it_can_be_used_again(void **state)
 {
 	struct t_move *m = *state;
 
 	t_vm_start(&m->a, &source);
 	t_vm_start(&m->b, &target);
-	t_move_open(m);
+	t_move_to(m, T_COPIED);
 	guest_target_abandon(m->t);
+	t_setting_is(&m->b, "x-ignore-shared", "false");
 	T_OK(guest_source_resume(m->s, &m->e));
 	t_move_close(m);
 	t_move_to(m, T_MOVED);
 	t_vm_goes_on(&m->b);
-}
-
-/* Its process has ended, by itself. */
-static void t_quits(struct t_vm *vm)
-{
-	char path[64];
-	FILE *f;
-	char text[256] = "";
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)vm->q.pid);
-	f = fopen(path, "r");
-	if (f) {
-		assert_non_null(fgets(text, sizeof(text), f));
-		fclose(f);
-	}
-	assert_non_null(strstr(text, ") Z ")); /* not waited for yet */
+	t_vm_tell(&m->b, "stop");
+	t_vm_check(&m->b);
 }
 
 static void guest_target_abandon__loaded_never_runs(void **state)
@@ -294,20 +281,20 @@ static void guest_target_abandon__loaded_never_runs(void **state)
 	t_vm_start(&m->b, &target);
 	t_move_to(m, T_LOADED);
 	guest_target_abandon(m->t);
-	t_quits(&m->b);
+	t_vm_has_quit(&m->b);
 	T_OK(guest_source_resume(m->s, &m->e));
 	t_vm_goes_on(&m->a);
 }
 
-static void guest_target_abandon__waiting_never_runs(void **state)
+static void guest_target_abandon__with_device_state_it_quits(void **state)
 {
 	struct t_move *m = *state;
 
 	t_vm_start(&m->a, &source);
 	t_vm_start(&m->b, &target);
-	t_move_to(m, T_COPIED);
+	t_move_to(m, T_PAUSED);
 	guest_target_abandon(m->t);
-	t_quits(&m->b);
+	t_vm_has_quit(&m->b);
 }
 
 static void guest_target_turn__says_that_rubbish_did_not_load(void **state)
@@ -332,7 +319,7 @@ static void guest_target_turn__says_that_rubbish_did_not_load(void **state)
 	assert_true(r == -EIO || r == -ESRCH);
 	assert_non_null(strstr(m->e.msg, "could not load the guest"));
 	guest_target_abandon(m->t);
-	t_quits(&m->b);
+	t_vm_has_quit(&m->b);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, t_setup, t_teardown)
@@ -350,9 +337,9 @@ int main(void)
 		CASE(guest_target_make__refuses_another_machine),
 		CASE(guest_target_make__refuses_another_size),
 		CASE(guest_target_make__refuses_memory_without_devices),
-		CASE(guest_target_abandon__before_begin_it_can_be_used_again),
+		CASE(guest_target_abandon__without_device_state_it_can_be_used_again),
 		CASE(guest_target_abandon__loaded_never_runs),
-		CASE(guest_target_abandon__waiting_never_runs),
+		CASE(guest_target_abandon__with_device_state_it_quits),
 		CASE(guest_target_turn__says_that_rubbish_did_not_load),
 	};
 

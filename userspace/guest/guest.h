@@ -208,7 +208,8 @@ int guest_target_end_device(struct guest_target *t, struct xm_error *e);
  * comes when it does.  After a failure it certainly does not run here, unless
  * it is -EINPROGRESS: nobody can say. */
 int guest_target_run(struct guest_target *t, bool paused, struct xm_error *e);
-/* The migration failed: this guest must never run with what it has. */
+/* The migration failed: this guest must never run with what it has.  A QEMU
+ * that was given device state quits; one that was not goes on waiting. */
 void guest_target_abandon(struct guest_target *t);
 unsigned int guest_target_fds(struct guest_target *t, struct pollfd *fds);
 int guest_target_turn(struct guest_target *t, unsigned int *ret_news,

@@ -36,6 +36,8 @@
  * said pre-switchover: two questions later it certainly has, and only then is
  * PAUSED reported.
  */
+#include "source_qemu.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -43,8 +45,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-
-#include "source_qemu.h"
 
 #define STREAM "xdpmig-device" /* name of the descriptor at QEMU */
 

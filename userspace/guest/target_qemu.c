@@ -4,9 +4,10 @@
  *   verb          QEMU is told                 and then it is
  *   make          -                            inmigrate; its RAM is ours to
  *                                              write
- *   begin         stop, migrate-incoming fd:   inmigrate; will not start by
- *                                              itself ("stop" clears only that)
- *   write_device  -                            loading
+ *   begin         -                            inmigrate
+ *   write_device  first: stop,                 loading; will not start by itself
+ *                 migrate-incoming fd:         (while inmigrate, "stop" clears
+ *                                              only that)
  *   end_device    -                            paused, or what the source was
  *                                              -> LOADED
  *   run           cont                         running -> RUNS
@@ -18,14 +19,16 @@
  * order may differ; the memory map has the source's.
  *
  * Disks stay the source's until "cont" (late-block-activate).  If that is
- * refused, a disk may have been taken already: abandon() before the source is
- * told to go on.
+ * refused, a disk may have been taken already, which the source needs: QEMU is
+ * told to quit at once.
  *
- * What an abandoned QEMU holds is half a guest.  Before begin() it is left to
- * wait: it cannot run without device state, and another migration overwrites
- * everything.  From begin() on it is told to quit: one that has failed to load
- * quits by itself, but one that has loaded would run at anybody's "cont",
- * beside the source's.  If it does not, it is killed.
+ * What an abandoned QEMU holds is half a guest.  While it has no device state
+ * it is left to wait: it cannot run without, and the next migration, ours or
+ * QEMU's own, overwrites everything.  From the first byte on it is told to
+ * quit: one that has failed to load quits by itself, but one that has loaded
+ * would run at anybody's "cont", beside the source's.  If it does not quit, it
+ * is killed.  That is why QEMU is connected to the stream only when the first
+ * byte is there, which is still before the source is paused.
  */
 #include <errno.h>
 #include <poll.h>
@@ -199,11 +202,18 @@ static int qemu_make(struct guest_target *t, const struct guest_identity *want,
 static int qemu_begin(struct guest_target *t, struct xm_error *e)
 {
 	struct target_qemu *y = to_qemu(t);
+
+	return settings_apply(&y->old, y->q.qmp, true, e);
+}
+
+/* Let it wait at our stream, and for "cont" then. */
+static int connect_stream(struct target_qemu *y, struct xm_error *e)
+{
 	int pair[2], r;
 
-	r = settings_apply(&y->old, y->q.qmp, true, e);
-	if (!r)
-		r = tell(y, "stop", NULL, e);
+	if (y->stream >= 0)
+		return 0;
+	r = tell(y, "stop", NULL, e);
 	if (r)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
@@ -223,8 +233,11 @@ static ssize_t qemu_write_device(struct guest_target *t, const void *buf,
 				 size_t len, struct xm_error *e)
 {
 	struct target_qemu *y = to_qemu(t);
-	ssize_t n = send(y->stream, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = connect_stream(y, e);
 
+	if (n)
+		return n;
+	n = send(y->stream, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n >= 0)
 		return n;
 	if (errno == EAGAIN || errno == EINTR)
@@ -255,35 +268,6 @@ static int qemu_end_device(struct guest_target *t, struct xm_error *e)
 
 /* -- the guest ---------------------------------------------------------------------- */
 
-static int qemu_run(struct guest_target *t, bool paused, struct xm_error *e)
-{
-	struct target_qemu *y = to_qemu(t);
-	struct xm_error from = { 0 };
-	int r = 0;
-
-	if (is_gone(y, 0))
-		return fail_gone(y, e);
-	(void)settings_restore(&y->old, y->q.qmp, NULL); /* of no weight now */
-	y->was_told = true;
-	if (!paused)
-		r = tell(y, "cont", NULL, &from);
-	if (r == -EREMOTEIO) {
-		y->was_told = false; /* it refused */
-		return xm_fail(e, r, from.reason, "%s", from.msg);
-	}
-	if (r)
-		return xm_fail(e, -EINPROGRESS, XM_REASON_UNKNOWN_OUTCOME,
-			       "%s; it was told to run the guest, and may have",
-			       from.msg);
-	news_post(&y->news, GUEST_RUNS);
-	if (!paused) /* again: the network was told when it loaded */
-		(void)tell(y, "announce-self",
-			   json_pack("{s:i, s:i, s:i, s:i}", "initial", 50,
-				     "max", 550, "rounds", 5, "step", 100),
-			   NULL);
-	return 0;
-}
-
 static void qemu_abandon(struct guest_target *t)
 {
 	struct target_qemu *y = to_qemu(t);
@@ -300,6 +284,36 @@ static void qemu_abandon(struct guest_target *t)
 	if (!is_gone(y, QUIT_MS))
 		(void)pidfd_send_signal(y->q.pidfd, SIGKILL, NULL, 0);
 	y->has_begun = false;
+}
+
+static int qemu_run(struct guest_target *t, bool paused, struct xm_error *e)
+{
+	struct target_qemu *y = to_qemu(t);
+	struct xm_error from = { 0 };
+	int r = 0;
+
+	if (is_gone(y, 0))
+		return fail_gone(y, e);
+	(void)settings_restore(&y->old, y->q.qmp, NULL); /* of no weight now */
+	y->was_told = true;
+	if (!paused)
+		r = tell(y, "cont", NULL, &from);
+	if (r == -EREMOTEIO) {
+		y->was_told = false; /* it refused, and shall not try again */
+		qemu_abandon(t);
+		return xm_fail(e, r, from.reason, "%s", from.msg);
+	}
+	if (r)
+		return xm_fail(e, -EINPROGRESS, XM_REASON_UNKNOWN_OUTCOME,
+			       "%s; it was told to run the guest, and may have",
+			       from.msg);
+	news_post(&y->news, GUEST_RUNS);
+	if (!paused) /* again: the network was told when it loaded */
+		(void)tell(y, "announce-self",
+			   json_pack("{s:i, s:i, s:i, s:i}", "initial", 50,
+				     "max", 550, "rounds", 5, "step", 100),
+			   NULL);
+	return 0;
 }
 
 /* Loaded: then it must not run. */
