@@ -115,15 +115,17 @@ scenario_memlock_limit_of_the_destination() {
 
 # Users with the two capabilities that the manual names, and the usual limit.
 scenario_not_root() {
+	local home=/dev/shm/user
 	local as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 	local none=(--inh-caps=-all --ambient-caps=-all --bounding-set=-all)
 	local all=-all,+net_raw,+sys_admin
 	local few=("--inh-caps=$all" "--ambient-caps=$all"
-		"--bounding-set=$all")
+		"--bounding-set=$all" env "XDG_RUNTIME_DIR=$home")
 
 	net_up queues=2
 	attach_both
 	chmod 666 "$GUEST"
+	install -d -o 65534 "$home"
 	spawn send src "${as[@]}" "${none[@]}" "$XDPMIG" send --ram "$GUEST" \
 		--json "$DST4"
 	send_end 5
@@ -139,6 +141,7 @@ scenario_not_root() {
 	assert_same_file "$GUEST" "$COPY" "guest memory"
 	assert_eq "$(stat -c %u "$COPY")" 65534 "owner of the copy"
 	rm "$COPY"
+	rmdir "$home/xdpmig" "$home" # nothing is left there
 	assert_clean
 	detach_both
 }

@@ -12,11 +12,13 @@
  *   {"ask": "set", "bandwidth": 5000000000}
  *
  * /run and not a network namespace: commands find each other from any of them.
- * The directory is root's alone, and that is all there is to permissions.
+ * The directory is root's alone, and that is all there is to permissions; who is
+ * not root has one below XDG_RUNTIME_DIR.
  *
  * A client may connect and say nothing, or not read its answer: nobody waits
  * for it.  There are RUN_CLIENTS at most; the next one takes the place of the
- * one that has been there longest.
+ * one that has been there longest.  However many they are and whatever they
+ * say, run_next() comes to an end: the migration goes on in between.
  *
  * The record is written to a new file, which then takes the name, so that
  * there is always a whole one.
@@ -39,9 +41,10 @@
 
 #include "util/fd.h"
 
-#define RUN_DIR     "/run/xdpmig"
-#define RUN_CLIENTS 8
-#define RUN_PACKET  16384 /* bytes of a request or an answer */
+#define RUN_DIR    "/run/xdpmig"
+#define RUN_PACKET 16384 /* bytes of a request or an answer */
+#define RUN_TURNS  64    /* clients and packets looked at, at a time */
+#define RUN_PATH   sizeof(((struct sockaddr_un *)0)->sun_path)
 
 struct run {
 	char name[RUN_NAME];
@@ -51,12 +54,45 @@ struct run {
 	int asking; /* who waits for run_answer() */
 };
 
-static int run_path(char *path, size_t size, const char *name,
-		    const char *suffix)
-{
-	int n = snprintf(path, size, RUN_DIR "/%s.%s", name, suffix);
+/* "": not looked for yet.  So long that a name and the longest suffix fit. */
+static char run_dir[RUN_PATH - RUN_NAME - sizeof(".json.new")];
 
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+int run_set_dir(const char *dir)
+{
+	if (strlen(dir) >= sizeof(run_dir))
+		return -ENAMETOOLONG;
+	strcpy(run_dir, dir);
+	return 0;
+}
+
+/* Where names are: of root, or of this user. */
+static int run_find_dir(struct xm_error *e)
+{
+	const char *home;
+	int n = -1;
+
+	if (run_dir[0])
+		return 0;
+	if (!geteuid())
+		return run_set_dir(RUN_DIR);
+	home = secure_getenv("XDG_RUNTIME_DIR");
+	if (home)
+		n = snprintf(run_dir, sizeof(run_dir), "%s/xdpmig", home);
+	if (n > 0 && (size_t)n < sizeof(run_dir))
+		return 0;
+	run_dir[0] = '\0';
+	return xm_fail(e, -EACCES, XM_REASON_PERMISSION,
+		       "no place for the migration's name: be root, or set "
+		       "XDG_RUNTIME_DIR to a directory of yours whose name "
+		       "has at most %zu bytes",
+		       sizeof(run_dir) - sizeof("/xdpmig"));
+}
+
+static void run_path(char path[static RUN_PATH], const char *name,
+		     const char *suffix)
+{
+	(void)snprintf(path, RUN_PATH, "%s/%.*s.%s", run_dir, RUN_NAME - 1,
+		       name, suffix);
 }
 
 static bool name_is_good(const char *name)
@@ -86,9 +122,9 @@ static int check_name(const char *name, struct xm_error *e)
 static int run_lock(struct run *run, struct xm_error *e)
 {
 	struct stat have, there;
-	char path[128];
+	char path[RUN_PATH];
 
-	(void)run_path(path, sizeof(path), run->name, "lock");
+	run_path(path, run->name, "lock");
 	for (;;) {
 		run->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 		if (run->lock_fd < 0)
@@ -112,8 +148,7 @@ static int run_listen(struct run *run, struct xm_error *e)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct epoll_event ev = { .events = EPOLLIN };
 
-	if (run_path(sa.sun_path, sizeof(sa.sun_path), run->name, "sock"))
-		return check_name("", e);
+	run_path(sa.sun_path, run->name, "sock");
 	(void)unlink(sa.sun_path); /* of a process that was killed */
 	run->listen_fd = socket(
 		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -134,11 +169,13 @@ int run_open(struct run **ret_run, const char *name, struct xm_error *e)
 	unsigned int i;
 	int r = check_name(name, e);
 
+	if (!r)
+		r = run_find_dir(e);
 	if (r)
 		return r;
-	if (mkdir(RUN_DIR, 0700) && errno != EEXIST)
-		return xm_fail(e, -errno, XM_REASON_PERMISSION, RUN_DIR ": %s",
-			       strerror(errno));
+	if (mkdir(run_dir, 0700) && errno != EEXIST)
+		return xm_fail(e, -errno, XM_REASON_PERMISSION, "%s: %s",
+			       run_dir, strerror(errno));
 	run = calloc(1, sizeof(*run));
 	if (!run)
 		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY, "out of memory");
@@ -163,7 +200,7 @@ int run_open(struct run **ret_run, const char *name, struct xm_error *e)
 
 struct run *run_close(struct run *run)
 {
-	char path[128];
+	char path[RUN_PATH];
 	unsigned int i;
 
 	if (!run)
@@ -172,9 +209,9 @@ struct run *run_close(struct run *run)
 		fd_closep(&run->client[i]);
 	fd_closep(&run->epoll_fd);
 	fd_closep(&run->listen_fd);
-	(void)run_path(path, sizeof(path), run->name, "sock");
+	run_path(path, run->name, "sock");
 	(void)unlink(path);
-	(void)run_path(path, sizeof(path), run->name, "lock");
+	run_path(path, run->name, "lock");
 	(void)unlink(path); /* while it is locked */
 	fd_closep(&run->lock_fd);
 	free(run);
@@ -215,14 +252,28 @@ static void run_hang_up(struct run *run, int fd)
 			fd_closep(&run->client[i]);
 }
 
-static bool take_u64(const json_t *o, const char *key, uint64_t *ret_v)
+/* False: it is there, but no such number. */
+static bool take_u64(const json_t *o, const char *key, bool *ret_has,
+		     uint64_t *ret_v)
 {
 	const json_t *v = json_object_get(o, key);
 
-	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return false;
+	*ret_has = v != NULL;
+	if (!v)
+		return true;
 	*ret_v = (uint64_t)json_integer_value(v);
-	return true;
+	return json_is_integer(v) && json_integer_value(v) >= 0;
+}
+
+static enum run_ask run_parse_set(const json_t *o, struct run_request *req)
+{
+	return take_u64(o, "bandwidth", &req->has_bandwidth, &req->bandwidth) &&
+			       take_u64(o, "max_downtime_ns",
+					&req->has_max_downtime,
+					&req->max_downtime_ns) &&
+			       (req->has_bandwidth || req->has_max_downtime) ?
+		       RUN_SET :
+		       RUN_NOTHING;
 }
 
 static enum run_ask run_parse(const json_t *o, struct run_request *req)
@@ -231,9 +282,6 @@ static enum run_ask run_parse(const json_t *o, struct run_request *req)
 
 	if (!ask)
 		return RUN_NOTHING;
-	req->has_bandwidth = take_u64(o, "bandwidth", &req->bandwidth);
-	req->has_max_downtime =
-		take_u64(o, "max_downtime_ns", &req->max_downtime_ns);
 	if (!strcmp(ask, "status"))
 		return RUN_STATUS;
 	if (!strcmp(ask, "cancel"))
@@ -241,7 +289,7 @@ static enum run_ask run_parse(const json_t *o, struct run_request *req)
 	if (!strcmp(ask, "continue"))
 		return RUN_CONTINUE;
 	if (!strcmp(ask, "set"))
-		return RUN_SET;
+		return run_parse_set(o, req);
 	return RUN_NOTHING;
 }
 
@@ -268,9 +316,10 @@ static void run_read(struct run *run, int fd, struct run_request *req)
 void run_next(struct run *run, struct run_request *req)
 {
 	struct epoll_event ev;
+	unsigned int turns = RUN_TURNS;
 
 	memset(req, 0, sizeof(*req));
-	while (req->ask == RUN_NOTHING &&
+	while (req->ask == RUN_NOTHING && turns-- &&
 	       epoll_wait(run->epoll_fd, &ev, 1, 0) > 0) {
 		if (ev.data.fd == run->listen_fd)
 			run_accept(run);
@@ -299,11 +348,11 @@ void run_answer(struct run *run, json_t *o, const char *error)
 
 int run_record(struct run *run, json_t *o, struct xm_error *e)
 {
-	char path[128], fresh[136];
+	char path[RUN_PATH], fresh[RUN_PATH];
 	int fd, r = 0;
 
-	(void)run_path(path, sizeof(path), run->name, "json");
-	(void)run_path(fresh, sizeof(fresh), run->name, "json.new");
+	run_path(path, run->name, "json");
+	run_path(fresh, run->name, "json.new");
 	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || json_dumpfd(o, fd, JSON_COMPACT) || fsync(fd) ||
 	    rename(fresh, path)) {
@@ -325,8 +374,7 @@ static int run_connect(const char *name, struct xm_error *e)
 	struct timeval limit = { .tv_sec = 5 };
 	int fd, err;
 
-	if (run_path(sa.sun_path, sizeof(sa.sun_path), name, "sock"))
-		return check_name(name, e);
+	run_path(sa.sun_path, name, "sock");
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return xm_fail(e, -errno, XM_REASON_INTERNAL, "socket: %s",
@@ -337,12 +385,13 @@ static int run_connect(const char *name, struct xm_error *e)
 		return fd;
 	err = errno == ECONNREFUSED ? ENOENT : errno; /* was killed */
 	(void)close(fd);
-	return xm_fail(e, -err,
-		       err == ENOENT ? XM_REASON_USAGE : XM_REASON_PERMISSION,
-		       err == ENOENT ? "no migration called '%s' is under way "
-				       "here: see 'xdpmig status'" :
-				       "%s: permission denied, or gone",
-		       name);
+	if (err == ENOENT)
+		return xm_fail(e, -err, XM_REASON_USAGE,
+			       "no migration called '%s' is under way here: "
+			       "see 'xdpmig status'",
+			       name);
+	return xm_fail(e, -err, XM_REASON_PERMISSION, "%s: %s", sa.sun_path,
+		       err == EAGAIN ? "nobody answers" : strerror(err));
 }
 
 static int run_talk(int fd, const char *name, const json_t *request,
@@ -384,6 +433,8 @@ int run_ask_one(const char *name, json_t *request, json_t **ret_answer,
 
 	if (!request)
 		request = json_pack("{s:s}", "ask", "status");
+	if (!r)
+		r = run_find_dir(e);
 	if (!r) {
 		fd = run_connect(name, e);
 		r = fd < 0 ? fd : run_talk(fd, name, request, ret_answer, e);
@@ -396,10 +447,9 @@ int run_ask_one(const char *name, json_t *request, json_t **ret_answer,
 /* The record of @name, NULL if there is none. */
 static json_t *run_read_record(const char *name)
 {
-	char path[128];
+	char path[RUN_PATH];
 
-	if (run_path(path, sizeof(path), name, "json"))
-		return NULL;
+	run_path(path, name, "json");
 	return json_load_file(path, 0, NULL);
 }
 
@@ -409,16 +459,14 @@ static void run_list_add(json_t *list, const char *name, bool is_record)
 	json_t *o = NULL;
 	int r = run_ask_one(name, NULL, &o, &e);
 
-	if (is_record) {
+	if (is_record && r != -ENOENT) {
 		json_decref(o); /* it is listed by its socket */
-		if (!r)
-			return;
-		o = run_read_record(name);
-	} else if (r == -ENOENT) {
-		return; /* of a process that was killed */
-	} else if (r) {
-		o = json_pack("{s:s}", "error", e.msg);
+		return;
 	}
+	if (is_record)
+		o = run_read_record(name);
+	else if (r && r != -ENOENT) /* that: of a process that was killed */
+		o = json_pack("{s:s}", "error", e.msg);
 	if (!o)
 		return;
 	(void)json_object_set_new(o, "name", json_string(name));
@@ -431,13 +479,16 @@ int run_list(json_t *list, struct xm_error *e)
 	struct dirent **entry;
 	char name[RUN_NAME];
 	const char *dot;
-	int i, n = scandir(RUN_DIR, &entry, NULL, alphasort);
+	int i, n;
 
+	if (run_find_dir(NULL))
+		return 0; /* then there are none */
+	n = scandir(run_dir, &entry, NULL, alphasort);
 	if (n < 0)
 		return errno == ENOENT ?
 			       0 :
 			       xm_fail(e, -errno, XM_REASON_PERMISSION,
-				       RUN_DIR ": %s", strerror(errno));
+				       "%s: %s", run_dir, strerror(errno));
 	for (i = 0; i < n; i++) {
 		dot = strrchr(entry[i]->d_name, '.');
 		if (dot && dot != entry[i]->d_name &&

@@ -4,7 +4,7 @@
  * A send or recv is known by its name: a socket /run/xdpmig/NAME.sock, through
  * which 'xdpmig status', 'cancel', 'continue' and 'set' talk to it, and after
  * its end a file /run/xdpmig/NAME.json that says what became of it (theory in
- * run.c).
+ * run.c).  Who is not root has them in $XDG_RUNTIME_DIR/xdpmig.
  */
 #ifndef XM_CLI_RUN_H
 #define XM_CLI_RUN_H
@@ -15,9 +15,14 @@
 
 #include "util/error.h"
 
-#define RUN_NAME 64 /* bytes, NUL included */
+#define RUN_NAME    64 /* bytes, NUL included */
+#define RUN_CLIENTS 8  /* that are listened to at a time */
 
 struct run;
+
+/* Use @dir, an absolute path, instead.  For tests, before anything else.
+ * 0 or -ENAMETOOLONG. */
+int run_set_dir(const char *dir);
 
 /* Take @name.  0, or with @e: -EADDRINUSE: a migration of that name is under
  * way; -EINVAL: no name for a file; other -errno.  A socket that a killed
@@ -34,7 +39,7 @@ enum run_ask {
 	RUN_STATUS,
 	RUN_CANCEL,
 	RUN_CONTINUE,
-	RUN_SET,
+	RUN_SET, /* at least one of what may be set is */
 };
 
 struct run_request {
@@ -45,7 +50,8 @@ struct run_request {
 	uint64_t max_downtime_ns;
 };
 
-/* The next request, without waiting.  Each is answered by run_answer() before
+/* The next request, without waiting; RUN_NOTHING may leave some for the next
+ * call, and run_fd() readable.  Each is answered by run_answer() before
  * the next one is taken. */
 void run_next(struct run *run, struct run_request *ret_req);
 
