@@ -107,8 +107,8 @@ $(cat "$tmp/diff")"
 		help | config) continue ;;
 		dev) name=device ;;
 		esac
-		# status and detach do nothing that needs a default
-		case $cmd in status | detach) continue ;; esac
+		# these do nothing that needs a default
+		case $cmd in status | detach | set) continue ;; esac
 		grep -qx -e "$name" "$tmp/keys" ||
 			complain "$conf: nothing about '$name' of $cmd"
 	done

@@ -78,7 +78,8 @@ struct cli_opt {
 	uint64_t min, max;
 	const char *const *names; /* of CLI_ENUM, NULL-terminated */
 	uint64_t def;             /* default; for CLI_QUEUES the count */
-	const char *def_str;      /* default of CLI_STR */
+	const char *def_str;      /* default of CLI_STR; else what --help says
+				   * instead of .def */
 	const char *zero;         /* word that may be said for 0: "none" */
 	const char *bare; /* value of --name without one: then the value must
 			   * be attached, --name=VALUE */

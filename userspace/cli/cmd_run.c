@@ -86,10 +86,11 @@ struct set_opts {
 static const struct cli_opt set_opts[] = {
 	{ "bandwidth", .type = CLI_RATE, .arg = "RATE",
 	  .offset = SET(bandwidth), .min = 1000000, .zero = "none",
+	  .def_str = "unchanged",
 	  .help = "from now on never faster than RATE bits per second" },
 	{ "max-downtime", .type = CLI_DURATION, .arg = "TIME",
 	  .offset = SET(max_downtime_ns), .min = 1000000,
-	  .max = 86400ull * 1000000000,
+	  .max = 86400ull * 1000000000, .def_str = "unchanged",
 	  .help = "from now on pause the guest when the rest can be sent in "
 		  "TIME" },
 	{ 0 },

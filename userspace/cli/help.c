@@ -56,7 +56,7 @@ static bool opt_has_default(const struct cli_opt *opt)
 	case CLI_BYTES:
 	case CLI_RATE:
 	case CLI_DURATION:
-		return opt->def || opt->zero;
+		return opt->def || opt->zero || opt->def_str;
 	}
 	return false;
 }
@@ -75,6 +75,10 @@ static void opt_default(const struct cli_opt *opt, char *buf, size_t len)
 	buf[0] = '\0';
 	if (!opt_has_default(opt))
 		return;
+	if (opt->def_str) {
+		snprintf(buf, len, " (default %s)", opt->def_str);
+		return;
+	}
 	cli_value_default(opt, &field);
 	snprintf(buf, len, " (default %s)",
 		 cli_value_text(opt, &field, text, sizeof(text)));
