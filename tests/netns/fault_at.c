@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* fault_at.c - let a program end, stop or fall silent at a control message
+/* fault_at.c - let a program end, stop or fall silent at a control message, or
+ * be slow in setup
  *
  * Preloaded into xdpmig by commit.sh: what happens between two messages takes
  * microseconds, and no script hits it from outside.  It looks at what send(2)
@@ -11,8 +12,12 @@
  *   die-after 9  SIGKILL when it was sent
  *   stop 9       SIGSTOP before sending it
  *   mute 9       not send it nor anything after it, and say that it was sent
+ *
+ * With XM_SLOW_PIN=N registering a UMEM, which pins the guest's memory, takes N
+ * seconds, as that of a large guest does; "pinning" on stderr says that it began.
  */
 #include <dlfcn.h>
+#include <linux/if_xdp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +26,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "core/msg.h"
 
@@ -70,4 +76,19 @@ ssize_t send(int fd, const void *buf, size_t n, int flags)
 	if (!strcmp(what, "die-after"))
 		raise(SIGKILL);
 	return sent;
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int (*next)(int, int, int, const void *, socklen_t);
+	const char *slow = getenv("XM_SLOW_PIN");
+	unsigned int left;
+
+	*(void **)&next = dlsym(RTLD_NEXT, "setsockopt");
+	if (slow && level == SOL_XDP && name == XDP_UMEM_REG) {
+		fprintf(stderr, "pinning\n");
+		for (left = (unsigned int)atoi(slow); left;)
+			left = sleep(left);
+	}
+	return next(fd, level, name, value, len);
 }

@@ -11,8 +11,16 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=tests/netns/session.sh
 . "${0%/*}/session.sh"
-needs xdpmig
+FAULT_AT=$BUILD/tests/netns/libfault_at.so
+needs xdpmig "$FAULT_AT"
 ram_make "$GUEST" 32
+
+# As xdpmig, but the kernel takes half a minute to pin a channel's memory.
+cat >"$TMP/slow" <<EOF
+#!/bin/sh
+LD_PRELOAD='$FAULT_AT' XM_SLOW_PIN=30 exec '$XDPMIG' "\$@"
+EOF
+chmod +x "$TMP/slow"
 
 RANDOM=${SEED:=$RANDOM}
 say "seed $SEED"
@@ -84,6 +92,53 @@ scenario_ctrl_c_and_a_file_that_was_there() {
 	rm "$COPY"
 	assert_clean
 	detach_both
+}
+
+# Setup takes as long as the kernel needs to pin the guest's memory, seconds when
+# there is much of it, and no signal interrupts that.
+scenario_ctrl_c_while_memory_is_pinned() {
+	local who
+
+	net_up queues=4
+	attach_both
+	for who in send recv; do
+		recv_start
+		XDPMIG=$TMP/slow send_start "$GUEST"
+		wait_for 10 grep -q '^pinning$' "$(err_of send)"
+		cancel $who INT
+	done
+	# and at a destination that is slow
+	XDPMIG=$TMP/slow recv_start
+	send_start "$GUEST"
+	wait_for 10 grep -q '^pinning$' "$(err_of recv)"
+	cancel recv INT
+	migrate "$GUEST"
+	detach_both
+}
+
+# The same with memory that really takes long; on a slow machine, that is.
+scenario_ctrl_c_with_a_large_guest() {
+	local who dir=$TMP/large
+
+	if [ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -lt 6000000 ]
+	then
+		say "needs 6 GB of free memory"
+		return 0
+	fi
+	mkdir "$dir"
+	mount -t tmpfs -o size=3g,huge=never xm-large "$dir"
+	head -c 2500M /dev/zero >"$dir/guest"
+	net_up queues=2
+	attach_both
+	for who in send recv send; do
+		recv_start
+		send_start "$dir/guest" --verbose
+		wait_for 20 grep -q 'control: WELCOME came' "$(err_of send)"
+		let_pass $((RANDOM % 300))
+		cancel $who INT
+	done
+	detach_both
+	umount "$dir"
 }
 
 # -- death -------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -19,13 +20,18 @@
 
 #define N_PUMPS 4
 
-static _Atomic bool is_installed, must_fail;
+static atomic_bool is_installed, must_fail;
+static atomic_bool opens_slowly, is_pinned; /* opening lasts until the latter */
+static atomic_uint n_opened;
 
 /* -- the pumps ---------------------------------------------------------------------- */
 
 int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 {
 	(void)e;
+	atomic_fetch_add(&n_opened, 1);
+	while (atomic_load(&opens_slowly) && !atomic_load(&is_pinned))
+		(void)sched_yield();
 	p->opts = *opts;
 	p->chan = (struct xsk_chan *)p; /* never looked into */
 	p->state = PUMP_OPEN;
@@ -121,13 +127,13 @@ struct t_pool {
 	struct xm_error e;
 };
 
-static int setup(void **state)
+static int setup_threads(void **state, unsigned int n_threads)
 {
 	static struct t_pool t;
 	struct pool_opts opts = {
 		.pumps = t.pumps,
 		.n_pumps = N_PUMPS,
-		.n_threads = N_PUMPS,
+		.n_threads = n_threads,
 		.numa_node = -1,
 	};
 	unsigned int i;
@@ -139,8 +145,21 @@ static int setup(void **state)
 	}
 	atomic_store(&is_installed, true);
 	atomic_store(&must_fail, false);
+	atomic_store(&opens_slowly, false);
+	atomic_store(&is_pinned, false);
+	atomic_store(&n_opened, 0);
 	*state = &t;
 	return pool_new(&t.pool, &opts, &t.e);
+}
+
+static int setup(void **state)
+{
+	return setup_threads(state, N_PUMPS);
+}
+
+static int setup_one_thread(void **state)
+{
+	return setup_threads(state, 1);
 }
 
 static int teardown(void **state)
@@ -239,7 +258,42 @@ static void pool_free__in_the_middle_of_a_phase(void **state)
 	assert_null(t->pool);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+/* As Ctrl-C does while the kernel pins a large guest. */
+static void t_begin_slowly(struct t_pool *t, unsigned int n)
+{
+	atomic_store(&opens_slowly, true);
+	pool_begin(t->pool, POOL_OPEN, 0, NULL);
+	while (atomic_load(&n_opened) < n)
+		(void)sched_yield();
+}
+
+static void pool_free__does_not_wait_for_the_kernel(void **state)
+{
+	struct t_pool *t = *state;
+	struct pool *pool = t->pool;
+
+	t_begin_slowly(t, N_PUMPS);
+	assert_ptr_equal(pool_free(pool), pool);
+	/* what the threads use is still there */
+	atomic_store(&is_pinned, true);
+	t->pool = pool_free(pool);
+	assert_null(t->pool);
+}
+
+static void pool_free__opens_no_further_channel(void **state)
+{
+	struct t_pool *t = *state;
+
+	t_begin_slowly(t, 1);
+	assert_ptr_equal(pool_free(t->pool), t->pool);
+	atomic_store(&is_pinned, true);
+	t->pool = pool_free(t->pool);
+	assert_null(t->pool);
+	assert_int_equal(atomic_load(&n_opened), 1);
+}
+
+#define T(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T1(f) cmocka_unit_test_setup_teardown(f, setup_one_thread, teardown)
 
 int main(void)
 {
@@ -249,6 +303,8 @@ int main(void)
 		T(pool_check__a_failure_has_a_story),
 		T(pool_report__is_exact_when_the_phase_is_done),
 		T(pool_free__in_the_middle_of_a_phase),
+		T(pool_free__does_not_wait_for_the_kernel),
+		T1(pool_free__opens_no_further_channel),
 	};
 
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

@@ -568,7 +568,7 @@ static void recv_close(struct recv *s, bool has_failed)
 	if (is_void && s->has_met)
 		guest_target_abandon(s->take.guest);
 	if (is_void)
-		guest_ram_discard(&s->side.ram);
+		side_discard_memory(&s->side);
 	take_close(&s->take);
 	side_close(&s->side);
 	s->run = run_close(s->run);
@@ -593,6 +593,7 @@ int cmd_recv(struct cli_ctx *cli, const void *opts)
 	if (!r)
 		r = recv_main(s);
 	recv_close(s, r != 0);
-	free(s);
+	if (!s->side.is_left)
+		free(s);
 	return r;
 }

@@ -566,6 +566,7 @@ int cmd_send(struct cli_ctx *cli, const void *opts)
 	live_close(&s->live);
 	side_close(&s->side);
 	s->run = run_close(s->run);
-	free(s);
+	if (!s->side.is_left)
+		free(s);
 	return r;
 }

@@ -20,6 +20,10 @@
  * a proven path still answers PROBEs and an installed epoch still
  * acknowledges duplicates.
  *
+ * Told to stop, a thread does so after the turn it is in.  Only opening a
+ * channel can take longer: it ends early between two pieces of work, but
+ * not while the kernel pins the guest's memory (pool.h says what then).
+ *
  * A thread that has nothing to do sleeps in ppoll() until a socket is
  * readable, a command comes, or a pump's timer is due.  With busy_poll it
  * does not sleep while a phase is under way.
@@ -30,6 +34,7 @@
 #include <numa.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -39,6 +44,7 @@
 #include "util/fd.h"
 
 #define POOL_REPORT_NS (100 * XM_MS)
+#define POOL_STOP_NS   (500 * XM_MS) /* for threads that open a channel */
 
 struct worker {
 	struct pool *pool;
@@ -53,9 +59,11 @@ struct worker {
 	uint32_t epoch;
 	const struct xm_page_set *set;
 	struct xm_path path;
-	bool has_path, has_rate, must_stop;
+	bool has_path, has_rate;
 	unsigned int done; /* generation carried out */
 	struct xm_error err;
+
+	atomic_bool is_opening; /* a channel: may be long in the kernel */
 
 	/* the thread's own */
 	unsigned int gen;
@@ -71,6 +79,7 @@ struct pool {
 	uint64_t *rate;             /* ditto */
 	struct worker *worker;
 	unsigned int n_workers;
+	atomic_bool must_stop;
 	int done_fd;
 	bool is_busy; /* the conductor's own: a phase is under way */
 };
@@ -123,6 +132,18 @@ static void worker_answer(struct worker *w, const struct xm_error *e)
 	notify(w->pool->done_fd);
 }
 
+static int worker_open(struct worker *w, unsigned int i, struct xm_error *e)
+{
+	struct pump_opts opts = w->pool->opts.pumps[i];
+	int r;
+
+	opts.stop = &w->pool->must_stop;
+	atomic_store(&w->is_opening, true);
+	r = pump_open(&w->pool->pump[i], &opts, e);
+	atomic_store(&w->is_opening, false);
+	return r;
+}
+
 static int worker_begin(struct worker *w, enum pool_phase phase, uint32_t epoch,
 			const struct xm_page_set *set, struct xm_error *e)
 {
@@ -135,9 +156,11 @@ static int worker_begin(struct worker *w, enum pool_phase phase, uint32_t epoch,
 	{
 		struct pump *p = &pool->pump[i];
 
+		if (atomic_load(&pool->must_stop))
+			return 0; /* nobody waits for it any more */
 		switch (phase) {
 		case POOL_OPEN:
-			r = pump_open(p, &pool->opts.pumps[i], e);
+			r = worker_open(w, i, e);
 			break;
 		case POOL_PROBE:
 			pump_begin_probe(p);
@@ -240,12 +263,11 @@ static void worker_wait(struct worker *w, bool has_failed, bool is_idle)
 static bool worker_take(struct worker *w, bool *ret_new, enum pool_phase *phase,
 			uint32_t *epoch, const struct xm_page_set **set)
 {
-	bool must_stop, has_path;
 	struct xm_path path;
 	unsigned int i;
+	bool has_path;
 
 	pthread_mutex_lock(&w->lock);
-	must_stop = w->must_stop;
 	*ret_new = w->want != w->gen;
 	w->gen = w->want;
 	*phase = w->phase;
@@ -261,7 +283,7 @@ static bool worker_take(struct worker *w, bool *ret_new, enum pool_phase *phase,
 	pthread_mutex_unlock(&w->lock);
 	if (has_path)
 		for_each_pump(w, i) pump_set_path(&w->pool->pump[i], &path);
-	return !must_stop;
+	return !atomic_load(&w->pool->must_stop);
 }
 
 /* Run on the CPUs of @node that the user lets us run on, if there are any. */
@@ -395,27 +417,49 @@ int pool_new(struct pool **ret_pool, const struct pool_opts *opts,
 	return 0;
 }
 
-static void worker_stop(struct worker *w)
+/* False: the thread is not to be waited for. */
+static bool worker_join(struct worker *w, const struct timespec *until)
 {
-	if (w->has_thread) {
-		pthread_mutex_lock(&w->lock);
-		w->must_stop = true;
-		pthread_mutex_unlock(&w->lock);
-		notify(w->wake_fd);
+	if (w->has_thread &&
+	    pthread_timedjoin_np(w->thread, NULL, until) == ETIMEDOUT) {
+		if (atomic_load(&w->is_opening))
+			return false;
 		pthread_join(w->thread, NULL);
 	}
-	fd_closep(&w->wake_fd);
-	free(w->fds);
+	w->has_thread = false;
+	return true;
+}
+
+/* True: no thread runs any more. */
+static bool pool_stop(struct pool *pool)
+{
+	bool is_all = true;
+	struct timespec ts;
+	unsigned int i;
+
+	atomic_store(&pool->must_stop, true);
+	for (i = 0; i < pool->n_workers; i++)
+		if (pool->worker[i].has_thread)
+			notify(pool->worker[i].wake_fd);
+	clock_gettime(CLOCK_REALTIME, &ts); /* what the join goes by */
+	ts.tv_nsec += POOL_STOP_NS;
+	ts.tv_sec += ts.tv_nsec / XM_SEC;
+	ts.tv_nsec %= XM_SEC;
+	for (i = 0; i < pool->n_workers; i++)
+		is_all &= worker_join(&pool->worker[i], &ts);
+	return is_all;
 }
 
 struct pool *pool_free(struct pool *pool)
 {
 	unsigned int i;
 
-	if (!pool)
-		return NULL;
-	for (i = 0; pool->worker && i < pool->n_workers; i++)
-		worker_stop(&pool->worker[i]);
+	if (!pool || (pool->worker && !pool_stop(pool)))
+		return pool;
+	for (i = 0; pool->worker && i < pool->n_workers; i++) {
+		fd_closep(&pool->worker[i].wake_fd);
+		free(pool->worker[i].fds);
+	}
 	for (i = 0; pool->pump && i < pool->opts.n_pumps; i++)
 		pump_close(&pool->pump[i]);
 	fd_closep(&pool->done_fd);

@@ -27,7 +27,13 @@ enum pool_phase {
 int pool_new(struct pool **ret_pool, const struct pool_opts *opts,
 	     struct xm_error *e);
 
-/* Stop the threads, close the sockets.  Returns NULL; NULL is fine. */
+/* Stop the threads, close the sockets.  Returns NULL; NULL is fine.
+ *
+ * A thread that opens a channel may be in the kernel for as long as that takes
+ * to pin many GiB, and nothing but the process's end gets it out of there.  So
+ * it is waited for half a second; then the pool is returned as it is, and the
+ * thread goes on to use it and what its pumps were lent until the process
+ * exits, which should be soon.  Calling again waits again. */
 struct pool *pool_free(struct pool *pool);
 
 /* Begin a phase; the last one must be done.  @set: of POOL_EPOCH at a source,

@@ -73,20 +73,29 @@ static int pump_init_half(struct pump *p, struct xm_error *e)
 
 /* -- page tables ---------------------------------------------------------------------- */
 
+/* Faulted in by one system call, which a user who gave up waits for. */
+#define WARM_PIECE (16ull << 20)
+
 /* Fault guest memory in before the clock starts: in bulk, and side by side with
  * the other channels.  Only what is populated, so no hole is filled; a kernel
  * that cannot (before 5.14) faults page by page later. */
-static void pump_warm(const struct xm_map *map, unsigned int block,
-		      uint64_t offset, uint64_t len, int advice)
+static void pump_warm(const struct pump_opts *o, const struct xm_block *block,
+		      uint64_t offset, uint64_t len)
 {
-	(void)madvise(map->block[block].hva + offset, len, advice);
+	int advice = o->is_sender ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
+	uint64_t part;
+
+	for (; len && !atomic_load(o->stop); offset += part, len -= part) {
+		part = len < WARM_PIECE ? len : WARM_PIECE;
+		(void)madvise(block->hva + offset, part, advice);
+	}
 }
 
-/* Runs of populated pages in stripe @stripe of block @b. */
-static void pump_warm_stripe(const struct xm_map *map, unsigned int b,
-			     uint32_t stripe)
+/* Runs of populated pages in stripe @stripe of @block. */
+static void pump_warm_stripe(const struct pump_opts *o,
+			     const struct xm_block *block, uint32_t stripe)
 {
-	const struct xm_block *block = &map->block[b];
+	const struct xm_map *map = o->rx.map;
 	unsigned int shift = map->stripe_shift - XM_PAGE_SHIFT;
 	uint64_t page = (uint64_t)(stripe - block->first_stripe) << shift;
 	uint64_t end = page + (1ULL << shift), from;
@@ -102,9 +111,8 @@ static void pump_warm_stripe(const struct xm_map *map, unsigned int b,
 		       (block->dirtied[page / 64] >> (page % 64) & 1))
 			page++;
 		if (page > from)
-			pump_warm(map, b, from << XM_PAGE_SHIFT,
-				  (page - from) << XM_PAGE_SHIFT,
-				  MADV_POPULATE_WRITE);
+			pump_warm(o, block, from << XM_PAGE_SHIFT,
+				  (page - from) << XM_PAGE_SHIFT);
 	}
 }
 
@@ -117,14 +125,14 @@ static void pump_warm_all(const struct pump_opts *o)
 	size_t i;
 
 	for (i = 0; o->is_sender && i < o->chan.n_extents; i++)
-		pump_warm(map, x[i].block, x[i].offset, x[i].len,
-			  MADV_POPULATE_READ);
-	for (s = o->channel; !o->is_sender && s < map->n_stripes;
+		pump_warm(o, &map->block[x[i].block], x[i].offset, x[i].len);
+	for (s = o->channel;
+	     !o->is_sender && s < map->n_stripes && !atomic_load(o->stop);
 	     s += map->n_channels) {
 		while (b + 1 < map->n_blocks &&
 		       map->block[b + 1].first_stripe <= s)
 			b++;
-		pump_warm_stripe(map, b, s);
+		pump_warm_stripe(o, &map->block[b], s);
 	}
 }
 

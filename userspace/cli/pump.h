@@ -8,6 +8,7 @@
 #ifndef XM_CLI_PUMP_H
 #define XM_CLI_PUMP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,7 +40,9 @@ struct pump_opts {
 	uint16_t ip_max;     /* agreed */
 	bool waits_for_peer; /* do not give up probing: the peer does */
 	bool is_sender;
-	struct xm_tx_opts tx; /* hdr_ring is filled in by the pump */
+	const atomic_bool *stop; /* set: opening may end half done.  The
+				  * pool's, which fills it in */
+	struct xm_tx_opts tx;    /* hdr_ring is filled in by the pump */
 	struct xm_rx_opts rx;
 };
 
@@ -84,7 +87,9 @@ struct pump {
 	bool is_stuck; /* something is due, but the TX ring is full */
 };
 
-/* Open socket and protocol.  0 or -errno with @e. */
+/* Open socket and protocol, and fault guest memory in.  0 or -errno with @e.
+ * Takes as long as pinning and faulting this channel's part of the guest does:
+ * seconds for many GiB, of which the kernel's pinning is one system call. */
 int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e);
 void pump_close(struct pump *p); /* a zeroed pump is fine */
 

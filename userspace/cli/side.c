@@ -445,26 +445,36 @@ void side_collect(struct side *s)
 	}
 }
 
+/* For who looks for memory that nobody points to: a thread does. */
+static struct side *side_left;
+
 void side_stop(struct side *s)
 {
 	unsigned int i;
 
+	if (s->is_left)
+		return;
 	for (i = 0; s->is_live && i < s->n_channels; i++)
 		steer_unlive(&s->steer, s->first_queue + i);
 	s->is_live = false;
 	s->pool = pool_free(s->pool);
+	s->is_left = s->pool != NULL;
+	if (s->is_left)
+		side_left = s;
 }
 
-void side_close(struct side *s)
+void side_discard_memory(struct side *s)
+{
+	if (s->is_left)
+		guest_ram_unlink(&s->ram);
+	else
+		guest_ram_discard(&s->ram);
+}
+
+static void side_free_memory(struct side *s)
 {
 	unsigned int i;
 
-	side_stop(s);
-	s->watch = route_watch_close(s->watch);
-	s->ctl = ctl_close(s->ctl);
-	if (s->has_steer)
-		steer_close(&s->steer);
-	s->has_steer = false;
 	for (i = 0; i < XM_BLOCK_MAX; i++) {
 		free(s->pages.populated[i]);
 		s->pages.populated[i] = NULL;
@@ -474,6 +484,24 @@ void side_close(struct side *s)
 		s->extents[i] = NULL;
 	}
 	guest_ram_close(&s->ram);
+}
+
+void side_close(struct side *s)
+{
+	side_stop(s);
+	s->watch = route_watch_close(s->watch);
+	s->ctl = ctl_close(s->ctl);
+	if (s->has_steer)
+		steer_close(&s->steer);
+	s->has_steer = false;
+	if (s->is_left) {
+		cli_debug(s->cli,
+			  "%s: memory is still being pinned; the "
+			  "process's end stops that",
+			  s->dev);
+		return;
+	}
+	side_free_memory(s);
 	if (!tracefile_close(&s->trace))
 		cli_warn(s->cli, "%s: the trace could not be written whole",
 			 s->opts->trace);

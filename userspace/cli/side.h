@@ -51,6 +51,8 @@ struct side {
 	struct pump_opts pump[XM_CHAN_MAX];
 	struct pool *pool;
 	bool is_live;
+	bool is_left; /* side_stop() left a thread behind: it uses this struct
+		       * and guest memory until the process exits */
 
 	struct tracefile trace;
 
@@ -101,9 +103,16 @@ int side_go_live(struct side *s, struct xm_error *e);
 /* EPOCH_END's totals into s->msg: what each channel sent, or installed. */
 void side_collect(struct side *s);
 
-/* No frame comes in any more and no thread touches guest memory. */
+/* No frame comes in any more and no thread touches guest memory, but one that
+ * is_left, which only makes the kernel pin or populate it. */
 void side_stop(struct side *s);
 
+/* Destination: what came is worth nothing.  The memory, and files that were
+ * made for it, go. */
+void side_discard_memory(struct side *s);
+
+/* Undo all that is left.  When is_left, @s must stay as it is until the process
+ * exits. */
 void side_close(struct side *s);
 
 /* -- conduct.c ---------------------------------------------------------------------- */

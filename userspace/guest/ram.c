@@ -553,12 +553,17 @@ void guest_ram_close(struct guest_ram *ram)
 	memset(ram, 0, sizeof(*ram));
 }
 
-void guest_ram_discard(struct guest_ram *ram)
+void guest_ram_unlink(const struct guest_ram *ram)
 {
 	unsigned int i;
 
 	for (i = 0; i < ram->map.n_blocks; i++)
 		unlink_created(&ram->block[i]);
+}
+
+void guest_ram_discard(struct guest_ram *ram)
+{
+	guest_ram_unlink(ram);
 	guest_ram_close(ram);
 }
 

@@ -73,8 +73,12 @@ int guest_ram_check(const struct guest_ram *ram, struct xm_error *e);
 /* Unmap and close everything; @ram is zero again.  Files stay. */
 void guest_ram_close(struct guest_ram *ram);
 
-/* The migration failed: the same, and files that guest_ram_create() made are
- * removed.  A file that was there before stays, with what was written. */
+/* The migration failed: remove the files that guest_ram_create() made; @ram
+ * stays as it is. */
+void guest_ram_unlink(const struct guest_ram *ram);
+
+/* The same, and close.  A file that was there before stays, with what was
+ * written. */
 void guest_ram_discard(struct guest_ram *ram);
 
 /* Populated ranges of a block, page-aligned, in ascending order and never
