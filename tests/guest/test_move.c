@@ -253,6 +253,30 @@ static void guest_target_make__refuses_memory_without_devices(void **state)
 	assert_non_null(strstr(m->e.msg, "--ram"));
 }
 
+/* Whichever order this QEMU has them in, a source may have the other. */
+static void guest_target_make__keeps_the_order_of_the_source(void **state)
+{
+	struct t_move *m = *state;
+	struct guest_identity want;
+
+	t_qemu_start(&m->b.q, -1,
+		     "-incoming defer -machine pc -m 96 "
+		     "-object memory-backend-memfd,id=a,size=32M,share=on "
+		     "-object memory-backend-memfd,id=b,size=64M,share=on "
+		     "-numa node,memdev=a -numa node,memdev=b");
+	T_OK(guest_target_qemu(&m->t, m->b.q.socket, &m->e));
+	want = m->t->id;
+	assert_int_equal(want.n_blocks, 2);
+	want.block[0] = m->t->id.block[1];
+	want.block[1] = m->t->id.block[0];
+	T_OK(guest_target_make(m->t, &want, &m->to, &m->e));
+	assert_string_equal(m->to.map.block[0].name, want.block[0].name);
+	assert_string_equal(m->to.map.block[1].name, want.block[1].name);
+	assert_true(m->to.map.block[0].len == want.block[0].len);
+	assert_true(m->to.map.block[1].len == want.block[1].len);
+	assert_true(want.block[0].len != want.block[1].len);
+}
+
 /* -- the target's end --------------------------------------------------------------- */
 
 static void
@@ -337,6 +361,7 @@ int main(void)
 		CASE(guest_target_make__refuses_another_machine),
 		CASE(guest_target_make__refuses_another_size),
 		CASE(guest_target_make__refuses_memory_without_devices),
+		CASE(guest_target_make__keeps_the_order_of_the_source),
 		CASE(guest_target_abandon__without_device_state_it_can_be_used_again),
 		CASE(guest_target_abandon__loaded_never_runs),
 		CASE(guest_target_abandon__with_device_state_it_quits),

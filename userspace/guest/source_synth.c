@@ -258,10 +258,13 @@ static void synth_end(struct source_synth *y)
 static int synth_map(struct guest_source *s, struct guest_ram *ram,
 		     struct xm_error *e)
 {
-	char path[32];
+	struct source_synth *y = to_synth(s);
+	const struct guest_lent lent = { .name = SYNTH_NAME,
+					 .label = "the synthetic guest",
+					 .fd = y->memfd,
+					 .len = y->opts.len };
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", to_synth(s)->memfd);
-	return guest_ram_open(ram, path, SYNTH_NAME, e);
+	return guest_ram_open_fd(ram, &lent, e);
 }
 
 static int synth_track(struct guest_source *s, struct xm_error *e)
