@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "core/dst.h"
+#include "core/map.h"
 #include "core/src.h"
 
 #include "fuzz.h"
@@ -101,6 +102,7 @@ static void make_totals(struct xm_msg *m, uint32_t epoch, unsigned int how)
 	t[0].pages_announced = PAGES - 7;
 	t[0].bytes_placed = (PAGES - 7) * (uint64_t)XM_PAGE_SIZE;
 	t[1].zero_pages = 7;
+	t[1].sum_zero = xm_page_hash_sum(0, PAGES * (uint64_t)XM_PAGE_SIZE);
 	if (how == 15)
 		t[1].frames++;
 	if (how == 14)

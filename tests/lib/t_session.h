@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/map.h"
 #include "core/session.h"
 
 #define T_CHANNELS 3
@@ -71,6 +72,12 @@ static inline struct xm_msg t_totals(enum xm_msg_type type, uint32_t epoch)
 			.sum_announced = 50 + i,
 			.sum_placed = 50 + i,
 		};
+	/* and together they are every page of t_hello()'s blocks */
+	m.epoch.totals[0].sum_zero =
+		xm_page_hash_sum(0, (T_PAGES - 16) * XM_PAGE_SIZE) +
+		xm_page_hash_sum(1, 16 * XM_PAGE_SIZE);
+	for (i = 0; i < T_CHANNELS; i++)
+		m.epoch.totals[0].sum_zero -= m.epoch.totals[i].sum_announced;
 	return m;
 }
 

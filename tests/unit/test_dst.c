@@ -421,6 +421,20 @@ static void totals__takes_nothing(void **state)
 	t_dst_takes_only(*state, XM_DST_TOTALS, XM_MSG_HEARTBEAT);
 }
 
+/* The number is right, but a page came twice and another never. */
+static void totals__the_first_epoch_must_be_of_each_page(void **state)
+{
+	struct t_dst *t = *state;
+	struct xm_msg m = t_totals(XM_MSG_EPOCH_END, 1);
+
+	t_dst_at(t, XM_DST_EPOCH);
+	t_dst_hear(t, &m);
+	m.epoch.totals[1].sum_zero +=
+		(xm_page_hash(0, 0) - xm_page_hash(0, 4096)) * XM_PAGE_SIZE;
+	t_dst_event_msg(t, XM_EV_INSTALLED, &m);
+	t_dst_assert_abort(t, XM_REASON_INTEGRITY);
+}
+
 /* -- COMMIT ---------------------------------------------------------------- */
 
 static void commit__says_that_the_guest_was_taken(void **state)
@@ -536,6 +550,7 @@ int main(void)
 		T(totals__the_peers_sums_are_not_told),
 		T(totals__done_says_whether_it_was_final),
 		T(totals__the_first_epoch_must_be_of_all_pages),
+		T(totals__the_first_epoch_must_be_of_each_page),
 		T(totals__a_later_epoch_need_not),
 		T(totals__frames_missing),
 		T(totals__packets_missing),

@@ -264,6 +264,17 @@ static void timer__who_does_not_say_hello_is_a_stranger(void **state)
 			 false);
 }
 
+static void timer__heartbeats_buy_a_stranger_no_time(void **state)
+{
+	struct t_dst *t = t_dst_at(*state, XM_DST_HELLO);
+
+	t_dst_wait(t, XM_HELLO_MS - 1);
+	t_dst_hear_type(t, XM_MSG_HEARTBEAT);
+	t_dst_wait(t, 1);
+	t_dst_event(t, XM_EV_TIMER);
+	assert_int_equal(t->d.state, XM_DST_FAILED);
+}
+
 /* -- afterwards ------------------------------------------------------------ */
 
 /* Nothing that happens now has an effect. */
@@ -350,6 +361,7 @@ int main(void)
 		T(timer__silence_is_lost_contact),
 		T(timer__a_heartbeat_ends_the_silence),
 		T(timer__who_does_not_say_hello_is_a_stranger),
+		T(timer__heartbeats_buy_a_stranger_no_time),
 		T(done__is_final),
 		T(failed__is_final),
 		T(failed__after_commit_is_final),

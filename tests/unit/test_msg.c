@@ -446,6 +446,11 @@ static void xm_msg_get__hello_with_a_block_without_a_name(void **state)
 	refuse_hello(*state, 66, 0, 1);
 }
 
+static void xm_msg_get__hello_with_a_name_cut_by_a_nul(void **state)
+{
+	refuse_hello(*state, 66, 0, 2);
+}
+
 static void refuse_welcome(struct t_body *t, size_t at, uint16_t value)
 {
 	t_make_welcome(t);
@@ -579,6 +584,7 @@ int main(void)
 		T(xm_msg_get__hello_with_no_or_too_many_blocks),
 		T(xm_msg_get__hello_with_a_name_too_long),
 		T(xm_msg_get__hello_with_a_block_without_a_name),
+		T(xm_msg_get__hello_with_a_name_cut_by_a_nul),
 		T(xm_msg_get__welcome_with_no_or_too_many_channels),
 		T(xm_msg_get__welcome_with_ports_that_wrap),
 		T(xm_msg_get__welcome_with_frames_without_pages),

@@ -35,6 +35,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "map.h"
+
 #define TO(state) (1u << XM_DST_##state)
 static const uint32_t dst_next[XM_DST__COUNT] = {
 	[XM_DST_INIT] = TO(HELLO) | TO(FAILED),
@@ -250,15 +252,19 @@ static bool dst_totals_match(const struct xm_rx_totals *theirs,
 static bool dst_is_complete(const struct xm_dst *d,
 			    const struct xm_msg_epoch *ours)
 {
-	uint64_t announced = 0, pages = 0;
+	uint64_t announced = 0, pages = 0, sum = 0;
 	unsigned int i;
 
-	for (i = 0; i < d->agreed.n_channels; i++)
+	for (i = 0; i < d->agreed.n_channels; i++) {
 		announced += ours->totals[i].pages_announced +
 			     ours->totals[i].zero_pages;
-	for (i = 0; i < d->hello.n_blocks; i++)
+		sum += ours->totals[i].sum_announced + ours->totals[i].sum_zero;
+	}
+	for (i = 0; i < d->hello.n_blocks; i++) {
 		pages += d->hello.block[i].len >> XM_PAGE_SHIFT;
-	return announced == pages;
+		sum -= xm_page_hash_sum(i, d->hello.block[i].len);
+	}
+	return announced == pages && !sum; /* each page, and none twice */
 }
 
 static void dst_take_totals(struct xm_dst *d, struct xm_time now,
@@ -311,9 +317,10 @@ static struct xm_time dst_deadline(const struct xm_dst *d)
 {
 	if (d->state == XM_DST_COMMIT)
 		return XM_TIME_NEVER;
-	return xm_time_add(d->heard, d->state == XM_DST_HELLO ?
-					     XM_HELLO_MS * XM_MS :
-					     XM_CTL_STALL_MS * XM_MS);
+	/* A stranger's heartbeats buy it no time (protocol.md 6.2). */
+	return d->state == XM_DST_HELLO ?
+		       xm_time_add(d->begun, XM_HELLO_MS * XM_MS) :
+		       xm_time_add(d->heard, XM_CTL_STALL_MS * XM_MS);
 }
 
 static void dst_timer(struct xm_dst *d, struct xm_time now,
@@ -374,7 +381,7 @@ void xm_dst_step(struct xm_dst *d, struct xm_time now,
 		return;
 	switch (ev->kind) {
 	case XM_EV_START:
-		d->heard = d->spoken = now;
+		d->begun = d->heard = d->spoken = now;
 		dst_enter(d, now, XM_DST_HELLO);
 		break;
 	case XM_EV_MESSAGE:

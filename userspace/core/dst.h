@@ -34,7 +34,7 @@ struct xm_dst {
 	bool is_device_ended;          /* DEVICE_END came */
 	bool runs;      /* with it: the guest ran at the source */
 	bool is_loaded; /* LOADED was said */
-	struct xm_time heard, spoken;
+	struct xm_time begun, heard, spoken;
 	struct xm_outcome outcome;
 	struct xm_trace *trace;
 };

@@ -52,6 +52,15 @@ uint64_t xm_map_pages(const struct xm_map *map)
 	return xm_map_bytes(map) >> XM_PAGE_SHIFT;
 }
 
+uint64_t xm_page_hash_sum(unsigned int block, uint64_t len)
+{
+	uint64_t sum = 0, offset;
+
+	for (offset = 0; offset < len; offset += XM_PAGE_SIZE)
+		sum += xm_page_hash(block, offset) * XM_PAGE_SIZE;
+	return sum;
+}
+
 /* Stripes that all blocks have together at this size. */
 static uint64_t map_count_stripes(const struct xm_map *map, unsigned int shift)
 {

@@ -83,7 +83,8 @@ static int get_text(struct msg_in *in, char *dst, size_t max)
 		return XM_MSG_E_VALUE;
 	get_bytes(in, dst, len);
 	dst[len] = '\0';
-	return 0;
+	/* A NUL inside would be a name here and another one there. */
+	return !in->is_short && memchr(dst, '\0', len) ? XM_MSG_E_VALUE : 0;
 }
 
 /* -- bodies ------------------------------------------------------------------------ */

@@ -189,17 +189,6 @@ static uint32_t rx_copy(struct rx_cursor *c, rx_copy_fn *copy, uint32_t crc,
 	return crc;
 }
 
-/* splitmix64's finaliser (Steele, Lea, Flood 2014) over block and page. */
-static uint64_t page_hash(unsigned int block, uint64_t offset)
-{
-	uint64_t z = (offset >> XM_PAGE_SHIFT) + ((uint64_t)block << 56);
-
-	z += 0x9e3779b97f4a7c15ULL;
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
 /* All segments inside the map and on this channel's pages? */
 static enum xm_drop rx_check_address(const struct xm_rx *rx,
 				     const struct xm_frame *f)
@@ -231,7 +220,7 @@ static enum xm_drop rx_place(struct xm_rx *rx, const struct xm_frame *f,
 		return reason;
 	b = &rx->opts.map->block[f->block];
 	for (i = 0; i < f->n_segs; i++) {
-		sum += page_hash(f->block, f->seg[i]) * f->seg_len;
+		sum += xm_page_hash(f->block, f->seg[i]) * f->seg_len;
 		block_set_dirtied(b, f->seg[i] >> XM_PAGE_SHIFT, true);
 		crc = rx_copy(&c, xm_crc32c_place, crc, b->hva + f->seg[i],
 			      f->seg_len);
@@ -273,19 +262,22 @@ static void rx_count_announced(struct xm_rx *rx, unsigned int block,
 
 	for (i = 0; i < pkt->normal_pages; i++)
 		rx->totals.sum_announced +=
-			page_hash(block, pkt->offset[i]) * XM_PAGE_SIZE;
+			xm_page_hash(block, pkt->offset[i]) * XM_PAGE_SIZE;
 	rx->totals.pages_announced += pkt->normal_pages;
 	rx->stats.pages += pkt->normal_pages;
 }
 
-static void rx_install_zeros(struct xm_rx *rx, struct xm_block *b,
+static void rx_install_zeros(struct xm_rx *rx, unsigned int block,
 			     const struct xm_multifd *pkt)
 {
+	struct xm_block *b = &rx->opts.map->block[block];
 	uint64_t offset;
 	uint32_t i;
 
 	for (i = 0; i < pkt->zero_pages; i++) {
 		offset = pkt->offset[pkt->normal_pages + i];
+		rx->totals.sum_zero +=
+			xm_page_hash(block, offset) * XM_PAGE_SIZE;
 		rx->stats.zero_pages++;
 		rx->totals.zero_pages++;
 		if (!block_is_dirtied(b, offset >> XM_PAGE_SHIFT)) {
@@ -323,7 +315,7 @@ static enum xm_drop rx_take_header(struct xm_rx *rx, const struct xm_frame *f,
 		rx->ack_now = true;
 	} else {
 		rx_count_announced(rx, (unsigned int)block, &pkt);
-		rx_install_zeros(rx, &rx->opts.map->block[block], &pkt);
+		rx_install_zeros(rx, block, &pkt);
 	}
 	rx->stats.packets++;
 	rx->totals.packets++;

@@ -46,6 +46,7 @@ struct xm_rx_totals {
 	/* Sums over pages of a hash of their address times bytes, in whatever
 	 * order they came: equal when what was announced is what was placed. */
 	uint64_t sum_announced, sum_placed;
+	uint64_t sum_zero; /* the same over zero pages */
 };
 
 struct xm_rx;
