@@ -100,6 +100,16 @@ static void cli_signals_cancel__nothing_there(void **state)
 	assert_string_equal(t_text(&t->err), "");
 }
 
+static void ctrl_z_does_not_stop_a_migration(void **state)
+{
+	struct sigaction stop;
+
+	(void)state;
+	assert_int_equal(raise(SIGTSTP), 0); /* and we are still here */
+	assert_int_equal(sigaction(SIGTSTP, NULL, &stop), 0);
+	assert_ptr_equal(stop.sa_handler, SIG_IGN);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -110,6 +120,7 @@ int main(void)
 		CASE(cli_signals_cancel__second_one_adds_nothing),
 		CASE(cli_signals_cancel__not_after_commit),
 		CASE(cli_signals_cancel__nothing_there),
+		CASE(ctrl_z_does_not_stop_a_migration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,9 @@
  * cancels: the peer is told, the guest stays where it runs.  A second one has
  * nothing to add and is answered with the reason why: the cancellation is
  * under way, or COMMIT was sent and there is no way back.
+ *
+ * Ctrl-Z is ignored: a migration that is stopped keeps the guest's virtual CPUs
+ * held, or the guest paused, until somebody types fg.
  */
 #include "cli.h"
 
@@ -21,6 +24,7 @@ int cli_signals_open(struct cli_ctx *cli, struct xm_error *e)
 	sigset_t set;
 	int r;
 
+	(void)signal(SIGTSTP, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
