@@ -73,9 +73,9 @@ live_oracle_pages() { # DIR
 }
 
 live_oracle_disk() { # DIR
-	local pace beat=1
+	local pace beat=1000000
 	pace=$(live_get "$1" pace)
-	[ "$pace" != 0 ] || beat=64
+	[ "$pace" = 0 ] || beat=$((pace * 12)) # some 20 a second
 	as --32 --defsym "PAGES=$(live_oracle_pages "$1")" --defsym "PACE=$pace" \
 		--defsym "BEAT=$beat" -o "$1/oracle.o" "$guest_top/tests/lib/oracle.s" &&
 		ld -m elf_i386 -Ttext 0x7c00 --oformat binary \

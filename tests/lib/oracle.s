@@ -2,7 +2,7 @@
 # oracle.s - a guest in one boot sector, whose memory tells of every mistake
 #
 # For ever, it adds one to the first byte of each 4 KiB page from 1 MiB upward,
-# page after page, and writes "B" on the serial port after each BEAT rounds
+# page after page, and writes "B" on the serial port after each BEAT pages
 # ("A" before the first).  So at any moment all of these bytes are equal, but
 # that those above the page it has come to are one behind: a page that was
 # lost, or is old, or came in the wrong order, shows (oracle_check.py).  The
@@ -12,7 +12,7 @@
 #   PAGES   how many
 #   PACE    pages in each of 250 ticks a second, asleep in between, so that the
 #           timer and its interrupts migrate too; 0: as fast as can be
-#   BEAT    rounds for each "B"
+#   BEAT    pages for each "B"
 .set	FIRST, 0x100000
 .set	END, FIRST + PAGES * 4096
 .set	PORT, 0x3f8
@@ -91,16 +91,16 @@ page:
 1:
 .endif
 	add	$4096, %eax
-	cmp	$END, %eax
-	jb	page
 	dec	%edx
-	jnz	round
-	mov	$BEAT, %edx
+	jnz	1f
 	mov	$'B', %bl
 	call	say
+	mov	$BEAT, %edx
+1:	cmp	$END, %eax
+	jb	page
 	jmp	round
 
-say:	push	%edx
+say:	push	%eax
 	mov	$PORT + 5, %dx		# room for both bytes
 1:	in	%dx, %al
 	test	$0x20, %al
@@ -115,7 +115,7 @@ say:	push	%edx
 	mov	$PORT, %dx
 	mov	$'\n', %al
 	out	%al, %dx
-	pop	%edx
+	pop	%eax
 	ret
 
 .if PACE

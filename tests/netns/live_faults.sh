@@ -8,8 +8,8 @@
 #   setup      the source has connected, the target does not answer yet
 #   first      all of memory is on its way
 #   later      at least one epoch is installed
-#   held       all but the switchover is done (--pause-before-switchover)
-#   paused     the source's guest is paused, the last epoch is not installed
+#   paused     the guest is paused, its last epoch is on its way
+#   held       all of memory is there (--pause-before-switchover)
 
 # shellcheck disable=SC2119 # functions that can do without arguments
 # shellcheck source=tests/netns/lib.sh
@@ -21,7 +21,7 @@
 FAULT_AT=$BUILD/tests/netns/libfault_at.so
 live_needs relay "$FAULT_AT"
 
-PHASES='setup first later held paused'
+PHASES='setup first later paused held'
 
 # -- getting there ---------------------------------------------------------------
 
@@ -37,9 +37,9 @@ held() {
 	grep -qE "waits for|xdpmig continue" "$(err_of send)"
 }
 
-# until PHASE [SEND_OPTION...]: a move to there
+# until_phase PHASE [SEND_OPTION...]: a move that has come to there
 until_phase() {
-	local phase=$1 speed=(--bandwidth 200M)
+	local phase=$1 slowly=(--name victim --bandwidth 200M)
 
 	shift
 	incoming
@@ -51,28 +51,24 @@ until_phase() {
 		wait_for 10 is_connected
 		;;
 	first)
-		send_live --name victim "${speed[@]}" "$@"
+		send_live "${slowly[@]}" "$@"
 		wait_for 10 first_epoch
 		;;
 	later)
-		send_live --name victim "${speed[@]}" "$@"
+		send_live "${slowly[@]}" "$@"
 		wait_for 20 epochs_reach send 1
 		;;
-	held | paused)
+	paused)
+		send_live "${slowly[@]}" --converge stop --timeout 2s "$@"
+		wait_for 20 not live_is "$A" running
+		;;
+	held)
 		send_live --name victim --max-downtime 1h \
 			--pause-before-switchover "$@"
 		wait_for 20 held
-		[ "$phase" = held ] || until_paused
+		runs_not "$A"
 		;;
 	esac
-}
-
-# The target stops answering, and only then the guest is let go.
-until_paused() {
-	kill -STOP "$(pid_of recv)"
-	run "$FROM" "$XDPMIG" continue victim
-	assert_eq "$RC" 0 "continue"
-	wait_for 10 not live_is "$A" running
 }
 
 recv_goes_on() {
@@ -113,7 +109,7 @@ scenario_cancelled_by_name() {
 
 	hosts queues=2
 	oracle 64
-	for phase in first later held paused; do
+	for phase in first later paused held; do
 		say "$phase"
 		until_phase "$phase"
 		run "$FROM" "$XDPMIG" cancel victim
@@ -136,7 +132,7 @@ scenario_cancelled_at_the_target() {
 
 	hosts queues=2
 	oracle 64
-	for phase in first later held; do
+	for phase in first later paused held; do
 		say "$phase"
 		until_phase "$phase"
 		kill -INT "$(pid_of recv)"
@@ -199,7 +195,7 @@ scenario_targets_qemu_is_killed() {
 
 	hosts queues=2
 	oracle 64
-	for phase in first later held paused; do
+	for phase in first later paused held; do
 		say "$phase"
 		until_phase "$phase"
 		live_quit "$B"
@@ -232,7 +228,7 @@ die_at() {
 		receiver=("${preload[@]}")
 	fi
 	incoming
-	spawn recv "$TO" "${receiver[@]}" "$XDPMIG" recv --qmp "$B/mig" --json
+	spawn recv "$TO" "${receiver[@]}" "$XDPMIG" recv --qmp "$B/mig" --name at-target --json
 	wait_for 10 grep -q 'waiting for a source' "$(err_of recv)"
 	spawn send "$FROM" "${sender[@]}" "$XDPMIG" send --qmp "$A/mig" --json \
 		"$DST4"
@@ -278,13 +274,10 @@ scenario_the_link_is_cut() {
 
 	hosts queues=2
 	oracle 64
-	for phase in first later held; do
+	for phase in first later paused held; do
 		say "$phase"
 		until_phase "$phase" --stall 2s
 		ip -n "$DST_NS" link set "$DST_DEV" down
-		if [ "$phase" = held ]; then
-			run "$FROM" "$XDPMIG" continue victim
-		fi
 		send_end 15
 		assert_eq "$SEND_RC" 4 "send"
 		home send source

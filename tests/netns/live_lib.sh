@@ -36,9 +36,13 @@ trap live_cleanup EXIT
 
 live_needs() {
 	needs xdpmig "$@" qemu-system-x86_64 busybox cpio gcc as ld python3
-	"$XDPMIG" send --help | grep -q -- --qmp ||
+	"$XDPMIG" send --help | grep -e --qmp >"$TMP/help.out" ||
 		fail "xdpmig has no send --qmp"
 }
+
+# Names of migrations are the machine's, not a network namespace's.
+mkdir -p /run/xdpmig
+mount -t tmpfs -o mode=700 xm-run /run/xdpmig
 
 # The guests' memory is no leak while they live.
 leak_list_files() {
@@ -94,7 +98,7 @@ turn_round() {
 # recv_live [OPTION...]: until it waits
 recv_live() {
 	spawn recv "$TO" "$XDPMIG" recv --dev "$(dev_of "$TO")" --qmp "$B/mig" \
-		--json "$@"
+		--name at-target --json "$@"
 	wait_for 10 grep -q 'waiting for a source' "$(err_of recv)"
 }
 
@@ -176,7 +180,8 @@ check_live_results() {
 		"$(out_of send)" "figures of a live move"
 	# shellcheck disable=SC2016 # a variable of jq's
 	assert_jq '([.downtime_pause_ms, .downtime_harvest_ms, .downtime_send_ms,
-		.downtime_ack_ms, .downtime_device_ms, .downtime_commit_ms] |
+		.downtime_ack_ms, .held_ms, .downtime_device_ms,
+		.downtime_commit_ms] |
 		map(if . < 0 then error("negative") else . end) | add) as $sum |
 		.downtime_ms >= $sum * 0.9 - 2 and
 		.downtime_ms <= $sum * 1.1 + 2' \
