@@ -13,8 +13,9 @@
  *   stop 9       SIGSTOP before sending it
  *   mute 9       not send it nor anything after it, and say that it was sent
  *
- * With XM_SLOW_PIN=N registering a UMEM, which pins the guest's memory, takes N
- * seconds, as that of a large guest does; "pinning" on stderr says that it began.
+ * With XM_PIN_UNTIL=FILE registering a UMEM, which pins the guest's memory, takes
+ * long, as that of a large guest does: until FILE is there, or half a minute.
+ * "pinning" on stderr says that it began.
  */
 #include <dlfcn.h>
 #include <linux/if_xdp.h>
@@ -81,14 +82,14 @@ ssize_t send(int fd, const void *buf, size_t n, int flags)
 int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	int (*next)(int, int, int, const void *, socklen_t);
-	const char *slow = getenv("XM_SLOW_PIN");
-	unsigned int left;
+	const char *until = getenv("XM_PIN_UNTIL");
+	unsigned int i;
 
 	*(void **)&next = dlsym(RTLD_NEXT, "setsockopt");
-	if (slow && level == SOL_XDP && name == XDP_UMEM_REG) {
+	if (until && level == SOL_XDP && name == XDP_UMEM_REG) {
 		fprintf(stderr, "pinning\n");
-		for (left = (unsigned int)atoi(slow); left;)
-			left = sleep(left);
+		for (i = 0; i < 3000 && access(until, F_OK); i++)
+			(void)usleep(10000);
 	}
 	return next(fd, level, name, value, len);
 }

@@ -11,16 +11,10 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=tests/netns/session.sh
 . "${0%/*}/session.sh"
-FAULT_AT=$BUILD/tests/netns/libfault_at.so
 needs xdpmig "$FAULT_AT"
 ram_make "$GUEST" 32
 
-# As xdpmig, but the kernel takes half a minute to pin a channel's memory.
-cat >"$TMP/slow" <<EOF
-#!/bin/sh
-LD_PRELOAD='$FAULT_AT' XM_SLOW_PIN=30 exec '$XDPMIG' "\$@"
-EOF
-chmod +x "$TMP/slow"
+xdpmig_pins_slowly
 
 RANDOM=${SEED:=$RANDOM}
 say "seed $SEED"

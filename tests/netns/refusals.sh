@@ -9,7 +9,8 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=tests/netns/session.sh
 . "${0%/*}/session.sh"
-needs xdpmig python3
+needs xdpmig python3 "$FAULT_AT"
+xdpmig_pins_slowly
 ram_make "$GUEST" 4
 
 # -- send alone ---------------------------------------------------------------------
@@ -213,6 +214,131 @@ scenario_more_channels_than_the_destination_has() {
 	ended 0 0
 	rm "$COPY"
 	assert_clean
+	detach_both
+}
+
+# -- steering that changes -----------------------------------------------------------------
+
+# Gone while recv waits: that is what it says, and not that no frame comes.
+scenario_detached_while_recv_waits() {
+	net_up queues=2
+	attach_both
+	recv_start
+	run dst "$XDPMIG" detach "$DST_DEV"
+	assert_eq "$RC" 0 "detach"
+	send_start "$GUEST"
+	ended 3 1
+	said recv steering "$DST_DEV: xdpmig is not attached.*xdpmig attach"
+	said send refused "the peer: $DST_DEV: xdpmig is not attached"
+	home send source
+	run src "$XDPMIG" detach "$SRC_DEV"
+	assert_detached
+}
+
+# attach_again OPTION...: at the destination
+attach_again() {
+	run dst "$XDPMIG" detach "$DST_DEV"
+	assert_eq "$RC" 0 "detach"
+	run dst "$XDPMIG" attach "$@" "$DST_DEV"
+	assert_eq "$RC" 0 "attach"
+}
+
+received() {
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	rm "$COPY"
+	assert_clean
+}
+
+scenario_attached_anew_while_recv_waits() {
+	net_up queues=4
+	attach_both
+	recv_start
+	attach_again
+	send_start "$GUEST"
+	received
+	assert_grep "$DST_DEV: was attached anew" "$(err_of recv)" "recv"
+	# fewer queues than there were
+	recv_start
+	attach_again --queues 2-3
+	send_start "$GUEST"
+	ended 3 3
+	said recv refused "4 channels asked for, $DST_DEV serves 2"
+	recv_start
+	send_start "$GUEST" --queues 2-3
+	received
+	detach_both
+}
+
+scenario_device_made_anew_while_recv_waits() {
+	local queues=2 mtu=4000 qdisc=noqueue vlan=0 offloads=1 net=0
+	local net6=fd00:18 NET_IF
+
+	net_up queues=4
+	attach_both
+	recv_start
+	ip -n "$DST_NS" link del "$DST_DEV"
+	net_make_pair "$SRC_NS" "$SRC_DEV" "$DST_NS" "$DST_DEV"
+	net_make_host "$SRC_NS" "$SRC_DEV" 1
+	net_make_host "$DST_NS" "$DST_DEV" 2
+	attach_both
+	send_start "$GUEST"
+	received
+	detach_both
+}
+
+# Between the agreement and the sockets' going live.
+scenario_attached_anew_in_setup() {
+	net_up queues=2
+	attach_both
+	XDPMIG=$TMP/slow recv_start
+	send_start "$GUEST"
+	wait_for 10 grep -q '^pinning$' "$(err_of recv)"
+	attach_again
+	: >"$TMP/pinned"
+	received
+	rm "$TMP/pinned"
+	XDPMIG=$TMP/slow recv_start
+	send_start "$GUEST"
+	wait_for 10 grep -q '^pinning$' "$(err_of recv)"
+	attach_again --queues 1-1
+	: >"$TMP/pinned"
+	ended 3 1
+	rm "$TMP/pinned"
+	said recv steering "$DST_DEV: .* anew while channels"
+	XDPMIG=$TMP/slow recv_start
+	send_start "$GUEST" --queues 1
+	wait_for 10 grep -q '^pinning$' "$(err_of recv)"
+	run dst "$XDPMIG" detach "$DST_DEV"
+	: >"$TMP/pinned"
+	ended 3 1
+	rm "$TMP/pinned"
+	said recv steering "$DST_DEV: xdpmig is not attached"
+	run src "$XDPMIG" detach "$SRC_DEV"
+	assert_detached
+}
+
+# Each has its queues: two guests come at the same time.
+scenario_two_receivers_on_one_device() {
+	local second=(--listen "$DST4:5000" --queues 2-3 --ram "${COPY}2")
+
+	net_up queues=4
+	attach_both
+	recv_start --queues 0-1
+	spawn recv2 dst "$XDPMIG" recv --json "${second[@]}"
+	wait_for 5 grep -q 'waiting for a source' "$(err_of recv2)"
+	send_start "$GUEST" --queues 0-1 --bandwidth 50M
+	wait_for 10 grep -q '"event":"progress"' "$(out_of send)"
+	run src "$XDPMIG" send --json --ram "$GUEST" --queues 2-3 "$DST4:5000"
+	assert_eq "$RC" 0 "send to the second receiver"
+	reap recv2 5
+	assert_eq "$RC" 0 "second receiver"
+	assert_same_file "$GUEST" "${COPY}2" "guest memory"
+	rm "${COPY}2"
+	received
+	bad_recv 2 usage "$DST_DEV: queues 0-4 asked for.* serves 0-3" \
+		--queues 5 --ram "$COPY"
 	detach_both
 }
 

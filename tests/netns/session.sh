@@ -107,6 +107,18 @@ leak_list_files() {
 	find /dev/shm -mindepth 1 ! -path "$GUEST" -printf 'file %p\n'
 }
 
+# $TMP/slow: as xdpmig, but the kernel takes long to pin a channel's memory: until
+# $TMP/pinned is there, or half a minute
+FAULT_AT=$BUILD/tests/netns/libfault_at.so
+xdpmig_pins_slowly() {
+	cat >"$TMP/slow" <<-EOF
+		#!/bin/sh
+		LD_PRELOAD='$FAULT_AT' XM_PIN_UNTIL='$TMP/pinned' \
+			exec '$XDPMIG' "\$@"
+	EOF
+	chmod +x "$TMP/slow"
+}
+
 # -- running ----------------------------------------------------------------------------
 
 # recv_start [OPTION...]: until it waits

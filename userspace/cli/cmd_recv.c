@@ -75,8 +75,10 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 	struct side *side = &s->side;
 	struct xm_error *e = recv_err(s);
 	struct xm_msg_welcome *w = &side->agreed;
-	int r;
+	int r = side_renew_device(side, e);
 
+	if (r)
+		return r;
 	if (h->n_channels > side->n_channels)
 		return xm_fail(e, -ERANGE, XM_REASON_REFUSED,
 			       "%u channels asked for, %s serves %u: send "
@@ -534,10 +536,9 @@ static int recv_name(struct recv *s)
 
 static int recv_main(struct recv *s)
 {
-	static const struct cli_queues all;
 	struct side *side = &s->side;
 	const char *home;
-	int r = side_open_device(side, &all, recv_err(s));
+	int r = side_open_device(side, &s->opts->queues, recv_err(s));
 
 	if (!r)
 		r = take_open(&s->take, side->opts, recv_err(s));
@@ -587,7 +588,6 @@ int cmd_recv(struct cli_ctx *cli, const void *opts)
 	s->listen_fd = -1;
 	s->side.cli = cli;
 	s->side.opts = &s->opts->x;
-	s->side.my_base = (uint16_t)s->opts->x.port;
 	s->report.begun = xm_clock();
 	r = cli_signals_open(cli, &cli->err);
 	if (!r)

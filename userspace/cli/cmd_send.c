@@ -553,7 +553,6 @@ int cmd_send(struct cli_ctx *cli, const void *opts)
 	s->side.cli = cli;
 	s->side.opts = &s->opts->x;
 	s->side.is_sender = true;
-	s->side.my_base = (uint16_t)s->opts->x.port;
 	s->report.begun = xm_clock();
 	r = cli_signals_open(cli, &cli->err);
 	if (!r)

@@ -38,6 +38,7 @@ struct cli_send_opts {
 
 struct cli_recv_opts {
 	struct cli_xfer_opts x;
+	struct cli_queues queues; /* n 0: all that attach serves */
 	const char *listen; /* ADDR[:PORT]; NULL: the device's first address */
 	bool paused;        /* do not let the guest run */
 };

@@ -52,9 +52,9 @@ static int side_find_device(struct side *s, struct xm_error *e)
 	return 0;
 }
 
-static int side_pick_queues(struct side *s, const struct cli_queues *queues,
-			    struct xm_error *e)
+static int side_pick_queues(struct side *s, struct xm_error *e)
 {
+	const struct cli_queues *queues = &s->queues;
 	const struct steer_info *info = &s->steer.info;
 	unsigned int end = info->first_queue + info->n_queues;
 
@@ -81,25 +81,12 @@ static int side_pick_queues(struct side *s, const struct cli_queues *queues,
 			       info->first_queue, end - 1, info->n_queues);
 	/* A device's flow rules bring port base + i to attach's queue i. */
 	s->my_base =
-		(uint16_t)(s->my_base + s->first_queue - info->first_queue);
+		(uint16_t)(s->opts->port + s->first_queue - info->first_queue);
 	return 0;
 }
 
-int side_open_device(struct side *s, const struct cli_queues *queues,
-		     struct xm_error *e)
+static int side_check_device(struct side *s, struct xm_error *e)
 {
-	int r = side_find_device(s, e);
-
-	cli_debug(s->cli, "CRC32C by %s", xm_crc32c_init());
-	if (!r && s->opts->trace && !s->opts->dry_run)
-		r = tracefile_open(&s->trace, s->opts->trace, e);
-	if (!r)
-		r = xsk_caps_get(&s->caps, s->dev, e);
-	if (!r)
-		r = steer_open(&s->steer, s->dev, e);
-	if (r)
-		return r;
-	s->has_steer = true;
 	if (!s->caps.is_up)
 		return xm_fail(e, -ENETDOWN, XM_REASON_DEVICE,
 			       "%s is down or has no carrier: 'ip link set %s "
@@ -112,7 +99,37 @@ int side_open_device(struct side *s, const struct cli_queues *queues,
 			       "cannot take them: detach it, or 'ip link set "
 			       "%s mtu %u'",
 			       s->dev, s->dev, SIDE_PAGE_MTU);
-	return side_pick_queues(s, queues, e);
+	return side_pick_queues(s, e);
+}
+
+int side_open_device(struct side *s, const struct cli_queues *queues,
+		     struct xm_error *e)
+{
+	int r = side_find_device(s, e);
+
+	s->queues = *queues;
+	cli_debug(s->cli, "CRC32C by %s", xm_crc32c_init());
+	if (!r && s->opts->trace && !s->opts->dry_run)
+		r = tracefile_open(&s->trace, s->opts->trace, e);
+	if (!r)
+		r = xsk_caps_get(&s->caps, s->dev, e);
+	if (!r)
+		r = steer_open(&s->steer, s->dev, e);
+	if (r)
+		return r;
+	s->has_steer = true;
+	return side_check_device(s, e);
+}
+
+int side_renew_device(struct side *s, struct xm_error *e)
+{
+	int r = xsk_caps_get(&s->caps, s->dev, e);
+
+	if (!r)
+		r = steer_renew(&s->steer, e);
+	if (r == STEER_E_OTHER)
+		cli_info(s->cli, "%s: was attached anew meanwhile", s->dev);
+	return r < 0 ? r : side_check_device(s, e);
 }
 
 /* -- memory ------------------------------------------------------------------------- */
@@ -412,11 +429,31 @@ void side_share_bandwidth(struct side *s, uint64_t bandwidth, uint32_t epoch)
 			      all / (is_done[i] ? s->n_channels : n));
 }
 
+/* Opening channels takes seconds, too.  Sockets are on a device and ports were
+ * agreed: both must still be right. */
+static int side_renew_steer(struct side *s, struct xm_error *e)
+{
+	unsigned int first = s->steer.info.first_queue;
+	int r = steer_renew(&s->steer, e);
+
+	if (r != STEER_E_OTHER)
+		return r;
+	if (s->steer.ifindex == s->caps.ifindex &&
+	    s->steer.info.first_queue == first)
+		return 0;
+	return xm_fail(e, -ESTALE, XM_REASON_STEERING,
+		       "%s: was made or attached anew while channels were "
+		       "opened on it: try again",
+		       s->dev);
+}
+
 int side_go_live(struct side *s, struct xm_error *e)
 {
+	int r = side_renew_steer(s, e);
 	unsigned int i;
-	int r = 0;
 
+	if (r)
+		return r;
 	s->is_live = true;
 	for (i = 0; i < s->n_channels && !r; i++) {
 		struct xm_steer_slot slot = {

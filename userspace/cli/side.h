@@ -31,6 +31,7 @@ struct side {
 	struct steer steer;
 	bool has_steer;
 	unsigned int first_queue, n_channels;
+	struct cli_queues queues; /* that the user said */
 
 	struct guest_ram ram;
 	struct xm_page_set pages; /* source: populated, todo all */
@@ -70,6 +71,10 @@ struct xm_trace *side_trace(struct side *s);
 int side_open_device(struct side *s, const struct cli_queues *queues,
 		     struct xm_error *e);
 
+/* Destination, after it has waited: look at the device anew.  Steering that was
+ * attached again is as good, steering that is gone is an error. */
+int side_renew_device(struct side *s, struct xm_error *e);
+
 /* Source: populated pages and each channel's extents.  The map is sharded. */
 int side_scan_memory(struct side *s, struct xm_error *e);
 
@@ -97,7 +102,8 @@ int side_check_bandwidth(const struct side *s, uint64_t bandwidth,
  * done need none.  Call before an epoch, and now and then in it. */
 void side_share_bandwidth(struct side *s, uint64_t bandwidth, uint32_t epoch);
 
-/* Sockets are open: let the XDP program send them their frames. */
+/* Sockets are open: let the XDP program send them their frames, if it still is
+ * on the device. */
 int side_go_live(struct side *s, struct xm_error *e);
 
 /* EPOCH_END's totals into s->msg: what each channel sent, or installed. */

@@ -56,6 +56,14 @@ int steer_detach(const char *ifname, bool force, struct xm_error *e);
 int steer_open(struct steer *ret_steer, const char *ifname, struct xm_error *e);
 void steer_close(struct steer *s);
 
+#define STEER_E_OTHER 1
+
+/* Is what @s was opened for still what steers on the device of that name?  0:
+ * yes.  STEER_E_OTHER: it was attached anew, perhaps to a device that was made
+ * anew, and @s is open for that now; nothing of this handle is live there.
+ * -errno as of steer_open(), and @s unchanged. */
+int steer_renew(struct steer *s, struct xm_error *e);
+
 /* Re-read counters and live queues into s->info. */
 int steer_refresh(struct steer *s, struct xm_error *e);
 

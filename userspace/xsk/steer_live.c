@@ -166,6 +166,29 @@ void steer_close(struct steer *s)
 	s->probe_fd = fd_close(s->probe_fd);
 }
 
+int steer_renew(struct steer *s, struct xm_error *e)
+{
+	struct steer_dev dev;
+	struct steer now;
+	bool is_same;
+	int r;
+
+	steer_talk_begin();
+	r = steer_dev_find(&dev, s->info.ifname, e);
+	is_same = !r && dev.ifindex == s->ifindex &&
+		  dev.prog_id == s->info.prog_id;
+	steer_dev_close(&dev);
+	steer_talk_end();
+	if (r || is_same)
+		return r;
+	r = steer_open(&now, s->info.ifname, e);
+	if (r)
+		return r;
+	steer_close(s);
+	*s = now;
+	return STEER_E_OTHER;
+}
+
 /* -- reading --------------------------------------------------------------------- */
 
 static int fail_map(const struct steer *s, const char *map, int err,
