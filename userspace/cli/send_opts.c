@@ -174,6 +174,10 @@ static const struct cli_opt recv_opts[] = {
 	  .offset = RECV(listen),
 	  .help = "wait for the source here (default: DEV's first address, "
 		  "port 61951)" },
+	{ "queues", .type = CLI_QUEUES, .arg = "N|A-B", .offset = RECV(queues),
+	  .max = 1023, .zero = "all",
+	  .help = "give a migration at most so many queues of the device, or "
+		  "just these: another recv can have the others" },
 	{ "paused", .type = CLI_FLAG, .offset = RECV(paused),
 	  .help = "leave the guest paused when it is here" },
 	{ 0 },
