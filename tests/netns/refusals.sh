@@ -163,7 +163,42 @@ scenario_recv_alone() {
 
 # -- both, told by recv -----------------------------------------------------------------
 
-# refused_memory PATH PATTERN: recv cannot take the guest there
+# bad_memory PATH REASON PATTERN: recv sees it before it waits for anybody
+bad_memory() {
+	spawn recv dst "$XDPMIG" recv --ram "$1" --json
+	recv_end 5
+	assert_eq "$RECV_RC" 1 "recv --ram $1"
+	said recv "$2" "$1: $3"
+	assert_no_grep waiting "$(err_of recv)" "recv --ram $1"
+	run dst "$XDPMIG" recv --dry-run --ram "$1"
+	assert_eq "$RC" 1 "recv --dry-run --ram $1"
+}
+
+scenario_memory_that_recv_cannot_take() {
+	net_up queues=1
+	attach_both
+	bad_memory /dev/shm memory "is a directory"
+	bad_memory /dev/null memory "is a device"
+	bad_memory /dev/shm/no/such memory "guest memory: No such file"
+	mkfifo "$COPY"
+	bad_memory "$COPY" memory "is a FIFO"
+	rm "$COPY"
+	ln -s /dev/shm/nowhere "$COPY"
+	bad_memory "$COPY" memory "is a symbolic link to /dev/shm/nowhere"
+	rm "$COPY"
+	if [ "$(stat -f -c %T "$TMP")" != tmpfs ]; then
+		bad_memory "$TMP/disk" memory "is on a disk file system"
+		[ ! -e "$TMP/disk" ] || fail "the refused file was made"
+		random_bytes 4M >"$TMP/disk"
+		cp "$TMP/disk" "$TMP/before"
+		bad_memory "$TMP/disk" memory "is on a disk file system"
+		assert_same_file "$TMP/disk" "$TMP/before" "file on a disk"
+	fi
+	assert_clean
+	detach_both
+}
+
+# refused_memory PATH PATTERN: recv cannot take this guest there
 refused_memory() {
 	spawn recv dst "$XDPMIG" recv --ram "$1" --json
 	wait_for 5 grep -q 'waiting for a source' "$(err_of recv)"
@@ -183,17 +218,15 @@ scenario_memory_at_the_destination() {
 	cp "$COPY" "$TMP/before"
 	refused_memory "$COPY" "has 1048576 bytes, the guest 4194304"
 	assert_same_file "$COPY" "$TMP/before" "file of another size"
+	# right when recv looked, and wrong when the source comes
 	rm "$COPY"
-	refused_memory /dev/shm "is a directory"
-	refused_memory /dev/shm/no/such "guest memory: No such file"
-	if [ "$(stat -f -c %T "$TMP")" != tmpfs ]; then
-		refused_memory "$TMP/disk" "is on a disk file system"
-		[ ! -e "$TMP/disk" ] || fail "the refused file was left"
-		random_bytes 4M >"$TMP/disk"
-		cp "$TMP/disk" "$TMP/before"
-		refused_memory "$TMP/disk" "is on a disk file system"
-		assert_same_file "$TMP/disk" "$TMP/before" "file on a disk"
-	fi
+	recv_start
+	mkdir "$COPY"
+	send_start "$GUEST"
+	ended 3 1
+	said recv memory "$COPY: is a directory"
+	said send refused "the peer: $COPY: "
+	rmdir "$COPY"
 	assert_clean
 	detach_both
 }

@@ -23,8 +23,6 @@ int take_open(struct take *t, const struct cli_xfer_opts *o, struct xm_error *e)
 					"into which guest? --qmp SOCKET for a "
 					"QEMU that waits with -incoming defer, "
 					"--ram FILE for memory alone");
-	if (o->dry_run)
-		return 0;
 	return o->qmp ? guest_target_qemu(&t->guest, o->qmp, e) :
 			guest_target_file(&t->guest, o->ram, e);
 }

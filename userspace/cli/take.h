@@ -13,8 +13,9 @@ struct take {
 	uint8_t ring[XM_DEVICE_WINDOW]; /* of them, came and not taken */
 };
 
-/* Open the guest that the options name; with --dry-run only see that they name
- * one.  0 or -errno with @e. */
+/* Open the guest that the options name; nothing is done to it.  0 or -errno with
+ * @e: also what is wrong with a file, as far as can be told before its size is
+ * known. */
 int take_open(struct take *t, const struct cli_xfer_opts *opts,
 	      struct xm_error *e);
 

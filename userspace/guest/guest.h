@@ -188,7 +188,8 @@ struct guest_target {
 /* A QEMU that waits with -incoming defer, its monitor at @socket. */
 int guest_target_qemu(struct guest_target **ret_t, const char *socket,
 		      struct xm_error *e);
-/* A file of shared memory, made or checked (guest_ram_create()). */
+/* A file of shared memory, made or checked when the guest is known
+ * (guest_ram_create()); until then guest_ram_check_path() must be content. */
 int guest_target_file(struct guest_target **ret_t, const char *path,
 		      struct xm_error *e);
 

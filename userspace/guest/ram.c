@@ -34,82 +34,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "extents.h"
+#include "ram_file.h"
 
 /* -- opening ---------------------------------------------------------------- */
-
-static int fail_errno(struct xm_error *e, const char *path, const char *what)
-{
-	int err = errno;
-
-	return xm_fail(e, -err,
-		       err == EACCES || err == EPERM ? XM_REASON_PERMISSION :
-						       XM_REASON_MEMORY,
-		       "%s: %s: %s", path, what, strerror(err));
-}
-
-/* Is @st, of @path, a file?  Asked before it is opened: opening a FIFO waits,
- * and opening a device may do anything. */
-static int check_is_file(const char *path, const struct stat *st,
-			 struct xm_error *e)
-{
-	const char *is = "not a file";
-
-	if (S_ISREG(st->st_mode))
-		return 0;
-	if (S_ISDIR(st->st_mode))
-		is = "a directory";
-	else if (S_ISFIFO(st->st_mode))
-		is = "a FIFO";
-	else if (S_ISSOCK(st->st_mode))
-		is = "a socket";
-	else if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
-		is = "a device";
-	return xm_fail(e, S_ISDIR(st->st_mode) ? -EISDIR : -EINVAL,
-		       XM_REASON_MEMORY,
-		       "%s: is %s; guest memory is a file, for instance QEMU's "
-		       "memory-backend-file,mem-path=...,share=on",
-		       path, is);
-}
-
-/* Fill in what the file system says about @b->fd. */
-static int learn_fs(struct guest_block *b, struct xm_error *e)
-{
-	struct statfs fs;
-
-	if (fstatfs(b->fd, &fs))
-		return fail_errno(e, b->path, "fstatfs");
-	/* The field is signed, and narrow on some machines. */
-	b->can_pin = (uint32_t)fs.f_type == TMPFS_MAGIC;
-	b->page_size = XM_PAGE_SIZE;
-	if ((uint32_t)fs.f_type == HUGETLBFS_MAGIC) {
-		b->can_pin = true;
-		b->page_size = (size_t)fs.f_bsize;
-	}
-	return 0;
-}
-
-static int check_seals(const struct guest_block *b, struct xm_error *e)
-{
-	int seals = fcntl(b->fd, F_GET_SEALS);
-
-	if (seals >= 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
-		return xm_fail(e, -EPERM, XM_REASON_PERMISSION,
-			       "%s: sealed against writing; memory that is to "
-			       "be pinned must not be",
-			       b->path);
-	return 0;
-}
 
 static int set_path(struct guest_block *b, const char *path, struct xm_error *e)
 {
@@ -129,13 +65,13 @@ static int open_source(struct guest_block *b, struct xm_error *e)
 
 	b->fd = open(b->path, O_RDWR | flags);
 	if (b->fd >= 0)
-		return learn_fs(b, e);
+		return ram_file_learn(b, e);
 	if (errno != EACCES && errno != EPERM && errno != EROFS)
-		return fail_errno(e, b->path, "open");
+		return ram_file_errno(e, b->path, "open");
 	b->fd = open(b->path, O_RDONLY | flags);
 	if (b->fd < 0)
-		return fail_errno(e, b->path, "open");
-	r = learn_fs(b, e);
+		return ram_file_errno(e, b->path, "open");
+	r = ram_file_learn(b, e);
 	if (r)
 		return r;
 	if (b->can_pin)
@@ -160,7 +96,7 @@ static int map_file(const struct guest_block *b, uint64_t len, int prot,
 			       "%" PRIu64 " MiB; see /proc/sys/vm/nr_hugepages",
 			       b->path, b->page_size >> 10, len >> 20);
 	if (hva == MAP_FAILED)
-		return fail_errno(e, b->path, "mmap");
+		return ram_file_errno(e, b->path, "mmap");
 	(void)madvise(hva, len, MADV_DONTFORK); /* only hints, both */
 	(void)madvise(hva, len, MADV_DONTDUMP);
 	*ret_hva = hva;
@@ -201,7 +137,7 @@ static int lock_file(const struct guest_block *b, int how, struct xm_error *e)
 	if (!flock(b->fd, how | LOCK_NB))
 		return 0;
 	if (errno != EWOULDBLOCK)
-		return fail_errno(e, b->path, "flock");
+		return ram_file_errno(e, b->path, "flock");
 	return xm_fail(e, -EBUSY, XM_REASON_MEMORY,
 		       "%s: another xdpmig is %s it", b->path,
 		       how == LOCK_EX ? "using" : "receiving into");
@@ -219,16 +155,16 @@ int guest_ram_open(struct guest_ram *ram, const char *path, const char *name,
 	if (r)
 		return r;
 	if (stat(path, &st))
-		return fail_errno(e, path, "guest memory");
-	r = check_is_file(path, &st, e);
+		return ram_file_errno(e, path, "guest memory");
+	r = ram_file_check_type(path, &st, e);
 	if (!r)
 		r = open_source(&b, e);
 	if (!r && b.can_pin)
-		r = check_seals(&b, e);
+		r = ram_file_check_seals(&b, e);
 	if (!r)
 		r = lock_file(&b, LOCK_SH, e);
 	if (!r && fstat(b.fd, &st))
-		r = fail_errno(e, path, "fstat");
+		r = ram_file_errno(e, path, "fstat");
 	if (!r && (!st.st_size || st.st_size % XM_PAGE_SIZE))
 		r = xm_fail(e, -EINVAL, XM_REASON_MEMORY,
 			    "%s: has %jd bytes; guest memory is a multiple of "
@@ -269,7 +205,7 @@ static int open_target(struct guest_block *b, struct xm_error *e)
 	int r;
 
 	if (!stat(b->path, &st)) {
-		r = check_is_file(b->path, &st, e);
+		r = ram_file_check_type(b->path, &st, e);
 		if (r)
 			return r;
 		b->fd = open(b->path, flags);
@@ -278,18 +214,12 @@ static int open_target(struct guest_block *b, struct xm_error *e)
 		b->created = b->fd >= 0;
 	}
 	if (b->fd < 0)
-		return fail_errno(e, b->path, "guest memory");
-	r = learn_fs(b, e);
+		return ram_file_errno(e, b->path, "guest memory");
+	r = ram_file_check_shared(b, e);
 	if (r)
 		return r;
-	if (!b->can_pin)
-		return xm_fail(e, -EOPNOTSUPP, XM_REASON_MEMORY,
-			       "%s: is on a disk file system, which would set "
-			       "the pace; use shared memory (tmpfs such as "
-			       "/dev/shm, memfd, hugetlbfs)",
-			       b->path);
 	r = lock_file(b, LOCK_EX, e);
-	return r ? r : check_seals(b, e);
+	return r ? r : ram_file_check_seals(b, e);
 }
 
 /* Give a new file its size; an old one must have it. */
@@ -304,9 +234,9 @@ static int size_target(const struct guest_block *b, uint64_t len,
 			       "not a multiple of the pages here (%zu bytes)",
 			       b->path, len, b->page_size);
 	if (b->created && ftruncate(b->fd, (off_t)len))
-		return fail_errno(e, b->path, "ftruncate");
+		return ram_file_errno(e, b->path, "ftruncate");
 	if (fstat(b->fd, &st))
-		return fail_errno(e, b->path, "fstat");
+		return ram_file_errno(e, b->path, "fstat");
 	if ((uint64_t)st.st_size != len)
 		return xm_fail(e, -EINVAL, XM_REASON_MEMORY,
 			       "%s: has %jd bytes, the guest %" PRIu64
@@ -359,7 +289,7 @@ static int walk(const struct guest_block *b, uint64_t len, guest_extent_fn *cb,
 	int r;
 
 	if (fstat(b->fd, &st))
-		return fail_errno(e, b->path, "fstat");
+		return ram_file_errno(e, b->path, "fstat");
 	if (!b->file_off && (uint64_t)st.st_size == len)
 		r = guest_extents_walk(b->fd, len, hugepage, cb, arg);
 	else
@@ -446,8 +376,8 @@ static int open_lent(struct guest_block *b, const struct guest_lent *lent,
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", lent->fd);
 	b->fd = open(self, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (b->fd < 0)
-		return fail_errno(e, b->path, "open");
-	r = learn_fs(b, e);
+		return ram_file_errno(e, b->path, "open");
+	r = ram_file_learn(b, e);
 	if (r)
 		return r;
 	if (!b->can_pin)
@@ -456,7 +386,7 @@ static int open_lent(struct guest_block *b, const struct guest_lent *lent,
 			       "cannot be logged; use shared memory (tmpfs "
 			       "such as /dev/shm, memfd, hugetlbfs)",
 			       b->path);
-	r = check_seals(b, e);
+	r = ram_file_check_seals(b, e);
 	return r ? r : lock_file(b, lent->for_writing ? LOCK_EX : LOCK_SH, e);
 }
 
@@ -466,7 +396,7 @@ static int check_part(const struct guest_block *b,
 	struct stat st;
 
 	if (fstat(b->fd, &st))
-		return fail_errno(e, b->path, "fstat");
+		return ram_file_errno(e, b->path, "fstat");
 	if (!lent->len || (lent->len | lent->file_off) % b->page_size ||
 	    lent->file_off > (uint64_t)st.st_size ||
 	    lent->len > (uint64_t)st.st_size - lent->file_off)
@@ -528,7 +458,7 @@ int guest_ram_check(const struct guest_ram *ram, struct xm_error *e)
 		if (b->lent)
 			continue;
 		if (fstat(b->fd, &here))
-			return fail_errno(e, b->path, "fstat");
+			return ram_file_errno(e, b->path, "fstat");
 		if (stat(b->path, &there) || here.st_dev != there.st_dev ||
 		    here.st_ino != there.st_ino)
 			return xm_fail(e, -ENOENT, XM_REASON_MEMORY,

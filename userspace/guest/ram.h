@@ -40,6 +40,12 @@ struct guest_ram {
 int guest_ram_open(struct guest_ram *ram, const char *path, const char *name,
 		   struct xm_error *e);
 
+/* Destination: could guest_ram_create() take @path, as far as can be told
+ * before the guest's size is known: a file of shared memory that may be written
+ * and is not sealed, or room for one in a folder?  Changes nothing.  0 or -errno
+ * with @e. */
+int guest_ram_check_path(const char *path, struct xm_error *e);
+
 /* Destination: create @path with @len bytes, all of them a hole, or check that
  * it has them; refuse anything but shared memory.  The dirtied bitmap starts
  * with what is populated.  Nothing is touched; hugepages are reserved, so that

@@ -99,6 +99,9 @@ int guest_target_file(struct guest_target **ret_t, const char *path,
 		return xm_fail(e, -ENAMETOOLONG, XM_REASON_MEMORY,
 			       "%.40s...: path longer than %zu bytes", path,
 			       sizeof(f->path) - 1);
+	r = guest_ram_check_path(path, e);
+	if (r)
+		return r;
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
