@@ -173,10 +173,10 @@ live_quit() { # DIR...
 	for dir; do
 		[ -f "$dir/pid" ] || continue
 		pid=$(cat "$dir/pid")
-		{
+		{ # it may have ended by itself
 			kill -KILL "$pid"
 			wait "$pid" "$(cat "$dir/stamp.pid")"
-		} 2>/dev/null
+		} 2>/dev/null || true
 		for ram in "$dir"/ram*; do
 			[ ! -L "$ram" ] || rm -f "$(readlink "$ram")"
 		done

@@ -63,7 +63,7 @@ until_phase() {
 		wait_for 20 not live_is "$A" running
 		;;
 	held)
-		send_live --name victim --max-downtime 1h \
+		send_live --name victim --max-downtime 60min \
 			--pause-before-switchover "$@"
 		wait_for 20 held
 		runs_not "$A"
