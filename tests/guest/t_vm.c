@@ -47,12 +47,12 @@ static void make_boot(struct t_vm *vm, const struct t_vm_opts *opts)
 		return;
 	}
 	snprintf(line, sizeof(line),
-		 "as --32 --defsym PAGES=%u --defsym PACE=%u --defsym BEAT=1 "
+		 "as --32 --defsym PAGES=%u --defsym PACE=%u --defsym BEAT=%u "
 		 "-o %s/oracle.o %s && ld -m elf_i386 -Ttext 0x7c00 "
 		 "--oformat binary -o %s/boot %s/oracle.o && truncate -s 4M "
 		 "%s/boot",
-		 vm->pages, opts->pace, vm->q.dir, T_ORACLE, vm->q.dir,
-		 vm->q.dir, vm->q.dir);
+		 vm->pages, opts->pace, vm->pages, vm->q.dir, T_ORACLE,
+		 vm->q.dir, vm->q.dir, vm->q.dir);
 	assert_int_equal(system(line), 0);
 }
 
