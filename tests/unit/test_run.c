@@ -327,15 +327,15 @@ static void *end_it(void *arg)
 	return NULL;
 }
 
-static void run_ask_one__no_answer(void **state)
+static void run_ask_one__it_has_just_ended(void **state)
 {
 	struct t *t = *state;
 	pthread_t thread;
 
 	assert_int_equal(pthread_create(&thread, NULL, end_it, t), 0);
-	assert_int_equal(run_ask_one("vm1", NULL, NULL, &t->e), -EREMOTEIO);
+	assert_int_equal(run_ask_one("vm1", NULL, NULL, &t->e), -ENOENT);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_non_null(strstr(t->e.msg, "'vm1' gives no answer"));
+	assert_non_null(strstr(t->e.msg, "'vm1' has just ended"));
 }
 
 /* -- listing ---------------------------------------------------------------------------- */
@@ -434,7 +434,7 @@ int main(void)
 		CASE(run_ask_one__answer),
 		CASE(run_ask_one__error),
 		CASE(run_ask_one__there_is_none),
-		CASE(run_ask_one__no_answer),
+		CASE(run_ask_one__it_has_just_ended),
 		CASE(run_list__no_folder),
 		CASE(run_list__all_there_is),
 	};

@@ -198,6 +198,20 @@ int run_open(struct run **ret_run, const char *name, struct xm_error *e)
 	return 0;
 }
 
+int run_open_as(struct run **ret_run, const char *name, const char *guest,
+		const char *command, struct xm_error *e)
+{
+	char text[RUN_NAME];
+
+	if (name)
+		return run_open(ret_run, name, e);
+	if (guest[0] && !run_open(ret_run, guest, NULL))
+		return 0;
+	(void)snprintf(text, sizeof(text), "%.40s-%d",
+		       guest[0] ? guest : command, (int)getpid());
+	return run_open(ret_run, text, e);
+}
+
 struct run *run_close(struct run *run)
 {
 	char path[RUN_PATH];
@@ -401,10 +415,17 @@ static int run_talk(int fd, const char *name, const json_t *request,
 	const char *error;
 	json_t *answer = NULL;
 	ssize_t n = -1;
+	bool is_over;
 
 	if (text && send(fd, text, strlen(text), MSG_NOSIGNAL) > 0)
 		n = recv(fd, buf, sizeof(buf), 0);
+	is_over = !n || (n < 0 && (errno == ECONNRESET || errno == EPIPE));
 	free(text);
+	if (is_over)
+		return xm_fail(e, -ENOENT, XM_REASON_USAGE,
+			       "migration '%s' has just ended: see 'xdpmig "
+			       "status'",
+			       name);
 	if (n > 0)
 		answer = json_loadb(buf, (size_t)n, 0, NULL);
 	if (!answer)

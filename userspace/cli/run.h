@@ -29,6 +29,13 @@ int run_set_dir(const char *dir);
  * process left is taken over. */
 int run_open(struct run **ret_run, const char *name, struct xm_error *e);
 
+/* The same for a run without a name of the user's: @name when that is not NULL,
+ * else the guest's, @guest.  A guest moved between two hosts of one machine has
+ * it twice, and some have none: then the process's number tells, behind it or
+ * behind @command. */
+int run_open_as(struct run **ret_run, const char *name, const char *guest,
+		const char *command, struct xm_error *e);
+
 /* Give the name back.  NULL is fine; returns NULL. */
 struct run *run_close(struct run *run);
 
@@ -68,7 +75,7 @@ int run_record(struct run *run, json_t *o, struct xm_error *e);
 
 /* Send @request (taken over; NULL: {"ask": "status"}) to the migration @name;
  * its answer in @ret_answer (the caller's, may be NULL).  0, or with @e:
- * -ENOENT: there is none of that name; -EREMOTEIO: it answered with an error. */
+ * -ENOENT: there is none of that name, or not any more; -EREMOTEIO: it answered with an error. */
 int run_ask_one(const char *name, json_t *request, json_t **ret_answer,
 		struct xm_error *e);
 
