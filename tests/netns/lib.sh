@@ -38,9 +38,9 @@
 #   }
 #   run_scenarios "$@"
 #
-# The script runs in a mount namespace of its own with fresh /run/netns and
-# /sys/fs/bpf: pins and names of the machine are neither seen nor touched, and
-# whatever kills the script, the mounts are gone with it.  At exit everything
+# The script runs in a mount namespace of its own with fresh /run/netns,
+# /run/xdpmig and /sys/fs/bpf: pins and names of the machine are neither seen nor
+# touched, and whatever kills the script, the mounts are gone with it.  At exit everything
 # is removed, and what would be left is a failure (leak_check).
 #
 #   exit 77         skipped, the reason is printed (meson's protocol)
@@ -66,8 +66,9 @@ if [ "${XM_NETNS_PRIVATE:-}" != $$ ]; then
 	XM_NETNS_PRIVATE=$$ exec unshare --mount --propagation private -- \
 		bash "$0" "$@"
 fi
-mkdir -p /run/netns
+mkdir -p /run/netns /run/xdpmig
 mount -t tmpfs xm-netns /run/netns
+mount -t tmpfs -o mode=0700 xm-names /run/xdpmig
 [ ! -d /sys/fs/bpf ] || mount -t bpf bpf /sys/fs/bpf
 
 BUILD=${BUILD:-$PWD}
