@@ -14,6 +14,9 @@
  *   DEVICE_END  wait until it has all of it
  *   TAKE_GUEST  let the guest run; with --ram there is nothing to start
  *
+ * Device, steering and memory are looked at before it waits, and again when a
+ * source has come: much may have changed by then.
+ *
  * Nothing is made or allocated before a source has said what it wants.  A
  * migration that fails takes away the file it made.
  */
@@ -24,7 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "core/dst.h"
@@ -365,7 +367,7 @@ static enum side_event recv_wait(struct recv *s, struct xm_time until)
 	unsigned int n = 1;
 
 	fds[0] = (struct pollfd){ .fd = run_fd(s->run), .events = POLLIN };
-	n += guest_target_fds(s->take.guest, fds + 1);
+	n += guest_target_fds(s->take.guest, fds + n);
 	return side_wait(&s->side, until, fds, n, s->dst.state == XM_DST_COMMIT,
 			 recv_err(s));
 }
@@ -509,29 +511,14 @@ static int recv_plan(struct recv *s)
 	int r = listen_address(s->opts->listen, s->side.dev, &addr,
 			       recv_err(s));
 
+	if (!r)
+		r = side_plan(&s->side, NULL, NULL, 0, recv_err(s));
 	if (r)
 		return r;
-	cli_put_str(o, "status", "planned");
-	cli_put_str(o, "dev", s->side.dev);
-	cli_put_u64(o, "channels", s->side.n_channels);
+	report_plan(&s->side);
 	cli_put_str(o, "listen", ctl_addr_text(&addr, text, sizeof(text)));
 	cli_echo_options(s->side.cli);
 	return 0;
-}
-
-/* A name for this run: the user's, the guest's, or the process's. */
-static int recv_name(struct recv *s)
-{
-	const char *guest = s->take.guest->id.name;
-	char text[RUN_NAME];
-
-	if (s->opts->x.name)
-		return run_open(&s->run, s->opts->x.name, recv_err(s));
-	if (guest[0] && !run_open(&s->run, guest, NULL))
-		return 0;
-	(void)snprintf(text, sizeof(text), "%.40s-%d",
-		       guest[0] ? guest : "recv", (int)getpid());
-	return run_open(&s->run, text, recv_err(s));
 }
 
 static int recv_main(struct recv *s)
@@ -543,7 +530,8 @@ static int recv_main(struct recv *s)
 	if (!r)
 		r = take_open(&s->take, side->opts, recv_err(s));
 	if (!r && !side->opts->dry_run)
-		r = recv_name(s);
+		r = run_open_as(&s->run, side->opts->name,
+				s->take.guest->id.name, "recv", recv_err(s));
 	if (r)
 		return r;
 	if (side->opts->dry_run)

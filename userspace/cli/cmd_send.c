@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "core/src.h"
@@ -444,24 +443,6 @@ static int send_hello(struct send *s, struct xm_msg_hello *h)
 	return 0;
 }
 
-/* Take the name: the user's, or the guest's; a guest moved between two hosts
- * of one machine has it twice, and then the process's number tells. */
-static int send_name(struct send *s)
-{
-	const char *name = s->opts->x.name, *guest = s->live.guest->id.name;
-	char text[RUN_NAME];
-	int r;
-
-	if (name)
-		return run_open(&s->run, name, send_err(s));
-	r = guest[0] ? run_open(&s->run, guest, NULL) : -EADDRINUSE;
-	if (!r)
-		return 0;
-	(void)snprintf(text, sizeof(text), "%.40s-%d",
-		       guest[0] ? guest : "send", (int)getpid());
-	return run_open(&s->run, text, send_err(s));
-}
-
 static int send_prepare(struct send *s)
 {
 	struct side *side = &s->side;
@@ -475,7 +456,8 @@ static int send_prepare(struct send *s)
 	if (!r)
 		r = guest_fault_catch(&side->ram, e);
 	if (!r && !side->opts->dry_run)
-		r = send_name(s);
+		r = run_open_as(&s->run, side->opts->name,
+				s->live.guest->id.name, "send", e);
 	if (!r)
 		r = ctl_addr_parse(&peer, s->opts->peer, XM_PORT_CTL, e);
 	if (!r && !side->opts->dry_run)
@@ -502,6 +484,20 @@ static void send_event_start(struct send *s)
 	cli_event_emit(s->side.cli, o);
 }
 
+/* What --dry-run says.  How long it takes can be told when nothing but a cap
+ * decides. */
+static void send_plan(struct send *s)
+{
+	json_t *o = cli_result(s->side.cli);
+
+	report_plan(&s->side);
+	if (s->bandwidth)
+		cli_put_u64(o, "estimated_ms",
+			    (uint64_t)((double)s->side.populated * 8 * 1000 /
+				       (double)s->bandwidth));
+	cli_echo_options(s->side.cli);
+}
+
 /* The guest first, before the peer is waited for: it may be paused. */
 static void send_settle(struct send *s)
 {
@@ -522,7 +518,7 @@ static int send_main(struct send *s)
 	if (r)
 		return r;
 	if (s->side.opts->dry_run) {
-		report_plan(&s->side);
+		send_plan(s);
 		return 0;
 	}
 	r = send_hello(s, &hello);

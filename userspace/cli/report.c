@@ -267,11 +267,15 @@ void report_plan(struct side *s)
 	cli_put_u64(o, "channels", s->n_channels);
 	cli_put_u64(o, "first_queue", s->first_queue);
 	cli_put_u64(o, "mtu_bytes", s->plan.ip_max);
-	cli_put_u64(o, "header_slots", c->n_slots);
+	cli_put_u64(o, "tx_ring_descs", c->tx_ring);
+	cli_put_u64(o, "rx_ring_descs", c->rx_ring);
+	if (s->is_sender)
+		cli_put_u64(o, "header_slots", c->n_slots);
+	cli_put_u64(o, "rx_buffer_bytes",
+		    (uint64_t)c->rx_chunks * XM_PAGE_SIZE * s->n_channels);
 	cli_put_u64(o, "locked_bytes", s->plan.locked * s->n_channels);
 	if (s->is_sender) {
 		cli_put_u64(o, "ram_bytes_total", xm_map_bytes(&s->ram.map));
 		cli_put_u64(o, "ram_bytes_populated", s->populated);
 	}
-	cli_echo_options(s->cli);
 }

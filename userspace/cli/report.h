@@ -25,7 +25,7 @@ void report_status(struct side *s, const struct report *r, json_t *o);
 /* The result's fields.  Call before the pool is freed. */
 void report_result(struct side *s, const struct report *r);
 
-/* --dry-run: the plan. */
+/* --dry-run: the plan, as far as both sides have the same. */
 void report_plan(struct side *s);
 
 #endif

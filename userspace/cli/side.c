@@ -234,6 +234,18 @@ int side_scan_memory(struct side *s, struct xm_error *e)
 
 /* -- plan ------------------------------------------------------------------------------ */
 
+static int side_find_route(struct side *s, const struct ctl_addr *peer,
+			   const struct ctl_addr *src, struct xm_error *e)
+{
+	const struct sockaddr *to = (const struct sockaddr *)&peer->ss;
+	const struct sockaddr *from = src ? (const struct sockaddr *)&src->ss :
+					    NULL;
+
+	return s->opts->dry_run ?
+		       route_peek(&s->route, s->dev, to, from, e) :
+		       route_get(&s->route, s->dev, to, from, 2000, e);
+}
+
 int side_plan(struct side *s, const struct ctl_addr *peer,
 	      const struct ctl_addr *src, uint64_t in_flight,
 	      struct xm_error *e)
@@ -249,13 +261,11 @@ int side_plan(struct side *s, const struct ctl_addr *peer,
 		.is_native = s->steer.info.mode == STEER_NATIVE,
 	};
 	unsigned int i;
-	int r;
+	int r = peer ? side_find_route(s, peer, src, e) : 0;
 
-	r = route_get(&s->route, s->dev, (const struct sockaddr *)&peer->ss,
-		      src ? (const struct sockaddr *)&src->ss : NULL, 2000, e);
 	if (r)
 		return r;
-	wish.ip_max = s->route.ip_max;
+	wish.ip_max = peer ? s->route.ip_max : s->caps.mtu;
 	if (wish.ip_max < XM_MTU_MIN)
 		return xm_fail(e, -EMSGSIZE, XM_REASON_DEVICE,
 			       "%s: MTU %u is below the %u that a frame needs: "

@@ -78,7 +78,9 @@ int side_renew_device(struct side *s, struct xm_error *e);
 /* Source: populated pages and each channel's extents.  The map is sharded. */
 int side_scan_memory(struct side *s, struct xm_error *e);
 
-/* Route to the control connection's peer, and the plan for this side. */
+/* Route to the control connection's peer, and the plan for this side.  With
+ * --dry-run nobody is asked for the way, and @peer may be NULL: then the plan is
+ * for the device as it is. */
 int side_plan(struct side *s, const struct ctl_addr *peer,
 	      const struct ctl_addr *src, uint64_t in_flight,
 	      struct xm_error *e);

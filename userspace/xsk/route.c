@@ -192,3 +192,29 @@ out:
 	route_nl_close(nl);
 	return r;
 }
+
+int route_peek(struct route *ret_route, const char *ifname,
+	       const struct sockaddr *peer, const struct sockaddr *src,
+	       struct xm_error *e)
+{
+	struct mnl_socket *nl = NULL;
+	struct route_want want;
+	struct route_look look;
+	int r;
+
+	r = route_want_init(&want, 0, ifname, peer, src, e);
+	if (r)
+		return r;
+	r = route_nl_open(&nl, NULL, 0);
+	if (r)
+		return xm_fail(e, r, XM_REASON_INTERNAL,
+			       "cannot open a netlink socket: %s",
+			       strerror(-r));
+	r = route_look(&look, nl, &want);
+	if (r)
+		r = fail_outcome(r, &want, &look, e);
+	else
+		route_from_look(ret_route, &want, &look);
+	route_nl_close(nl);
+	return r;
+}

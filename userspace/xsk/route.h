@@ -37,6 +37,12 @@ int route_get(struct route *ret_route, const char *ifname,
 	      const struct sockaddr *peer, const struct sockaddr *src,
 	      int timeout_ms, struct xm_error *e);
 
+/* The same for who only wants to know: nothing is sent, so a neighbour that the
+ * kernel does not know stays unknown (path.dst_mac zero), and is no error. */
+int route_peek(struct route *ret_route, const char *ifname,
+	       const struct sockaddr *peer, const struct sockaddr *src,
+	       struct xm_error *e);
+
 struct route_watch;
 
 /* Watch link, address, neighbour and route changes that concern @route, as
