@@ -375,6 +375,57 @@ scenario_two_receivers_on_one_device() {
 	detach_both
 }
 
+# -- a second source ----------------------------------------------------------------------
+
+# It hears at once that it is not its turn, and the first one is not disturbed.
+scenario_second_source() {
+	local i
+
+	net_up queues=4
+	ram_make "$GUEST" 32
+	begin_here --queues 0-1
+	for i in {1..6}; do
+		BEGAN=$(now_ms)
+		spawn second src "$XDPMIG" send --json --ram "$GUEST" \
+			--queues 2-3 "$DST4"
+		reap second 5
+		assert_eq "$RC" 3 "second source, time $i"
+		assert_between $(($(now_ms) - BEGAN)) 0 1500 "milliseconds"
+		assert_jq '.reason == "refused" and (.message |
+			test("the peer: this receiver is serving another"))' \
+			"$(out_of second)" "second source"
+		home second source
+	done
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	rm "$COPY"
+	assert_clean
+	detach_both
+	ram_make "$GUEST" 4
+}
+
+# Whoever comes by the dozen and does not hang up: neither.
+scenario_strangers_while_a_source_is_served() {
+	net_up queues=2
+	ram_make "$GUEST" 32
+	begin_here
+	spawn stranger src python3 -c '
+import socket, sys, time
+all = [socket.create_connection((sys.argv[1], 61951), 5) for _ in range(20)]
+for c in all[:10]:
+    c.sendall(b"GET / HTTP/1.0\r\n\r\n" * 100)
+time.sleep(60)' "$DST4"
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	stop stranger KILL
+	rm "$COPY"
+	assert_clean
+	detach_both
+	ram_make "$GUEST" 4
+}
+
 # -- strangers ---------------------------------------------------------------------------
 
 # stranger SCRIPT: connects to the control port as c and does that

@@ -30,12 +30,12 @@
 
 #include "clock.h"
 #include "core/dst.h"
+#include "door.h"
 #include "guest/fault.h"
 #include "listen.h"
 #include "report.h"
 #include "run.h"
 #include "take.h"
-#include "util/fd.h"
 
 struct recv {
 	struct side side;
@@ -49,7 +49,7 @@ struct recv {
 	bool is_over;
 	struct take take;
 	struct run *run;
-	int listen_fd;
+	struct door door;
 	uint64_t frames;         /* that had come when last looked */
 	struct xm_time progress; /* when there were more */
 };
@@ -368,6 +368,8 @@ static enum side_event recv_wait(struct recv *s, struct xm_time until)
 
 	fds[0] = (struct pollfd){ .fd = run_fd(s->run), .events = POLLIN };
 	n += guest_target_fds(s->take.guest, fds + n);
+	if (s->has_met)
+		n += door_fds(&s->door, fds + n);
 	return side_wait(&s->side, until, fds, n, s->dst.state == XM_DST_COMMIT,
 			 recv_err(s));
 }
@@ -402,6 +404,8 @@ static void recv_run(struct recv *s)
 		}
 		if (recv_listen_run(s))
 			recv_fail(s);
+		if (s->has_met)
+			door_turn_away(&s->door, xm_clock());
 		if (!s->is_over)
 			recv_look(s);
 		if (!xm_time_before(xm_clock(), xm_dst_expiry(&s->dst)))
@@ -417,11 +421,9 @@ static int recv_listen(struct recv *s)
 {
 	struct ctl_addr addr;
 	char text[64];
-	int r = listen_address(s->opts->listen, s->side.dev, &addr,
-			       recv_err(s));
+	int r = door_open(&s->door, s->opts->listen, s->side.dev, &addr,
+			  recv_err(s));
 
-	if (!r)
-		r = ctl_listen(&s->listen_fd, &addr, recv_err(s));
 	if (!r)
 		cli_info(s->side.cli, "%s: waiting for a source at %s",
 			 s->side.dev, ctl_addr_text(&addr, text, sizeof(text)));
@@ -437,10 +439,10 @@ static int recv_accept(struct recv *s)
 	int r;
 
 	for (;;) {
-		r = ctl_accept(&s->side.ctl, s->listen_fd, e);
+		r = ctl_accept(&s->side.ctl, s->door.listen_fd, e);
 		if (r != -EAGAIN)
 			return r;
-		fds[0] = (struct pollfd){ s->listen_fd, POLLIN, 0 };
+		fds[0] = (struct pollfd){ s->door.listen_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ run_fd(s->run), POLLIN, 0 };
 		n = 2 + guest_target_fds(s->take.guest, fds + 2);
 		switch (side_wait(&s->side, XM_TIME_NEVER, fds, n, false, e)) {
@@ -561,7 +563,7 @@ static void recv_close(struct recv *s, bool has_failed)
 	take_close(&s->take);
 	side_close(&s->side);
 	s->run = run_close(s->run);
-	fd_closep(&s->listen_fd);
+	door_close(&s->door);
 }
 
 int cmd_recv(struct cli_ctx *cli, const void *opts)
@@ -573,7 +575,7 @@ int cmd_recv(struct cli_ctx *cli, const void *opts)
 		return xm_fail(&cli->err, -ENOMEM, XM_REASON_MEMORY,
 			       "out of memory");
 	s->opts = opts;
-	s->listen_fd = -1;
+	s->door.listen_fd = -1;
 	s->side.cli = cli;
 	s->side.opts = &s->opts->x;
 	s->report.begun = xm_clock();
