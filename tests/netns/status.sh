@@ -6,6 +6,7 @@
 #
 # The guest is a synthetic one that writes faster than may be sent: it goes on
 # being copied until somebody says something.
+# shellcheck disable=SC2119 # functions that can do without arguments
 
 # shellcheck source=tests/netns/lib.sh
 . "${0%/*}/lib.sh"
@@ -60,8 +61,8 @@ none_under_way() {
 		"names that are taken"
 }
 
-receive() { # [OPTION...]
-	recv_start --name there "$@"
+receive() {
+	recv_start --name there
 }
 
 # synthetic [OPTION...]: on its way, for as long as nobody says anything
