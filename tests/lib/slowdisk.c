@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* slowdisk.c - a file that takes its time to be read
  *
- *   slowdisk FILE MOUNTPOINT DELAY_MS
+ *   slowdisk FILE MOUNTPOINT DELAY_MS [cached]
  *
  * Mounts a file system of one read-only file, with FILE's content, on the
  * existing file MOUNTPOINT; it speaks the kernel's FUSE protocol itself.  Each
  * read is answered DELAY_MS after it was asked for, any number at a time.
+ *
+ * Readers without O_DIRECT, too, read past the page cache, unless it is "cached".
  *
  * What this is for: a read with O_DIRECT has the reader's pages pinned when it
  * is asked for, and the kernel writes to them when it is answered, past the
@@ -48,6 +50,7 @@ static struct {
 	int dev, file, signals;
 	off_t len;
 	uint64_t delay_ns;
+	bool is_cached;
 	bool is_holding;
 	struct read_req wait[WAIT_MAX]; /* the oldest first */
 	unsigned int n_wait;
@@ -172,7 +175,10 @@ static void reply_attr(uint64_t unique)
 
 static void reply_open(uint64_t unique)
 {
-	struct fuse_open_out out = { .open_flags = FOPEN_DIRECT_IO };
+	struct fuse_open_out out = {
+		.open_flags = disk.is_cached ? FOPEN_KEEP_CACHE :
+					       FOPEN_DIRECT_IO,
+	};
 
 	reply(unique, 0, &out, sizeof(out));
 }
@@ -286,11 +292,13 @@ static void serve(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4) {
-		fputs("usage: slowdisk FILE MOUNTPOINT DELAY_MS\n", stderr);
+	if (argc != 4 && argc != 5) {
+		fputs("usage: slowdisk FILE MOUNTPOINT DELAY_MS [cached]\n",
+		      stderr);
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	disk.is_cached = argc == 5 && !strcmp(argv[4], "cached");
 	disk.delay_ns = strtoull(argv[3], NULL, 10) * 1000000;
 	start(argv[1], argv[2]);
 	puts("ready");
