@@ -198,11 +198,12 @@ scenario_says_what_it_got() {
 	assert_grep '^mode +generic$' "$OUT" "mode in the result"
 	assert_grep '^queues +1-1$' "$OUT" "queues in the result"
 	detach src "$SRC_DEV"
-	run src "$XDPMIG" attach lo
-	assert_eq "$RC" 0 "attach lo"
-	assert_grep 'warning: lo: cannot attach in native mode.*took generic' \
+	src ip link add "br$$" type bridge # has no native mode
+	run src "$XDPMIG" attach "br$$"
+	assert_eq "$RC" 0 "attach to a bridge"
+	assert_grep "warning: br$$: cannot attach in native mode.*took generic" \
 		"$ERR" "fallback"
-	detach src lo
+	detach src "br$$"
 	assert_detached
 }
 
@@ -326,6 +327,9 @@ scenario_mistakes() {
 	refused "no0: no such network device" src "$XDPMIG" attach no0
 	refused "no0: no such network device" src "$XDPMIG" detach no0
 	refused "no0: no such network device" src "$XDPMIG" status no0
+	refused "lo: is no Ethernet device" src "$XDPMIG" attach lo
+	refused "lo: is no Ethernet device" \
+		src "$XDPMIG" attach --mode generic lo
 	refused "$SRC_DEV: .*not attached" src "$XDPMIG" detach "$SRC_DEV"
 	refused "$SRC_DEV: .*not attached.*xdpmig attach" \
 		src_ns "$XDPMIG" status "$SRC_DEV"
@@ -372,9 +376,12 @@ scenario_device_vanishes() {
 		dst_ns "$XDPMIG" detach "$DST_DEV"
 	stop session
 	# the program went with the device; detach sweeps its pins all the same
-	refused "$SRC_DEV: no such network device" \
+	refused "$SRC_DEV: no such network device.*removed the pins of 1 device" \
 		src "$XDPMIG" detach "$SRC_DEV"
 	assert_detached
+	refused "$SRC_DEV: no such network device" \
+		src "$XDPMIG" detach "$SRC_DEV"
+	assert_no_grep "pins" "$ERR" "detach of nothing"
 }
 
 scenario_foreign_program() {

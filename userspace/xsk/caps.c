@@ -28,6 +28,7 @@
 #include <linux/ethtool.h>
 #include <linux/genetlink.h>
 #include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
@@ -77,6 +78,7 @@ static int caps_on_link(const struct nlmsghdr *nlh, void *data)
 	bool carrier = ifi->ifi_flags & IFF_RUNNING;
 
 	caps->ifindex = ifi->ifi_index;
+	caps->is_ethernet = ifi->ifi_type == ARPHRD_ETHER;
 	mnl_attr_for_each(a, nlh, sizeof(*ifi))
 	{
 		switch (mnl_attr_get_type(a)) {

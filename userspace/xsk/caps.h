@@ -19,6 +19,7 @@ struct xsk_caps {
 	unsigned int mtu;
 	int numa_node; /* -1 unknown */
 	uint8_t mac[6];
+	bool is_ethernet;
 	bool is_up;      /* administratively up and carrier */
 	bool has_ntuple; /* takes flow steering rules */
 };

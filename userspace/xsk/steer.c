@@ -39,6 +39,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -345,6 +346,11 @@ static int attach_queues(const struct steer_dev *dev, struct steer_info *info,
 
 	if (r)
 		return r;
+	if (!caps.is_ethernet)
+		return xm_fail(
+			e, -EOPNOTSUPP, XM_REASON_DEVICE,
+			"%s: is no Ethernet device, and frames of a migration are Ethernet frames; attach to the one that leads to the peer",
+			dev->ifname);
 	*ret_rx = caps.rx_queues;
 	if (!info->n_queues && info->first_queue < caps.rx_queues &&
 	    info->first_queue < XM_CHAN_MAX) {
@@ -510,17 +516,37 @@ static int detach_found(const struct steer_dev *dev, bool force,
 		       dev->ifname);
 }
 
+/* It took the program along, but not the pins.  Which of them were its own is
+ * not to be told from its name. */
+static int detach_gone(const char *ifname, struct xm_error *e)
+{
+	unsigned int n = steer_pin_sweep();
+	char swept[80] = "";
+
+	if (n)
+		(void)snprintf(swept, sizeof(swept),
+			       "; removed the pins of %u device%s that %s gone",
+			       n, n > 1 ? "s" : "", n > 1 ? "are" : "is");
+	return xm_fail(
+		e, -ENODEV, XM_REASON_DEVICE,
+		"%s: no such network device in this network namespace (see `ip link`)%s",
+		ifname, swept);
+}
+
 int steer_detach(const char *ifname, bool force, struct xm_error *e)
 {
+	struct xm_error why = { 0 };
 	struct steer_dev dev;
 	int r;
 
 	steer_talk_begin();
-	r = steer_dev_find(&dev, ifname, e);
+	r = steer_dev_find(&dev, ifname, &why);
 	if (!r)
 		r = detach_found(&dev, force, e);
 	else if (r == -ENODEV)
-		steer_pin_sweep(); /* it took the program along, not the pins */
+		r = detach_gone(ifname, e);
+	else
+		r = xm_fail(e, r, why.reason, "%s", why.msg);
 	steer_dev_close(&dev);
 	steer_talk_end();
 	return r;

@@ -48,7 +48,9 @@ int steer_attach(struct steer_info *ret_info, const char *ifname,
 		 unsigned int n_queues, struct xm_error *e);
 
 /* Detach and remove pins and our ntuple rules, also after a crash.  -ENOENT:
- * nothing of ours is there; -EBUSY: a session is live, unless @force. */
+ * nothing of ours is there; -ENODEV: nor is the device, and pins of devices that
+ * are gone were removed, which @e tells; -EBUSY: a session is live, unless
+ * @force. */
 int steer_detach(const char *ifname, bool force, struct xm_error *e);
 
 /* Find our program on @ifname, by the attached program's id or by pins.

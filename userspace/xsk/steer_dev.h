@@ -49,8 +49,8 @@ int steer_probe_load(int xsks_fd);
 /* Pin the program and its maps.  0, or -errno: without a bpffs, for instance;
  * then nothing is pinned, and steer_dev_find() works by ids. */
 int steer_pin(const struct steer_dev *dev);
-/* Remove the pins of devices that are gone. */
-void steer_pin_sweep(void);
+/* Remove the pins of devices that are gone.  Returns of how many. */
+unsigned int steer_pin_sweep(void);
 /* The same, and those of @ifindex.  True when it had some. */
 bool steer_unpin(int ifindex);
 /* Where libxdp has pinned the dispatcher on @dev: the path of a bpffs, maybe as

@@ -235,9 +235,10 @@ static void dispatcher_sweep(const struct pin_root *root, int ifindex)
 }
 
 /* Remove directories whose device is gone, and our folder when nothing is left
- * in it. */
-static void pin_sweep(const struct pin_root *root)
+ * in it.  Returns how many. */
+static unsigned int pin_sweep(const struct pin_root *root)
 {
+	unsigned int n = 0;
 	char dir[sizeof(root->s) + sizeof(PIN_DIR)], name[IF_NAMESIZE];
 	struct dirent *d;
 	int ifindex;
@@ -246,27 +247,29 @@ static void pin_sweep(const struct pin_root *root)
 	(void)snprintf(dir, sizeof(dir), "%s" PIN_DIR, root->s);
 	in = opendir(dir);
 	if (!in)
-		return;
+		return 0;
 	while ((d = readdir(in))) {
 		ifindex = dir_ifindex(d->d_name);
 		if (!ifindex || if_indextoname((unsigned int)ifindex, name))
 			continue;
 		dispatcher_sweep(root, ifindex);
-		(void)pin_rmdir(root, ifindex);
+		n += pin_rmdir(root, ifindex);
 	}
 	(void)closedir(in);
 	(void)rmdir(dir); /* fails while others have pins there */
+	return n;
 }
 
 /* -- all of them ---------------------------------------------------------------- */
 
-void steer_pin_sweep(void)
+unsigned int steer_pin_sweep(void)
 {
 	struct pin_root roots[ROOTS_MAX];
-	unsigned int i, n = roots_find(roots);
+	unsigned int i, n = roots_find(roots), swept = 0;
 
 	for (i = 0; i < n; i++)
-		pin_sweep(&roots[i]);
+		swept += pin_sweep(&roots[i]);
+	return swept;
 }
 
 bool steer_unpin(int ifindex)
@@ -277,7 +280,7 @@ bool steer_unpin(int ifindex)
 
 	for (i = 0; i < n; i++) {
 		had |= pin_rmdir(&roots[i], ifindex);
-		pin_sweep(&roots[i]);
+		(void)pin_sweep(&roots[i]);
 	}
 	return had;
 }
