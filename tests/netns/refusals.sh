@@ -123,6 +123,8 @@ scenario_command_line() {
 		--ram "$GUEST" "$DST4"
 	bad_send 2 usage "nowhere.conf" --config "$TMP/nowhere.conf" \
 		--ram "$GUEST" "$DST4"
+	bad_send 2 usage "configuration file $TMP: Is a directory" \
+		--config "$TMP" --ram "$GUEST" "$DST4"
 	run dst "$XDPMIG" recv
 	assert_eq "$RC" 2 "recv without --ram"
 	assert_grep "--ram" "$ERR" "message"

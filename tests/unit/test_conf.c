@@ -308,6 +308,7 @@ static void cli_conf_load__directory_is_no_file(void **state)
 
 	t->cli.std.config = "/";
 	assert_int_equal(cli_conf_load(&t->cli, &voc, &t->cli.err), -EIO);
+	assert_non_null(strstr(t->cli.err.msg, "Is a directory"));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -32,6 +32,7 @@ struct conf {
 	FILE *f;
 	const char *path;
 	unsigned int line; /* being read */
+	int err;           /* why no more could be read, or 0 */
 	struct xm_error e; /* the first failure; then the rest is not read */
 	/* lines of [default] keys that were seen, by setting */
 	unsigned int default_line[CLI_SETTINGS_MAX];
@@ -206,6 +207,7 @@ static char *conf_read_line(char *buf, int len, void *stream)
 	if (c->e.err || feof(c->f))
 		return NULL;
 	c->line++;
+	errno = 0;
 	while ((ch = getc(c->f)) != EOF && ch != '\n') {
 		if (!n && is_blank(ch))
 			continue;
@@ -222,6 +224,8 @@ static char *conf_read_line(char *buf, int len, void *stream)
 			return NULL;
 		}
 	}
+	if (ch == EOF && ferror(c->f))
+		c->err = errno;
 	if (ch == EOF && !n)
 		return NULL;
 	buf[n++] = '\n';
@@ -237,8 +241,9 @@ int cli_conf_read(struct cli_ctx *cli, const struct cli_vocabulary *voc,
 	int bad = ini_parse_stream(conf_read_line, &c, conf_line, &c);
 
 	if (ferror(f))
-		return xm_fail(e, -EIO, XM_REASON_USAGE, "%s: cannot be read",
-			       path);
+		return xm_fail(e, -EIO, XM_REASON_USAGE,
+			       "configuration file %s: %s", path,
+			       strerror(c.err ? c.err : EIO));
 	if (bad < 0)
 		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
 			       "%s: out of memory", path);
