@@ -527,8 +527,10 @@ static int recv_main(struct recv *s)
 {
 	struct side *side = &s->side;
 	const char *home;
-	int r = side_open_device(side, &s->opts->queues, recv_err(s));
+	int r = take_check_opts(side->opts, recv_err(s));
 
+	if (!r)
+		r = side_open_device(side, &s->opts->queues, recv_err(s));
 	if (!r)
 		r = take_open(&s->take, side->opts, recv_err(s));
 	if (!r && !side->opts->dry_run)

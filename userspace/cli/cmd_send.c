@@ -450,7 +450,9 @@ static int send_prepare(struct send *s)
 	struct ctl_addr peer;
 	int r;
 
-	r = side_open_device(side, &s->opts->queues, e);
+	r = live_check_opts(s->opts, e);
+	if (!r)
+		r = side_open_device(side, &s->opts->queues, e);
 	if (!r)
 		r = live_open(&s->live, side, s->opts, e);
 	if (!r)

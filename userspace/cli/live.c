@@ -40,19 +40,24 @@
 
 /* -- opening ------------------------------------------------------------------------ */
 
+int live_check_opts(const struct cli_send_opts *o, struct xm_error *e)
+{
+	int n = !!o->x.ram + !!o->x.qmp + !!o->synthetic;
+
+	if (n == 1)
+		return 0;
+	return xm_fail(e, -EINVAL, XM_REASON_USAGE,
+		       n ? "one guest at a time: --qmp, --ram or --synthetic" :
+			   "which guest? --qmp SOCKET for a running QEMU, "
+			   "--ram FILE for memory that does not change");
+}
+
 static int live_open_guest(struct live *l, struct xm_error *e)
 {
 	const struct cli_send_opts *o = l->opts;
 	struct guest_synth synth;
-	int n = !!o->x.ram + !!o->x.qmp + !!o->synthetic, r;
+	int r;
 
-	if (n != 1)
-		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
-			       n ? "one guest at a time: --qmp, --ram or "
-				   "--synthetic" :
-				   "which guest? --qmp SOCKET for a running "
-				   "QEMU, --ram FILE for memory that does not "
-				   "change");
 	if (o->x.qmp)
 		return guest_source_qemu(&l->guest, o->x.qmp, e);
 	if (o->x.ram)

@@ -29,7 +29,7 @@ enum live_next {
 /* When things happened; 0: not (yet). */
 struct live_times {
 	struct xm_time pause;     /* the guest was asked to pause */
-	struct xm_time stopped;    /* its virtual CPUs stopped */
+	struct xm_time stopped;   /* its virtual CPUs stopped */
 	struct xm_time paused;    /* no virtual CPU ran any more */
 	struct xm_time harvested; /* what was left was known */
 	struct xm_time sent;      /* and acknowledged on every channel */
@@ -72,7 +72,10 @@ struct live {
 	uint8_t device[XM_DEVICE_CHUNK];
 };
 
-/* Open the guest that the options name and map its memory. */
+/* Do the options name one guest?  0 or -EINVAL with @e. */
+int live_check_opts(const struct cli_send_opts *opts, struct xm_error *e);
+
+/* Open the guest that they name and map its memory. */
 int live_open(struct live *l, struct side *side,
 	      const struct cli_send_opts *opts, struct xm_error *e);
 

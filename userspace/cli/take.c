@@ -15,14 +15,19 @@
 #include <errno.h>
 #include <string.h>
 
+int take_check_opts(const struct cli_xfer_opts *o, struct xm_error *e)
+{
+	if (!o->qmp != !o->ram)
+		return 0;
+	return xm_fail(e, -EINVAL, XM_REASON_USAGE,
+		       o->qmp ? "one guest at a time: --qmp or --ram" :
+				"into which guest? --qmp SOCKET for a QEMU "
+				"that waits with -incoming defer, --ram FILE "
+				"for memory alone");
+}
+
 int take_open(struct take *t, const struct cli_xfer_opts *o, struct xm_error *e)
 {
-	if (!o->qmp == !o->ram)
-		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
-			       o->qmp ? "one guest at a time: --qmp or --ram" :
-					"into which guest? --qmp SOCKET for a "
-					"QEMU that waits with -incoming defer, "
-					"--ram FILE for memory alone");
 	return o->qmp ? guest_target_qemu(&t->guest, o->qmp, e) :
 			guest_target_file(&t->guest, o->ram, e);
 }

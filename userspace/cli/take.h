@@ -13,7 +13,10 @@ struct take {
 	uint8_t ring[XM_DEVICE_WINDOW]; /* of them, came and not taken */
 };
 
-/* Open the guest that the options name; nothing is done to it.  0 or -errno with
+/* Do the options name one guest?  0 or -EINVAL with @e. */
+int take_check_opts(const struct cli_xfer_opts *opts, struct xm_error *e);
+
+/* Open the guest that they name; nothing is done to it.  0 or -errno with
  * @e: also what is wrong with a file, as far as can be told before its size is
  * known. */
 int take_open(struct take *t, const struct cli_xfer_opts *opts,
