@@ -268,6 +268,29 @@ static void cli_main__lost_stdout_keeps_the_status(void **state)
 	assert_has(err.text, "standard output could not be written");
 }
 
+/* As of `xdpmig help | head -1`: nobody lost anything. */
+static void cli_main__help_may_be_read_in_part(void **state)
+{
+	char *argv[] = { (char *)"xdpmig", (char *)"frob", (char *)"--help",
+			 NULL };
+	int ends[2], saved;
+
+	(void)state;
+	fflush(stdout);
+	saved = dup(STDOUT_FILENO);
+	assert_int_equal(pipe(ends), 0);
+	close(ends[0]);
+	stream_catch(&err, STDERR_FILENO);
+	dup2(ends[1], STDOUT_FILENO);
+	assert_int_equal(cli_main(cmds, 3, argv), CLI_EXIT_DONE);
+	dup2(saved, STDOUT_FILENO);
+	clearerr(stdout);
+	stream_release(&err);
+	close(saved);
+	close(ends[1]);
+	assert_string_equal(err.text, "");
+}
+
 static void cli_echo_options__value_and_origin(void **state)
 {
 	char path[] = "/tmp/test_dispatch.XXXXXX", line[100], want[200];

@@ -43,6 +43,14 @@ static int dispatch_flush(int status)
 	return status;
 }
 
+/* Help is another matter: who reads its head only has read enough. */
+static int dispatch_flush_help(void)
+{
+	if ((fflush(stdout) || ferror(stdout)) && errno == EPIPE)
+		return CLI_EXIT_DONE;
+	return dispatch_flush(CLI_EXIT_DONE);
+}
+
 static int dispatch_help(const struct cli_cmd *cmds, int argc, char **argv)
 {
 	const struct cli_cmd *cmd;
@@ -51,13 +59,13 @@ static int dispatch_help(const struct cli_cmd *cmds, int argc, char **argv)
 		return dispatch_usage("unexpected argument '", argv[2]);
 	if (argc < 2) {
 		cli_help_all(stdout, cmds);
-		return dispatch_flush(CLI_EXIT_DONE);
+		return dispatch_flush_help();
 	}
 	cmd = dispatch_find(cmds, argv[1]);
 	if (!cmd)
 		return dispatch_usage("no such command '", argv[1]);
 	cli_help_one(stdout, cmd->spec);
-	return dispatch_flush(CLI_EXIT_DONE);
+	return dispatch_flush_help();
 }
 
 static bool argv_has(char **argv, const char *word)
@@ -124,7 +132,7 @@ static int dispatch_run(const struct cli_cmd *cmds, const struct cli_cmd *cmd,
 	r = dispatch_options(&cli, cmds, argc, argv);
 	if (r == CLI_OPT_E_HELP) {
 		cli_help_one(stdout, cmd->spec);
-		status = dispatch_flush(CLI_EXIT_DONE);
+		status = dispatch_flush_help();
 	} else {
 		bool is_usage = r < 0;
 
