@@ -280,6 +280,24 @@ static void cli_result_text__flat_objects_are_a_table(void **state)
 					     "     11          -  x\n");
 }
 
+/* Nothing is left out because another row is the first. */
+static void cli_result_text__rows_of_two_kinds_are_no_table(void **state)
+{
+	struct t *t = *state;
+	json_t *a = cli_put_array(cli_result(&t->cli), "channels");
+	json_t *o = cli_add_object(a);
+
+	cli_put_u64(o, "queue", 0);
+	o = cli_add_object(a);
+	cli_put_u64(o, "queue", 11);
+	cli_put_str(o, "engine", "x");
+	cli_result_emit(&t->cli, CLI_EXIT_DONE);
+	assert_string_equal(t_text(&t->out), "channels:\n"
+					     "  queue              0\n\n"
+					     "  queue              11\n"
+					     "  engine             x\n");
+}
+
 static void put_details(struct t *t)
 {
 	json_t *a = cli_put_array(cli_result(&t->cli), "per_channel");
@@ -377,6 +395,7 @@ int main(void)
 		CASE(cli_result_text__units_from_names),
 		CASE(cli_result_text__counters_without_zeros),
 		CASE(cli_result_text__flat_objects_are_a_table),
+		CASE(cli_result_text__rows_of_two_kinds_are_no_table),
 		CASE(cli_result_emit__text_is_without_details),
 		CASE(cli_result_emit__verbose_text_has_details),
 		CASE(cli_result_emit__json_has_details),

@@ -294,15 +294,29 @@ static bool is_flat(json_t *o)
 	return json_is_object(o);
 }
 
+/* None that @first lacks. */
+static bool has_fields_of(json_t *o, json_t *first)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(o, key,
+			    v) if (!json_object_get(first, key)) return false;
+	return true;
+}
+
 /* All elements are objects without objects in them; the first one's fields
- * are the columns. */
+ * are the columns, and no other has more. */
 static bool is_table(const json_t *array)
 {
 	size_t i, n = json_array_size(array);
+	json_t *o;
 
-	for (i = 0; i < n; i++)
-		if (!is_flat(json_array_get(array, i)))
+	for (i = 0; i < n; i++) {
+		o = json_array_get(array, i);
+		if (!is_flat(o) || !has_fields_of(o, json_array_get(array, 0)))
 			return false;
+	}
 	return n > 0;
 }
 

@@ -477,7 +477,7 @@ static json_t *run_read_record(const char *name)
 static void run_list_add(json_t *list, const char *name, bool is_record)
 {
 	struct xm_error e = { 0 };
-	json_t *o = NULL;
+	json_t *o = NULL, *row;
 	int r = run_ask_one(name, NULL, &o, &e);
 
 	if (is_record && r != -ENOENT) {
@@ -490,9 +490,10 @@ static void run_list_add(json_t *list, const char *name, bool is_record)
 		o = json_pack("{s:s}", "error", e.msg);
 	if (!o)
 		return;
-	(void)json_object_set_new(o, "name", json_string(name));
-	(void)json_object_set_new(o, "under_way", json_boolean(!is_record));
-	(void)json_array_append_new(list, o);
+	row = json_pack("{s:s, s:b}", "name", name, "under_way", !is_record);
+	(void)json_object_update_missing(row, o);
+	(void)json_array_append_new(list, row);
+	json_decref(o);
 }
 
 int run_list(json_t *list, struct xm_error *e)
