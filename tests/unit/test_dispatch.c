@@ -353,6 +353,8 @@ int main(void)
 		cmocka_unit_test_setup(cli_main__help_fits_80_columns, setup),
 		cmocka_unit_test_setup(cli_main__lost_stdout_keeps_the_status,
 				       setup),
+		cmocka_unit_test_setup(cli_main__help_may_be_read_in_part,
+				       setup),
 		cmocka_unit_test_setup(cli_echo_options__value_and_origin,
 				       setup),
 		cmocka_unit_test(cli_exit_status__of_every_reason),
