@@ -287,14 +287,14 @@ static void cli_result_text__rows_of_two_kinds_are_no_table(void **state)
 	json_t *a = cli_put_array(cli_result(&t->cli), "channels");
 	json_t *o = cli_add_object(a);
 
-	cli_put_u64(o, "queue", 0);
+	cli_put_str(o, "name", "a");
 	o = cli_add_object(a);
-	cli_put_u64(o, "queue", 11);
+	cli_put_str(o, "name", "b");
 	cli_put_str(o, "engine", "x");
 	cli_result_emit(&t->cli, CLI_EXIT_DONE);
 	assert_string_equal(t_text(&t->out), "channels:\n"
-					     "  queue              0\n\n"
-					     "  queue              11\n"
+					     "  name               a\n\n"
+					     "  name               b\n"
 					     "  engine             x\n");
 }
 

@@ -297,11 +297,11 @@ static bool is_flat(json_t *o)
 /* None that @first lacks. */
 static bool has_fields_of(json_t *o, json_t *first)
 {
-	const char *key;
-	json_t *v;
+	void *it;
 
-	json_object_foreach(o, key,
-			    v) if (!json_object_get(first, key)) return false;
+	for (it = json_object_iter(o); it; it = json_object_iter_next(o, it))
+		if (!json_object_get(first, json_object_iter_key(it)))
+			return false;
 	return true;
 }
 
