@@ -276,9 +276,10 @@ watch() {
 			'{"event":"epoch"'*)
 				wiped
 				text "$(epoch_line "$line")"
+				[[ $line != *'"final":true'* ]] || part='handing over'
 				;;
 			'{"event":"progress"'*)
-				part=$(jq -r '"epoch \(.epoch): " +
+				[ "$part" = 'handing over' ] || part=$(jq -r '"epoch \(.epoch): " +
 					"\(100 * .ram_bytes_done / .ram_bytes_total | floor) %"' \
 					<<<"$line")
 				;;
@@ -402,7 +403,7 @@ draw clock "$TMP/there.send" "$TMP/stamps" "$SRC/stamps" "$DST/stamps"
 title "The downtime, to scale"
 draw downtime "$TMP/there.send" "$TMP/stamps" "$SRC/stamps" "$DST/stamps"
 
-title "The $QUEUES channels, one for each queue"
+title "What each channel carried; there is one for each queue"
 draw channels "$TMP/there.send"
 
 # -- 5 ------------------------------------------------------------------------------------

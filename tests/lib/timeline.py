@@ -224,7 +224,7 @@ def draw_channels(send):
     most = max(o["pages"] for o in channels)
     half = (len(channels) + 1) // 2
     head = f"queue  {'':<16} {'pages':>7} {'frames':>7} {'again':>5}"
-    print(paint("2", f"   {head}   {head if len(channels) > 1 else ''}"))
+    print(paint("2", f"   {head}" + f"   {head}" * (len(channels) > 1)))
     for i in range(half):
         line = "  "
         for o in channels[i::half]:
