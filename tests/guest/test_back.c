@@ -111,6 +111,15 @@ static void guest_source_resume__while_its_stream_is_full(void **state)
 	t_is_well(&m->a);
 }
 
+/* As it was before a move that failed: QEMU 7.2 says "postmigrate" to that, and
+ * 10.0 "paused". */
+static void t_is_paused(struct t_vm *vm)
+{
+	bool is_new = !strcmp(t_vm_state(vm), "paused");
+
+	t_vm_rests(vm, is_new ? "paused" : "postmigrate");
+}
+
 static void guest_source_resume__paused_stays_paused(void **state)
 {
 	struct t_move *m = *state;
@@ -118,7 +127,7 @@ static void guest_source_resume__paused_stays_paused(void **state)
 	t_vm_tell(&m->a, "stop");
 	t_move_to(m, T_PAUSED);
 	T_OK(guest_source_resume(m->s, &m->e));
-	t_vm_rests(&m->a, "postmigrate");
+	t_is_paused(&m->a);
 	t_vm_tell(&m->a, "cont");
 	t_is_well(&m->a);
 }
@@ -237,7 +246,7 @@ static void guest__paused_stays_paused_when_we_are_killed(void **state)
 	t_vm_tell(&m->a, "stop");
 	t_killed_at(m, T_PAUSED);
 	T_UNTIL(strcmp(t_vm_state(&m->a), "finish-migrate") != 0);
-	t_vm_rests(&m->a, "postmigrate");
+	t_is_paused(&m->a);
 }
 
 static void guest__moves_after_we_were_killed_once(void **state)
