@@ -58,6 +58,9 @@ relay_did() {
 scenario_4_queues() {
 	hosts queues=4
 	cross
+	# while ports were searched, and not afterwards
+	assert_jq '.wrong_queue > 0 and .wrong_queue < 10000' "$(out_of recv)" \
+		"frames on wrong queues"
 	detach_both
 }
 

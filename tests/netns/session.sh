@@ -239,11 +239,19 @@ check_results() {
 		assert_jq '.locked_bytes > 0 and .syscalls > 0 and
 			.cpu_ms >= 0 and .total_ms >= .transfer_ms' \
 			"$out" "costs"
+		assert_jq '[.rx_dropped, .rx_ring_full,
+			.rx_fill_ring_empty_descs, .tx_ring_empty_descs,
+			.wrong_queue, .drops.rx_oversize] |
+			all(type == "number" and . >= 0)' "$out" "counters"
+		assert_jq '.rx_invalid_descs == 0 and .tx_invalid_descs == 0' \
+			"$out" "descriptors that the kernel rejected"
 	done
 	assert_jq '.ram_bytes_sent == .pages * 4096 and
 		.frames_sent == ([.per_channel[].frames_sent] | add) and
 		.frames_resent == ([.per_channel[].frames_resent] | add)' \
 		"$sender" "frames"
+	assert_jq '.bytes_copied == .ram_bytes_placed *
+		(if .zero_copy then 1 else 2 end)' "$receiver" "copies"
 	check_both "$sender" "$receiver"
 }
 

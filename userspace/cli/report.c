@@ -20,13 +20,14 @@ static void add_drops(struct xm_drops *sum, const struct xm_drops *d)
 		sum->n[i] += d->n[i];
 }
 
-static void put_drops(json_t *o, const struct xm_drops *d)
+static json_t *put_drops(json_t *o, const struct xm_drops *d)
 {
 	json_t *drops = cli_put_object(o, "drops");
 	unsigned int i;
 
 	for (i = 1; i < XM_DROP__COUNT; i++)
 		cli_put_u64(drops, xm_drop_name((enum xm_drop)i), d->n[i]);
+	return drops;
 }
 
 /* -- progress ---------------------------------------------------------------------------- */
@@ -97,7 +98,9 @@ struct totals {
 	struct xm_tx_stats tx;
 	struct xm_rx_stats rx;
 	struct xm_drops drops;
-	uint64_t locked, syscalls, left_out, tx_invalid, fill_empty;
+	struct xsk_stats xsk;
+	uint64_t locked, syscalls, left_out;
+	uint64_t rx_copied; /* bytes of payload, by us and by the kernel */
 };
 
 static void add_channel(struct totals *t, const struct pump_report *r)
@@ -129,8 +132,14 @@ static void add_channel(struct totals *t, const struct pump_report *r)
 	t->locked += r->locked;
 	t->left_out += r->left_out;
 	t->syscalls += r->xsk.syscalls + r->polls;
-	t->tx_invalid += r->xsk.tx_invalid_descs;
-	t->fill_empty += r->xsk.rx_fill_ring_empty_descs;
+	t->rx_copied += r->rx.bytes_placed * (r->is_zero_copy ? 1 : 2);
+	t->xsk.rx_oversize += r->xsk.rx_oversize;
+	t->xsk.rx_dropped += r->xsk.rx_dropped;
+	t->xsk.rx_ring_full += r->xsk.rx_ring_full;
+	t->xsk.rx_invalid_descs += r->xsk.rx_invalid_descs;
+	t->xsk.rx_fill_ring_empty_descs += r->xsk.rx_fill_ring_empty_descs;
+	t->xsk.tx_invalid_descs += r->xsk.tx_invalid_descs;
+	t->xsk.tx_ring_empty_descs += r->xsk.tx_ring_empty_descs;
 }
 
 static void put_channel(json_t *list, const struct side *s, unsigned int i,
@@ -200,12 +209,23 @@ static void put_receiver(json_t *o, const struct totals *t)
 	cli_put_u64(o, "packets", t->rx.packets);
 	cli_put_u64(o, "frames", t->rx.frames);
 	cli_put_u64(o, "acks_sent", t->rx.acks_sent);
-	cli_put_u64(o, "rx_fill_ring_empty_descs", t->fill_empty);
+	cli_put_u64(o, "bytes_copied", t->rx_copied);
+}
+
+/* What the kernel counted, at both sides: each sends and receives. */
+static void put_kernel(json_t *o, const struct xsk_stats *x)
+{
+	cli_put_u64(o, "rx_dropped", x->rx_dropped);
+	cli_put_u64(o, "rx_ring_full", x->rx_ring_full);
+	cli_put_u64(o, "rx_fill_ring_empty_descs", x->rx_fill_ring_empty_descs);
+	cli_put_u64(o, "rx_invalid_descs", x->rx_invalid_descs);
+	cli_put_u64(o, "tx_invalid_descs", x->tx_invalid_descs);
+	cli_put_u64(o, "tx_ring_empty_descs", x->tx_ring_empty_descs);
 }
 
 void report_result(struct side *s, const struct report *r)
 {
-	json_t *o = cli_result(s->cli), *list;
+	json_t *o = cli_result(s->cli), *list, *drops;
 	struct pump_report rep = { 0 };
 	struct totals t = { 0 };
 	struct xm_time now = xm_clock();
@@ -248,7 +268,10 @@ void report_result(struct side *s, const struct report *r)
 	cli_put_u64(o, "unmapped_bytes", t.left_out);
 	cli_put_u64(o, "syscalls", t.syscalls);
 	cli_put_int(o, "cpu_ms", cpu_ms());
-	put_drops(o, &t.drops);
+	put_kernel(o, &t.xsk);
+	cli_put_u64(o, "wrong_queue", side_wrong_queue(s));
+	drops = put_drops(o, &t.drops);
+	cli_put_u64(drops, "rx_oversize", t.xsk.rx_oversize);
 }
 
 /* -- plan ----------------------------------------------------------------------------------- */

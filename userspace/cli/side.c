@@ -462,9 +462,12 @@ int side_go_live(struct side *s, struct xm_error *e)
 	int r = side_renew_steer(s, e);
 	unsigned int i;
 
+	if (!r)
+		r = steer_refresh_verdicts(&s->steer, e);
 	if (r)
 		return r;
-	s->is_live = true;
+	s->wrong_queue = s->steer.info.verdicts[XM_STEER_WRONG_QUEUE];
+	s->is_live = s->was_live = true;
 	for (i = 0; i < s->n_channels && !r; i++) {
 		struct xm_steer_slot slot = {
 			.cookie = htobe64(s->agreed.cookie[i]),
@@ -476,6 +479,15 @@ int side_go_live(struct side *s, struct xm_error *e)
 			       pool_xsk_fd(s->pool, i), e);
 	}
 	return r;
+}
+
+uint64_t side_wrong_queue(struct side *s)
+{
+	struct xm_error e = { 0 }; /* a figure less is no failure */
+
+	if (!s->was_live || steer_refresh_verdicts(&s->steer, &e))
+		return 0;
+	return s->steer.info.verdicts[XM_STEER_WRONG_QUEUE] - s->wrong_queue;
 }
 
 void side_collect(struct side *s)

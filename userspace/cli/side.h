@@ -52,6 +52,8 @@ struct side {
 	struct pump_opts pump[XM_CHAN_MAX];
 	struct pool *pool;
 	bool is_live;
+	bool was_live;
+	uint64_t wrong_queue; /* that count of the device's, at going live */
 	bool is_left; /* side_stop() left a thread behind: it uses this struct
 		       * and guest memory until the process exits */
 
@@ -107,6 +109,10 @@ void side_share_bandwidth(struct side *s, uint64_t bandwidth, uint32_t epoch);
 /* Sockets are open: let the XDP program send them their frames, if it still is
  * on the device. */
 int side_go_live(struct side *s, struct xm_error *e);
+
+/* Frames of sessions on this device that came on another queue than their
+ * channel's, since side_go_live(). */
+uint64_t side_wrong_queue(struct side *s);
 
 /* EPOCH_END's totals into s->msg: what each channel sent, or installed. */
 void side_collect(struct side *s);

@@ -69,6 +69,9 @@ int steer_renew(struct steer *s, struct xm_error *e);
 /* Re-read counters and live queues into s->info. */
 int steer_refresh(struct steer *s, struct xm_error *e);
 
+/* Only the counters. */
+int steer_refresh_verdicts(struct steer *s, struct xm_error *e);
+
 /* Devices of this network namespace that carry our program: up to @max names
  * into @ret; returns how many there are. */
 int steer_list(char (*ret)[16], unsigned int max, struct xm_error *e);

@@ -199,7 +199,7 @@ static int fail_map(const struct steer *s, const char *map, int err,
 		       s->info.prog_id, strerror(-err));
 }
 
-static int refresh_verdicts(struct steer *s, struct xm_error *e)
+int steer_refresh_verdicts(struct steer *s, struct xm_error *e)
 {
 	int i, r = 0, n = libbpf_num_possible_cpus();
 	uint64_t *per_cpu;
@@ -273,7 +273,7 @@ int steer_refresh(struct steer *s, struct xm_error *e)
 	int r;
 
 	steer_talk_begin();
-	r = refresh_verdicts(s, e);
+	r = steer_refresh_verdicts(s, e);
 	if (!r)
 		r = refresh_live(s, e);
 	if (!r) {
