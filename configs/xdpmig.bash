@@ -17,6 +17,23 @@ _xdpmig_commands()
 		sed -n '/^Commands:/,/^$/s/^  \([a-z]\+\) .*/\1/p'
 }
 
+# Where migrations of this user have their names
+_xdpmig_names()
+{
+	if [ "$EUID" -eq 0 ]; then
+		echo /run/xdpmig
+	else
+		echo "${XDG_RUNTIME_DIR-}/xdpmig"
+	fi
+}
+
+# Those under way
+_xdpmig_migrations()
+{
+	find "$(_xdpmig_names)" -maxdepth 1 -name '*.sock' -printf '%f\n' \
+		2>/dev/null | sed 's/\.sock$//'
+}
+
 # What may follow option $3 of command $2
 _xdpmig_value()
 {
@@ -26,7 +43,7 @@ _xdpmig_value()
 	case $arg in
 	*'|'*[a-z]*) compgen -W "${arg//|/ }" -- "$cur" ;;
 	DEV) compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$cur" ;;
-	FILE) compgen -f -- "$cur" ;;
+	FILE | SOCKET) compgen -f -- "$cur" ;;
 	esac
 }
 
@@ -58,9 +75,14 @@ _xdpmig()
 	elif [[ $prev == --* ]] && grep -q "^$prev " <<<"$options"; then
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(_xdpmig_value "$program" "$cmd" "$prev")
-	elif "$program" help "$cmd" 2>/dev/null | grep -q '^Usage: .* \[\?DEV'; then
-		mapfile -t COMPREPLY < <(
-			compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$cur")
+	else
+		case $("$program" help "$cmd" 2>/dev/null |
+			sed -n 's/^Usage: .* \[\?\([A-Z]*\)\]\?$/\1/p') in
+		DEV) options=$(ls /sys/class/net 2>/dev/null) ;;
+		NAME) options=$(_xdpmig_migrations) ;;
+		*) return ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	fi
 }
 

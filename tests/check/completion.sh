@@ -7,6 +7,12 @@ xdpmig=$(realpath "$1")
 . configs/xdpmig.bash
 bad=0
 
+# Of the migrations, those that are under way.
+names=$(mktemp -d)
+trap 'rm -r "$names"' EXIT
+touch "$names"/{vm1,vm2}.{sock,lock} "$names/old.json"
+_xdpmig_names() { echo "$names"; }
+
 # complete_line WORD...: candidates for the last word, sorted, on one line
 complete_line()
 {
@@ -57,9 +63,15 @@ for cmd in $commands; do
 		expect '' send --json ''
 		expect '' send --busy-poll ''
 		expect '' send ''
+		expect 'configs/xdpmig.conf' send --qmp configs/xdpmig.c
 		;;
 	attach | detach | status)
 		expect 'lo' "$cmd" lo
+		;;
+	cancel | continue | set)
+		expect 'vm1 vm2' "$cmd" ''
+		expect 'vm2' "$cmd" vm2
+		expect '' "$cmd" old
 		;;
 	esac
 done
