@@ -28,7 +28,7 @@ FROM=src TO=dst
 live_cleanup() {
 	local status=$?
 
-	live_quit "$A" "$B"
+	live_quit "$A" "$B" || true
 	(exit $status)
 	cleanup
 }
