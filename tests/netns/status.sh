@@ -118,8 +118,9 @@ scenario_both_ends_are_seen() {
 	wait_for 10 migration_is vm1 ".ram_bytes_sent > $(<"$TMP/sent")"
 	# for people, and of one device only
 	run here "$XDPMIG" status
-	assert_grep 'vm1 ' "$OUT" "status as text"
-	assert_grep 'there ' "$OUT" "status as text"
+	assert_grep 'name +vm1$' "$OUT" "status as text"
+	assert_grep 'name +there$' "$OUT" "status as text"
+	assert_grep 'expected downtime' "$OUT" "status as text"
 	at_ok src status "$SRC_DEV"
 	assert_jq 'has("migrations") | not' "$OUT" "status of a device"
 	at_ok here cancel vm1
