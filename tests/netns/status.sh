@@ -6,7 +6,7 @@
 #
 # The guest is a synthetic one that writes faster than may be sent: it goes on
 # being copied until somebody says something.
-# shellcheck disable=SC2119 # functions that can do without arguments
+# shellcheck disable=SC2119,SC2120 # functions that can do without arguments
 
 # shellcheck source=tests/netns/lib.sh
 . "${0%/*}/lib.sh"
@@ -61,8 +61,8 @@ none_under_way() {
 		"names that are taken"
 }
 
-receive() {
-	recv_start --name there
+receive() { # [OPTION...]
+	recv_start --name there "$@"
 }
 
 # synthetic [OPTION...]: on its way, for as long as nobody says anything
@@ -194,17 +194,26 @@ scenario_names_of_those_without() {
 
 # The guest's own; and when that is taken, with a number.
 scenario_names_by_the_guest() {
-	local run=(src "$XDPMIG" send --dev "$SRC_DEV" --json)
+	local send=("$XDPMIG" send --dev "$SRC_DEV" --json "${ENDLESS[@]}")
+	local second
 
-	net_up queues=2
+	net_up queues=4
 	attach_both
-	receive
-	spawn send "${run[@]}" "${ENDLESS[@]}" "$DST4"
+	receive --queues 0-1
+	spawn recv2 dst "$XDPMIG" recv --dev "$DST_DEV" --queues 2-3 \
+		--listen "$DST4:7000" --port 50000 --ram "$COPY.2" --json
+	wait_for 5 grep -q 'waiting for a source' "$(err_of recv2)"
+	spawn send src "${send[@]}" --queues 0-1 "$DST4"
 	wait_for 20 migration_is synthetic '.state == "copying"'
-	spawn second "${run[@]}" --synthetic 4M --stall 1s "$DST4"
-	wait_for 20 migration_is "synthetic-$(pid_of second)" \
-		'.guest == "synthetic"'
-	stop second
+	spawn send2 src "${send[@]}" --queues 2-3 --port 50000 "$DST4:7000"
+	second=synthetic-$(pid_of send2)
+	wait_for 20 migration_is "$second" '.state == "copying" and
+		.guest == "synthetic"'
+	# and each goes by its name
+	at_ok here cancel "$second"
+	reap send2 10
+	reap recv2 10
+	migration_is synthetic '.state == "copying"' || fail "$(<"$OUT")"
 	at_ok here cancel synthetic
 	back_home 4 4
 }
