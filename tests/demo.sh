@@ -368,7 +368,8 @@ done
 
 title "A Linux guest works at src: an unmodified QEMU, $RAM MiB of shared RAM"
 text "It writes $WRITES MiB of memory at random, $RATE MB/s, and verifies all it wrote;" \
-	"it reads a disk, verifies that, too; and its heart beats every 20 ms." ''
+	"it reads a disk, verifies that, too; and its heart beats every 20 ms."
+echo
 "$(guest_tool guestload)" make-disk "$TMP/disk" 16 >>$log
 during "booting Linux (emulated, no KVM needed)" boots
 show src qemu-system-x86_64 -object "memory-backend-file,id=ram0,size=${RAM}M,mem-path=FILE,share=on" \
