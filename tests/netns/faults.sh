@@ -88,6 +88,28 @@ scenario_ctrl_c_and_a_file_that_was_there() {
 	detach_both
 }
 
+# Nobody answers, and a connection is tried for seconds.
+scenario_ctrl_c_while_connecting() {
+	net_up queues=1
+	attach_both
+	ip -n "$SRC_NS" neigh add 198.18.0.77 lladdr 02:00:00:00:00:77 \
+		dev "$SRC_DEV"
+	PEER=198.18.0.77 send_start "$GUEST"
+	wait_for 5 connecting
+	BEGAN=$(now_ms)
+	kill -INT "$(pid_of send)"
+	send_end 5
+	assert_between $(($(now_ms) - BEGAN)) 0 2000 "milliseconds to the end"
+	assert_eq "$SEND_RC" 4 "send"
+	said send cancelled "cancelled by SIGINT"
+	home send source
+	detach_both
+}
+
+connecting() {
+	[ "$(src ss -Htn state syn-sent dst 198.18.0.77 | wc -l)" = 1 ]
+}
+
 # Setup takes as long as the kernel needs to pin the guest's memory, seconds when
 # there is much of it, and no signal interrupts that.
 scenario_ctrl_c_while_memory_is_pinned() {

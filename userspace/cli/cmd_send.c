@@ -443,6 +443,20 @@ static int send_hello(struct send *s, struct xm_msg_hello *h)
 	return 0;
 }
 
+/* The peer may be silent, and the user not have the patience. */
+static int send_connect(struct send *s, const struct ctl_addr *peer)
+{
+	struct side *side = &s->side;
+	int r;
+
+	do
+		r = ctl_connect_unless(&side->ctl, peer, NULL, 5000,
+				       side->cli->signal_fd, send_err(s));
+	while (r == -ECANCELED &&
+	       !cli_signals_cancel(side->cli, false, send_err(s)));
+	return r;
+}
+
 static int send_prepare(struct send *s)
 {
 	struct side *side = &s->side;
@@ -463,7 +477,7 @@ static int send_prepare(struct send *s)
 	if (!r)
 		r = ctl_addr_parse(&peer, s->opts->peer, XM_PORT_CTL, e);
 	if (!r && !side->opts->dry_run)
-		r = ctl_connect(&side->ctl, &peer, NULL, 5000, e);
+		r = send_connect(s, &peer);
 	if (!r && !side->opts->dry_run)
 		r = live_track(&s->live, e);
 	if (!r)

@@ -40,6 +40,10 @@ struct ctl;
  * when a signal was handled meanwhile, other -errno. */
 int ctl_connect(struct ctl **ret_ctl, const struct ctl_addr *peer,
 		const struct ctl_addr *src, int timeout_ms, struct xm_error *e);
+/* The same, but -ECANCELED, without @e, as soon as @cancel_fd is readable. */
+int ctl_connect_unless(struct ctl **ret_ctl, const struct ctl_addr *peer,
+		       const struct ctl_addr *src, int timeout_ms,
+		       int cancel_fd, struct xm_error *e);
 int ctl_listen(int *ret_fd, const struct ctl_addr *addr, struct xm_error *e);
 /* 0; -EAGAIN, without @e, when nobody is waiting (any more). */
 int ctl_accept(struct ctl **ret_ctl, int listen_fd, struct xm_error *e);

@@ -216,21 +216,24 @@ static int64_t now_ms(void)
 }
 
 /* Wait for the outcome of a connect() in progress.  0 or a positive errno. */
-static int connect_wait(int fd, int timeout_ms)
+static int connect_wait(int fd, int timeout_ms, int cancel_fd)
 {
 	int64_t end = now_ms() + timeout_ms, left;
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct pollfd p[] = { { .fd = fd, .events = POLLOUT },
+			      { .fd = cancel_fd, .events = POLLIN } };
 	socklen_t len = sizeof(int);
 	int r, err = 0;
 
 	left = timeout_ms;
 	do
-		r = poll(&p, 1, left > INT_MAX ? INT_MAX : (int)left);
+		r = poll(p, 2, left > INT_MAX ? INT_MAX : (int)left);
 	while (!r && (left = end - now_ms()) > 0);
 	if (r < 0)
 		return errno;
 	if (!r)
 		return ETIMEDOUT;
+	if (p[1].revents)
+		return ECANCELED;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len))
 		return errno;
 	return err;
@@ -238,6 +241,13 @@ static int connect_wait(int fd, int timeout_ms)
 
 int ctl_connect(struct ctl **ret_ctl, const struct ctl_addr *peer,
 		const struct ctl_addr *src, int timeout_ms, struct xm_error *e)
+{
+	return ctl_connect_unless(ret_ctl, peer, src, timeout_ms, -1, e);
+}
+
+int ctl_connect_unless(struct ctl **ret_ctl, const struct ctl_addr *peer,
+		       const struct ctl_addr *src, int timeout_ms,
+		       int cancel_fd, struct xm_error *e)
 {
 	int fd fd_cleanup = -1;
 	struct ctl_stream *s;
@@ -255,7 +265,11 @@ int ctl_connect(struct ctl **ret_ctl, const struct ctl_addr *peer,
 			       strerror(errno));
 	r = 0;
 	if (connect(fd, (const struct sockaddr *)&peer->ss, peer->len))
-		r = errno == EINPROGRESS ? connect_wait(fd, timeout_ms) : errno;
+		r = errno == EINPROGRESS ?
+			    connect_wait(fd, timeout_ms, cancel_fd) :
+			    errno;
+	if (r == ECANCELED)
+		return -r;
 	if (r)
 		return connect_failed(peer, r, e);
 	r = ctl_tcp_wrap(&s, fd_steal(&fd), e);
