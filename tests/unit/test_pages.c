@@ -427,7 +427,8 @@ static void xm_pages_count__all_on_one_channel(void **state)
 {
 	struct t_guest *t = *state;
 
-	assert_int_equal(xm_pages_count(&t->map, 0), 3 * STRIPE + 1 + 16);
+	assert_int_equal(xm_pages_count(&t->map, &t->set, 0),
+			 3 * STRIPE + 1 + 16);
 }
 
 static void xm_pages_count__of_each_channel(void **state)
@@ -435,9 +436,9 @@ static void xm_pages_count__of_each_channel(void **state)
 	struct t_guest *t = *state;
 
 	assert_int_equal(xm_map_shard(&t->map, 3), 0);
-	assert_int_equal(xm_pages_count(&t->map, 0), STRIPE + 1);
-	assert_int_equal(xm_pages_count(&t->map, 1), STRIPE + 16);
-	assert_int_equal(xm_pages_count(&t->map, 2), STRIPE);
+	assert_int_equal(xm_pages_count(&t->map, &t->set, 0), STRIPE + 1);
+	assert_int_equal(xm_pages_count(&t->map, &t->set, 1), STRIPE + 16);
+	assert_int_equal(xm_pages_count(&t->map, &t->set, 2), STRIPE);
 }
 
 static void xm_pages_count__of_a_channel_without_a_stripe(void **state)
@@ -445,7 +446,22 @@ static void xm_pages_count__of_a_channel_without_a_stripe(void **state)
 	struct t_guest *t = *state;
 
 	assert_int_equal(xm_map_shard(&t->map, 6), 0);
-	assert_int_equal(xm_pages_count(&t->map, 5), 0);
+	assert_int_equal(xm_pages_count(&t->map, &t->set, 5), 0);
+}
+
+static void xm_pages_count__only_what_has_to_be_sent(void **state)
+{
+	struct t_guest *t = *state;
+	uint64_t *todo = calloc(64, 8), *populated = calloc(64, 8);
+
+	assert_true(todo && populated);
+	todo[0] = 0xff;
+	populated[0] = 0x0f;
+	todo[STRIPE / 64] = populated[STRIPE / 64] = 1;
+	t->set.todo[0] = todo;
+	assert_int_equal(xm_pages_count(&t->map, &t->set, 0), 9 + 16);
+	t->set.populated[0] = populated;
+	assert_int_equal(xm_pages_count(&t->map, &t->set, 0), 5 + 16);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -476,6 +492,7 @@ int main(void)
 		T(xm_pages_count__all_on_one_channel),
 		T(xm_pages_count__of_each_channel),
 		T(xm_pages_count__of_a_channel_without_a_stripe),
+		T(xm_pages_count__only_what_has_to_be_sent),
 	};
 
 	return cmocka_run_group_tests_name("pages", tests, NULL, NULL);

@@ -169,6 +169,7 @@ static void send_begin_epoch(struct send *s, uint32_t epoch)
 	s->phase = POOL_EPOCH;
 	s->report.epoch_begun = xm_clock();
 	live_epoch_begun(&s->live, epoch);
+	side_count_pages(&s->side);
 	side_share_bandwidth(&s->side, s->bandwidth, epoch);
 	pool_begin(s->side.pool, POOL_EPOCH, epoch, &s->side.pages);
 }

@@ -412,7 +412,7 @@ int side_check_bandwidth(const struct side *s, uint64_t bandwidth,
 					   (double)bandwidth :
 				   0;
 
-	if (gap_s * 4 * XM_SEC <= (double)s->opts->stall_ns)
+	if (gap_s * 8 * XM_SEC <= (double)s->opts->stall_ns)
 		return 0;
 	return xm_fail(e, -ERANGE, XM_REASON_USAGE,
 		       "at %.1f Mbit/s each of %u channels sends a frame of %u "
@@ -422,21 +422,40 @@ int side_check_bandwidth(const struct side *s, uint64_t bandwidth,
 		       gap_s, (double)s->opts->stall_ns / XM_SEC);
 }
 
+void side_count_pages(struct side *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->n_channels; i++)
+		s->todo[i] = xm_pages_count(&s->ram.map, &s->pages, i);
+}
+
+/* A quarter of the cap is dealt out evenly, so that no channel sends too rarely
+ * (side_check_bandwidth()), and the rest by what is left. */
 void side_share_bandwidth(struct side *s, uint64_t bandwidth, uint32_t epoch)
 {
-	uint64_t all = bandwidth / 8;
-	bool is_done[XM_CHAN_MAX];
+	uint64_t left[XM_CHAN_MAX] = { 0 }, sum = 0;
 	struct pump_report rep;
 	unsigned int i, n = 0;
+	double share;
 
 	for (i = 0; i < s->n_channels; i++) {
 		pool_report(s->pool, i, &rep);
-		is_done[i] = rep.epoch == epoch && !rep.is_sending;
-		n += !is_done[i];
+		if (rep.epoch == epoch && !rep.is_sending)
+			continue;         /* done: its share is free */
+		left[i] = s->todo[i] + 1; /* its SYNC */
+		if (rep.epoch == epoch && rep.pages_done < left[i])
+			left[i] -= rep.pages_done;
+		sum += left[i];
+		n++;
 	}
-	for (i = 0; i < s->n_channels; i++)
+	for (i = 0; i < s->n_channels; i++) {
+		if (!left[i])
+			continue;
+		share = 0.25 / n + 0.75 * (double)left[i] / (double)sum;
 		pool_set_rate(s->pool, i,
-			      all / (is_done[i] ? s->n_channels : n));
+			      (uint64_t)((double)bandwidth / 8 * share));
+	}
 }
 
 /* Opening channels takes seconds, too.  Sockets are on a device and ports were

@@ -34,7 +34,8 @@ struct side {
 	struct cli_queues queues; /* that the user said */
 
 	struct guest_ram ram;
-	struct xm_page_set pages; /* source: populated, todo all */
+	struct xm_page_set pages;   /* source: populated, todo all */
+	uint64_t todo[XM_CHAN_MAX]; /* source: pages of this epoch, by channel */
 	struct xsk_extent *extents[XM_CHAN_MAX]; /* source: of each channel */
 	size_t n_extents[XM_CHAN_MAX];
 	uint64_t slice_max; /* populated bytes of the largest channel */
@@ -101,9 +102,12 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 int side_check_bandwidth(const struct side *s, uint64_t bandwidth,
 			 struct xm_error *e);
 
-/* Source: deal the cap of all, bits per second, 0 none, out to the channels that
- * still have something to send in epoch @epoch (0: none yet); those that are
- * done need none.  Call before an epoch, and now and then in it. */
+/* Source: count s->pages into s->todo, for an epoch that begins. */
+void side_count_pages(struct side *s);
+
+/* Source: deal the cap of all, bits per second, 0 none, out to the channels, by
+ * what each still has to send in epoch @epoch: so they come to its end together.
+ * Call when an epoch begins, and now and then in it. */
 void side_share_bandwidth(struct side *s, uint64_t bandwidth, uint32_t epoch);
 
 /* Sockets are open: let the XDP program send them their frames, if it still is

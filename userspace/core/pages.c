@@ -123,7 +123,25 @@ bool xm_pages_next(struct xm_pages *p, struct xm_page_batch *batch)
 	return batch->n_normal + batch->n_zero > 0;
 }
 
-uint64_t xm_pages_count(const struct xm_map *map, unsigned int channel)
+/* Bits of both bitmaps in pages [first, end); stripes begin at a word. */
+static uint64_t count_bits(const uint64_t *todo, const uint64_t *populated,
+			   uint64_t first, uint64_t end)
+{
+	uint64_t n = 0, w, page;
+
+	for (page = first; page < end; page += 64) {
+		w = todo ? todo[page / 64] : UINT64_MAX;
+		if (populated)
+			w &= populated[page / 64];
+		if (end - page < 64)
+			w &= (1ULL << (end - page)) - 1;
+		n += (uint64_t)__builtin_popcountll(w);
+	}
+	return n;
+}
+
+uint64_t xm_pages_count(const struct xm_map *map, const struct xm_page_set *set,
+			unsigned int channel)
 {
 	unsigned int block = 0;
 	uint64_t n = 0, first, end;
@@ -132,7 +150,8 @@ uint64_t xm_pages_count(const struct xm_map *map, unsigned int channel)
 	for (s = channel; s < map->n_stripes; s += map->n_channels) {
 		block = stripe_block(map, block, s);
 		stripe_range(map, block, s, &first, &end);
-		n += end - first;
+		n += count_bits(set->todo[block], set->populated[block], first,
+				end);
 	}
 	return n;
 }

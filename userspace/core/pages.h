@@ -47,7 +47,9 @@ void xm_pages_begin(struct xm_pages *p, const struct xm_map *map,
 /* The pages of the next packet.  False: there are none left. */
 bool xm_pages_next(struct xm_pages *p, struct xm_page_batch *ret_batch);
 
-/* Pages that @channel has in all of the map: what epoch 1 sends. */
-uint64_t xm_pages_count(const struct xm_map *map, unsigned int channel);
+/* Pages of @set on @channel that memory stands behind: what it has to send but
+ * for the zeros among them. */
+uint64_t xm_pages_count(const struct xm_map *map, const struct xm_page_set *set,
+			unsigned int channel);
 
 #endif
