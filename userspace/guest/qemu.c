@@ -345,6 +345,24 @@ static int check_network(struct qemu *q, struct xm_error *e)
 	return r;
 }
 
+/* May the kernel write what it reads from this disk straight into the guest's
+ * memory?  Then it does so without a page fault, and no log sees it. */
+static bool disk_is_direct(const struct qemu *q, const json_t *node)
+{
+	static const char *const files[] = { "file", "host_device",
+					     "host_cdrom" };
+	const char *drv = text_of(node, "drv");
+	unsigned int i;
+
+	if (json_is_true(
+		    json_object_get(json_object_get(node, "cache"), "direct")))
+		return true;
+	for (i = 0; i < sizeof(files) / sizeof(*files); i++)
+		if (!strcmp(drv, files[i]))
+			return !qemu_file_is_cached(q, text_of(node, "file"));
+	return false; /* formats, and what comes over a socket */
+}
+
 static int check_disks(struct qemu *q, struct xm_error *e)
 {
 	json_t *list = NULL, *node;
@@ -359,9 +377,7 @@ static int check_disks(struct qemu *q, struct xm_error *e)
 	{
 		const char *drv = text_of(node, "drv");
 
-		if (json_is_true(json_object_get(json_object_get(node, "cache"),
-						 "direct")))
-			q->has_direct_io = true;
+		q->has_direct_io = q->has_direct_io || disk_is_direct(q, node);
 		if (!strcmp(drv, "nvme") || !strncmp(drv, "virtio-blk-v", 12)) {
 			r = refuse(q, text_of(node, "node-name"), drv,
 				   "a disk that writes memory by itself", e);
@@ -382,11 +398,7 @@ static int check_obstacles(struct qemu *q, struct xm_error *e)
 
 	for (i = 0; !r && i < sizeof(where) / sizeof(*where); i++)
 		r = check_children(q, where[i], e);
-	if (!r)
-		r = check_network(q, e);
-	if (!r)
-		r = check_disks(q, e);
-	return r;
+	return r ? r : check_network(q, e);
 }
 
 /* -- virtual CPUs ----------------------------------------------------------- */
@@ -472,6 +484,8 @@ int qemu_open(struct qemu *q, const char *socket, bool is_target,
 		r = qemu_find_ram(q, e);
 	if (!r)
 		r = qemu_find_process(q, e);
+	if (!r)
+		r = check_disks(q, e);
 	if (!r)
 		r = learn_vcpus(q, e);
 	if (r)

@@ -37,8 +37,9 @@ struct qemu {
 	unsigned int n_vcpus;
 	bool was_running;   /* when it was opened */
 	bool has_direct_io; /* a disk whose reads the kernel writes straight
-			     * into guest memory (cache.direct=on), behind the
-			     * back of the dirty log: harvests must drain it */
+			     * into guest memory (cache.direct=on, or a file
+			     * system not known to cache), behind the back of
+			     * the dirty log: harvests must drain it */
 };
 
 /* Connect to the monitor at @socket and describe the guest.  @is_target: a QEMU

@@ -13,6 +13,11 @@ int qemu_find_ram(struct qemu *q, struct xm_error *e);
  * file_off and page_size of each block.  0 or -errno with @e. */
 int qemu_find_process(struct qemu *q, struct xm_error *e);
 
+/* qemu_proc.c: do reads of the file that QEMU calls @path go through the page
+ * cache, unless it asks otherwise?  Only where that is known of the file
+ * system. */
+bool qemu_file_is_cached(const struct qemu *q, const char *path);
+
 /* qemu_proc.c: is @tid a thread of it, as we number threads? */
 bool qemu_has_thread(const struct qemu *q, pid_t tid);
 

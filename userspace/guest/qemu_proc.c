@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
@@ -338,4 +339,28 @@ bool qemu_has_thread(const struct qemu *q, pid_t tid)
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)q->pid, (int)tid);
 	return tid > 0 && !access(path, F_OK);
+}
+
+bool qemu_file_is_cached(const struct qemu *q, const char *path)
+{
+	/* A FUSE file system may have its pages written straight into the
+	 * reader's memory whatever QEMU asked for, and so may network file
+	 * systems without a cache. */
+	static const unsigned long cached[] = {
+		EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+		F2FS_SUPER_MAGIC, TMPFS_MAGIC,     NFS_SUPER_MAGIC,
+	};
+	char there[PATH_MAX];
+	struct statfs fs;
+	unsigned int i;
+	int n;
+
+	n = snprintf(there, sizeof(there), "/proc/%d/root/%s", (int)q->pid,
+		     path);
+	if (n < 0 || (size_t)n >= sizeof(there) || statfs(there, &fs))
+		return false;
+	for (i = 0; i < sizeof(cached) / sizeof(*cached); i++)
+		if ((unsigned long)fs.f_type == cached[i])
+			return true;
+	return false;
 }
