@@ -31,16 +31,19 @@ def in_ns(name, *command):
 
 
 class Qemu:
+    """A process in namespace @ns, its monitor and its log in folder @work."""
+    prealloc = "on"
+
     def __init__(self, opts, ns, ram, work, *more):
         self.monitor = os.path.join(work, ns + ".qmp")
         self.log = open(os.path.join(work, ns + ".log"), "w+", encoding="utf-8")
         self.proc = subprocess.Popen(
-            in_ns(ns, "qemu-system-x86_64", "-nodefaults", "-no-user-config",
-                  "-display", "none", "-S", "-accel", "tcg,thread=multi",
+            in_ns(ns, os.environ.get("LIVE_QEMU", "qemu-system-x86_64"), "-nodefaults", "-no-user-config",
+                  "-display", "none", "-accel", "tcg,thread=multi",
                   "-machine", "q35,memory-backend=ram0",
-                  "-m", f"{opts.size >> 20}",
+                  "-m", f"{opts.size >> 10}k",
                   "-object", f"memory-backend-file,id=ram0,size={opts.size},"
-                  f"mem-path={ram},share=on,prealloc=on",
+                  f"mem-path={ram},share=on,prealloc={self.prealloc}",
                   "-qmp", f"unix:{self.monitor},server=on,wait=off", *more),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.perf = None
@@ -144,9 +147,10 @@ def main():
     p.add_argument("--zero-copy", action="store_true")
     opts = p.parse_args()
     with tempfile.TemporaryDirectory(prefix="xdpmig-qemu-") as work:
-        dst = Qemu(opts, opts.dst_ns, opts.dst_ram, work, "-incoming", "defer")
+        dst = Qemu(opts, opts.dst_ns, opts.dst_ram, work, "-S",
+                   "-incoming", "defer")
         try:
-            src = Qemu(opts, opts.src_ns, opts.src_ram, work)
+            src = Qemu(opts, opts.src_ns, opts.src_ram, work, "-S")
             try:
                 print(json.dumps(migrate(src, dst, opts)))
             finally:
