@@ -450,6 +450,30 @@ static bool pool_stop(struct pool *pool)
 	return is_all;
 }
 
+static void *close_main(void *arg)
+{
+	pump_close(arg);
+	return NULL;
+}
+
+/* The kernel waits for an RCU grace period at each socket's end, 10 to 20 ms:
+ * sockets that are closed side by side share it. */
+static void pool_close(struct pool *pool)
+{
+	pthread_t thread[XM_CHAN_MAX];
+	bool has_thread[XM_CHAN_MAX] = { false };
+	unsigned int i;
+
+	for (i = 0; i + 1 < pool->opts.n_pumps; i++)
+		has_thread[i] = !pthread_create(&thread[i], NULL, close_main,
+						&pool->pump[i]);
+	for (i = 0; i < pool->opts.n_pumps; i++)
+		if (has_thread[i])
+			pthread_join(thread[i], NULL);
+		else
+			pump_close(&pool->pump[i]);
+}
+
 struct pool *pool_free(struct pool *pool)
 {
 	unsigned int i;
@@ -460,8 +484,8 @@ struct pool *pool_free(struct pool *pool)
 		fd_closep(&pool->worker[i].wake_fd);
 		free(pool->worker[i].fds);
 	}
-	for (i = 0; pool->pump && i < pool->opts.n_pumps; i++)
-		pump_close(&pool->pump[i]);
+	if (pool->pump)
+		pool_close(pool);
 	fd_closep(&pool->done_fd);
 	free(pool->pump);
 	free(pool->report);
