@@ -24,7 +24,8 @@ fetch_apt() {
 	"$command" -q -o Dir::Etc::sourcelist=/dev/null \
 		-o "Dir::Etc::sourceparts=$dir/sources" \
 		-o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir/cache" \
-		-o APT::Sandbox::User=root "$@"
+		-o APT::Sandbox::User=root -o APT::Update::Error-Mode=any \
+		"$@"
 }
 
 # fetch_into DIR SUITE NAME...: into DIR/root; what was said is in DIR.log
