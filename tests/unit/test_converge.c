@@ -44,6 +44,79 @@ static enum xm_converge_verdict epoch(struct t_conv *t, uint64_t pages,
 	return xm_converge_step(&t->c, t->now, pages, bytes, ns, dirty);
 }
 
+/* -- less than the limit ------------------------------------------------------ */
+
+static struct xm_converge_opts more(unsigned int epochs)
+{
+	struct xm_converge_opts opts = limit_ms(300);
+
+	opts.more_epochs = epochs;
+	return opts;
+}
+
+static void more__epochs_while_each_halves_the_downtime(void **state)
+{
+	struct t_conv t;
+
+	(void)state;
+	begin(&t, more(4));
+	/* 100 ms of pages, 10 ms written meanwhile; then 20 ms, 9 ms */
+	assert_int_equal(epoch(&t, 1000000, 4096 * MB, 100000),
+			 XM_CONVERGE_EPOCH);
+	assert_int_equal(epoch(&t, 100000, 4096 * MB, 20000),
+			 XM_CONVERGE_EPOCH);
+	assert_int_equal(epoch(&t, 20000, 4096 * MB, 12000),
+			 XM_CONVERGE_SWITCH);
+}
+
+static void more__not_for_a_few_pages(void **state)
+{
+	struct t_conv t;
+
+	(void)state;
+	begin(&t, more(4));
+	assert_int_equal(epoch(&t, 1000000, 4096 * MB, 5000),
+			 XM_CONVERGE_SWITCH);
+}
+
+static void more__not_for_ever(void **state)
+{
+	struct t_conv t;
+	unsigned int i;
+
+	(void)state;
+	begin(&t, more(3));
+	for (i = 0; i < 3; i++)
+		assert_int_equal(epoch(&t, 1000000, 4096 * MB, 100000),
+				 XM_CONVERGE_EPOCH);
+	assert_int_equal(epoch(&t, 1000000, 4096 * MB, 100000),
+			 XM_CONVERGE_SWITCH);
+}
+
+static void more__not_when_a_harvest_stops_the_guest_for_as_long(void **state)
+{
+	struct t_conv t;
+
+	(void)state;
+	begin(&t, more(4));
+	t.c.drain_ns = 50 * XM_MS;
+	assert_int_equal(epoch(&t, 1000000, 4096 * MB, 100000),
+			 XM_CONVERGE_SWITCH);
+}
+
+static void more__not_past_the_deadline(void **state)
+{
+	struct xm_converge_opts opts = more(4);
+	struct t_conv t;
+
+	(void)state;
+	opts.how = XM_CONVERGE_FAIL;
+	opts.deadline_ns = 1 * XM_SEC;
+	begin(&t, opts);
+	assert_int_equal(epoch(&t, 1000000, 4096 * MB, 100000),
+			 XM_CONVERGE_SWITCH);
+}
+
 /* -- the limit ------------------------------------------------------------- */
 
 static void xm_converge_begin__knows_nothing(void **state)
@@ -479,6 +552,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(xm_converge_begin__knows_nothing),
+		cmocka_unit_test(more__epochs_while_each_halves_the_downtime),
+		cmocka_unit_test(more__not_for_a_few_pages),
+		cmocka_unit_test(more__not_for_ever),
+		cmocka_unit_test(
+			more__not_when_a_harvest_stops_the_guest_for_as_long),
+		cmocka_unit_test(more__not_past_the_deadline),
 		cmocka_unit_test(xm_converge_step__measures),
 		cmocka_unit_test(xm_converge_step__switches_at_the_limit),
 		cmocka_unit_test(

@@ -38,6 +38,9 @@
  * two round trips.  Measured at 20 to 80 ms on small guests. */
 #define LIVE_OVERHEAD (60 * XM_MS)
 
+/* Within --max-downtime, for less of it. */
+#define LIVE_MORE_EPOCHS 4
+
 /* -- opening ------------------------------------------------------------------------ */
 
 int live_check_opts(const struct cli_send_opts *o, struct xm_error *e)
@@ -296,6 +299,7 @@ static int live_start(struct live *l, enum live_next *next, struct xm_error *e)
 		.how = (enum xm_converge_how)l->opts->converge,
 		.max_downtime_ns = (int64_t)l->opts->max_downtime_ns,
 		.deadline_ns = (int64_t)l->opts->deadline_ns,
+		.more_epochs = LIVE_MORE_EPOCHS,
 	};
 	uint64_t early;
 	int r;
@@ -321,11 +325,13 @@ static int live_copied(struct live *l, enum live_next *next, struct xm_error *e)
 {
 	unsigned int throttle = l->converge.throttle;
 	enum xm_converge_verdict verdict;
+	int64_t drained = l->guest->drain_ns;
 	uint64_t dirty;
 	int r = live_harvest(l, &dirty, e);
 
 	if (r)
 		return r;
+	l->converge.drain_ns = l->guest->drain_ns - drained;
 	l->now.dirty_pages = dirty;
 	l->dirty_pages += dirty;
 	verdict = xm_converge_step(&l->converge, xm_clock(), l->now.pages,

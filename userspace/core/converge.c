@@ -14,6 +14,11 @@
  * met, so an eighth of the limit is always the pages': with it such a guest
  * switches when more epochs would no longer gain much.
  *
+ * Within the limit less is better still: another epoch is sent as long as it
+ * takes something off the downtime that is worth it, at least half of what the
+ * pages would cost; what it costs itself, when a harvest stops the guest, counts
+ * against it.  At most more_epochs of them, and none past the deadline.
+ *
  * Rate: bytes over time of all epochs, each counting half as much as the one
  * after it.  Sums are halved, not quotients: an epoch of five pages is all
  * latency, and must not outweigh the gigabytes before it.  Zero pages cost
@@ -45,6 +50,7 @@
 #define THROTTLE_MAX     99
 #define PAGES_SHARE      8  /* 1/8 of max_downtime is always the pages' */
 #define HANDFUL          64 /* pages, 256 KiB: 20 ms at 100 Mbit/s */
+#define MORE_NS          (5 * XM_MS) /* pages that take less are not worth it */
 #define US_PER_S         1000000
 
 /* @n a second, when it took @us; saturates. */
@@ -120,6 +126,23 @@ static int64_t converge_budget(const struct xm_converge *c)
 	return left > share ? left : share;
 }
 
+/* Would another epoch shorten the downtime by enough? */
+static bool converge_is_worth_more(const struct xm_converge *c,
+				   int64_t pages_ns, uint64_t dirty)
+{
+	uint64_t us = (uint64_t)pages_ns / 1000, next;
+
+	if (c->n_more >= c->opts.more_epochs || pages_ns <= MORE_NS ||
+	    pages_ns == INT64_MAX)
+		return false;
+	/* what the guest writes while it is sent */
+	next = us > UINT64_MAX / US_PER_S ||
+			       c->dirty_per_s > UINT64_MAX / (us + 1) ?
+		       UINT64_MAX :
+		       c->dirty_per_s * us / US_PER_S;
+	return next <= dirty / 2 && c->drain_ns < pages_ns / 2;
+}
+
 static void converge_throttle(struct xm_converge *c, uint64_t dirty)
 {
 	if (dirty < c->last_pages - c->last_pages / TRIGGER_SHARE) {
@@ -155,8 +178,13 @@ enum xm_converge_verdict xm_converge_step(struct xm_converge *c,
 	c->expected_ns = pages_ns > INT64_MAX - c->opts.overhead_ns ?
 				 INT64_MAX :
 				 pages_ns + c->opts.overhead_ns;
-	if (pages_ns <= converge_budget(c)) /* 0 when nothing is dirty */
-		return XM_CONVERGE_SWITCH;
+	if (pages_ns <= converge_budget(c)) { /* 0 when nothing is dirty */
+		if (!converge_is_worth_more(c, pages_ns, dirty) ||
+		    xm_converge_expire(c, now) != XM_CONVERGE_EPOCH)
+			return XM_CONVERGE_SWITCH;
+		c->n_more++;
+		return XM_CONVERGE_EPOCH;
+	}
 	converge_throttle(c, dirty);
 	return xm_converge_expire(c, now);
 }

@@ -22,6 +22,8 @@ struct xm_converge_opts {
 	int64_t max_downtime_ns;
 	int64_t deadline_ns; /* since begin; 0: none.  AUTO gives up at it */
 	int64_t overhead_ns; /* of a switchover, besides sending pages */
+	unsigned int more_epochs; /* at most so many for less downtime than
+				   * max_downtime, where each halves it */
 };
 
 struct xm_converge {
@@ -35,6 +37,9 @@ struct xm_converge {
 	uint64_t dirty_per_s;    /* pages, of the last epoch */
 	int64_t expected_ns;     /* downtime, were it now; INT64_MAX: unknown */
 	uint64_t sum_bytes, sum_us; /* what bytes_per_s is made of */
+	unsigned int n_more; /* epochs sent though it could have switched */
+	int64_t drain_ns;    /* the caller's: a harvest stops the guest for so
+			      * long; 0: it runs on */
 };
 
 enum xm_converge_verdict {
