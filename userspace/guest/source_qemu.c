@@ -30,11 +30,11 @@
  * still holds the disks.  The guardian does this when we are killed; it is
  * armed before anything is done that may leave the guest stopped.
  *
- * A guest that was paused before stays so; QEMU then calls it "postmigrate" and
- * refuses to migrate it again until it ran.  A suspended guest (ACPI S3) is
- * woken by QEMU 7.2 for any migration, which happens in its main loop after it
- * said pre-switchover: two questions later it certainly has, and only then is
- * PAUSED reported.
+ * A guest that was paused before stays so; QEMU 7.2 then calls it "postmigrate"
+ * and refuses to migrate it again until it ran, 10.0 calls it "paused" and does
+ * not.  A suspended guest (ACPI S3) is woken by QEMU 7.2 for any migration,
+ * which happens in its main loop after it said pre-switchover: two questions
+ * later it certainly has, and only then is PAUSED reported.
  */
 #include "source_qemu.h"
 
