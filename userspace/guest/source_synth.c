@@ -281,10 +281,12 @@ static int synth_harvest(struct guest_source *s, uint64_t *const *dirty,
 			 uint64_t *ret_pages, struct xm_error *e)
 {
 	struct source_synth *y = to_synth(s);
-	bool must_stop = dirtylog_needs_stop(y->log) && !y->is_paused &&
-			 !y->is_pausing;
+	bool must_stop = dirtylog_needs_stop(y->log) && !y->is_paused;
 	int r, r2 = 0;
 
+	/* It is about to stop and may still write; the log forgets nothing. */
+	if (must_stop && y->is_pausing)
+		return 0;
 	r = must_stop ? ask(y, SYNTH_PAUSE, SYNTH_PAUSED, e) : 0;
 	if (r)
 		return r;
