@@ -123,6 +123,9 @@ def migrate(src, dst, opts):
     dst.until_completed()
     after = src.cpu_ms(), dst.cpu_ms()
     info = src.qmp("query-migrate")
+    while info["total-time"] <= info["setup-time"]:  # completed a moment before
+        time.sleep(0.01)
+        info = src.qmp("query-migrate")
     ms = info["total-time"] - info["setup-time"]
     return {
         "bytes": opts.size, "total_ms": info["total-time"],

@@ -43,7 +43,7 @@ static unsigned int t_count_steps(void)
  * after @after_ns. */
 static void t_die(struct t_victim *v, unsigned int at, long after_ns)
 {
-	int64_t got;
+	int64_t got = 0;
 	int status;
 	pid_t pid = fork();
 

@@ -554,7 +554,7 @@ int tracee_take_fd(pid_t pid, int pidfd, long nr, const uint64_t args[6],
 {
 	uint64_t closing[6] = { 0 };
 	int fd fd_cleanup = -1;
-	int64_t result;
+	int64_t result = 0;
 	int r, err = 0;
 
 	r = tracee_syscall(pid, pid, nr, args, &result, e);
