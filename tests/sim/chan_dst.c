@@ -3,8 +3,9 @@
  *
  * A fill ring with so many frames and no more: what arrives while all of them
  * hold packets is dropped, as by a device.  The receiver takes them in
- * batches, at a speed of its own, and not at all while it is stalled; a
- * payload reaches the core in pieces, cut where 4096-byte chunks with headroom
+ * batches, at a speed of its own, and not at all while it is stalled; when it
+ * slept, for want of packets, it may wake up late, for a packet as for a timer,
+ * as a thread does on a busy machine.  A payload reaches the core in pieces, cut where 4096-byte chunks with headroom
  * end, as a multi-buffer device would.
  */
 #include <stdlib.h>
@@ -18,6 +19,17 @@
 static struct xm_time dst_now(const struct sim_dst *d)
 {
 	return d->w->sim.now;
+}
+
+/* How late a thread that sleeps now will wake up. */
+static int64_t dst_late_ns(struct sim_dst *d)
+{
+	const struct world_opts *o = &d->w->opts;
+
+	return o->rx_late_max_ns ?
+		       sim_rng_range(&d->node.rng, o->rx_late_min_ns,
+				     o->rx_late_max_ns) :
+		       0;
 }
 
 /* Cut @len bytes, the first at offset @from of the whole frame. */
@@ -84,6 +96,8 @@ static struct xm_time dst_next_at(const struct sim_node *n)
 
 	if (d->w->verdict)
 		return XM_TIME_NEVER;
+	if (!xm_time_is_never(t))
+		t = xm_time_add(t, d->late_ns);
 	t = xm_time_min(t, prober_expiry(&d->prober, dst_now(d)));
 	if (d->ring_n)
 		t = xm_time_min(t, d->free_at);
@@ -102,6 +116,7 @@ static void dst_run(struct sim_node *n, struct xm_time now)
 	unsigned int i;
 
 	d->is_touched = true;
+	d->late_ns = dst_late_ns(d);
 	for (i = 0; i < d->w->opts.rx_batch && d->ring_n; i++) {
 		struct sim_pkt *p = d->ring[d->ring_head];
 
@@ -122,6 +137,8 @@ void dst_packet(struct sim_dst *d, struct sim_pkt *p)
 		sim_pkt_free(p);
 		return;
 	}
+	if (!d->ring_n && !xm_time_before(dst_now(d), d->free_at))
+		d->free_at = xm_time_add(dst_now(d), dst_late_ns(d));
 	d->ring[(d->ring_head + d->ring_n++) % d->ring_cap] = p;
 }
 

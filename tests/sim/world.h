@@ -66,6 +66,7 @@ struct world_opts {
 	int64_t rx_ns;          /* the receiver takes for a frame */
 	unsigned int rx_batch;
 	struct sim_window rx_stall[SIM_WINDOWS_MAX]; /* it does nothing */
+	int64_t rx_late_min_ns, rx_late_max_ns; /* its thread wakes up late */
 	int64_t stall_ns;
 	uint64_t rate; /* of each channel's --bandwidth */
 	struct sim_dev_opts dev;
@@ -156,7 +157,8 @@ struct sim_dst {
 	struct xm_path path;
 	struct sim_pkt **ring; /* arrived, not looked at yet */
 	unsigned int ring_n, ring_head, ring_cap;
-	struct xm_time free_at; /* the receiver is busy until then */
+	struct xm_time free_at; /* the receiver is busy, or asleep, until then */
+	int64_t late_ns;        /* so late it wakes up for its next timer */
 	uint64_t n_overflow;    /* found no free frame in the fill ring */
 	bool is_touched;
 };

@@ -484,6 +484,53 @@ static void xm_cc_rto_ns__is_rfc_6298s_and_the_ack_delay(void **state)
 			 30 * XM_MS + XM_ACK_DELAY_US * XM_US);
 }
 
+/* So many samples that what came before is forgotten. */
+static void rtts(struct xm_cc *cc, int64_t rtt_ns)
+{
+	unsigned int i;
+
+	for (i = 0; i < 200; i++)
+		xm_cc_on_rtt(cc, rtt_ns);
+}
+
+static void xm_cc_rto_ns__at_least_two_round_trips(void **state)
+{
+	struct xm_cc cc = fresh();
+
+	(void)state;
+	rtts(&cc, 10 * XM_MS);
+	assert_in_range(xm_cc_rto_ns(&cc), 20 * XM_MS + XM_ACK_DELAY_US * XM_US,
+			20 * XM_MS + XM_ACK_DELAY_US * XM_US + 100);
+}
+
+/* The newest frames arrive when the receiver looks: their round trips are short
+ * and alike, however late it is for the others. */
+static void xm_cc_rto_ns__covers_the_lag_of_a_late_receiver(void **state)
+{
+	struct xm_cc cc = fresh();
+	unsigned int i;
+
+	(void)state;
+	rtts(&cc, XM_MS);
+	for (i = 0; i < 200; i++)
+		xm_cc_on_lag(&cc, i % 2 ? 2 * XM_MS : 6 * XM_MS);
+	assert_in_range(xm_cc_rto_ns(&cc), 9 * XM_MS, 14 * XM_MS);
+}
+
+static void xm_cc_rto_ns__forgets_a_lag_that_is_over(void **state)
+{
+	struct xm_cc cc = fresh();
+	unsigned int i;
+
+	(void)state;
+	rtts(&cc, XM_MS);
+	xm_cc_on_lag(&cc, 50 * XM_MS);
+	assert_true(xm_cc_rto_ns(&cc) > 50 * XM_MS);
+	for (i = 0; i < 100; i++)
+		xm_cc_on_lag(&cc, XM_MS);
+	assert_in_range(xm_cc_rto_ns(&cc), 2 * XM_MS, 3 * XM_MS);
+}
+
 static void xm_cc_rto_ns__has_a_floor_and_a_ceiling(void **state)
 {
 	struct xm_cc cc = fresh();
@@ -536,6 +583,9 @@ int main(void)
 		T(xm_cc_on_timeout__closes_and_remembers_half),
 		T(xm_cc_rto_ns__before_a_sample),
 		T(xm_cc_rto_ns__is_rfc_6298s_and_the_ack_delay),
+		T(xm_cc_rto_ns__at_least_two_round_trips),
+		T(xm_cc_rto_ns__covers_the_lag_of_a_late_receiver),
+		T(xm_cc_rto_ns__forgets_a_lag_that_is_over),
 		T(xm_cc_rto_ns__has_a_floor_and_a_ceiling),
 	};
 

@@ -233,6 +233,52 @@ static void xm_cc_may_send__cap_takes_the_burst_away(void **state)
 	assert_int_equal(send_all(&cc, at(0), MSS), 5 * MSS);
 }
 
+/* A thread that always wakes up @late_ns after the moment it asked for. */
+static uint64_t sent_by_a_late_one(struct xm_cc *cc, int64_t late_ns)
+{
+	struct xm_time t = at(0);
+	uint64_t sent = 0;
+
+	(void)send_all(cc, t, MSS);
+	for (;;) {
+		t = xm_time_add(xm_cc_expiry(cc, t), late_ns);
+		if (!xm_time_before(t, at(XM_SEC)))
+			return sent;
+		sent += send_all(cc, t, MSS);
+	}
+}
+
+static void xm_cc_may_send__cap_is_used_up_by_one_that_is_late(void **state)
+{
+	struct xm_cc cc = capped(25000000);
+
+	(void)state;
+	assert_in_range(sent_by_a_late_one(&cc, 7 * XM_MS), 24600000, 25100000);
+}
+
+static void xm_cc_may_send__not_beyond_ten_milliseconds_of_it(void **state)
+{
+	struct xm_cc cc = capped(25000000);
+	uint64_t sent;
+
+	(void)state;
+	(void)send_all(&cc, at(0), MSS);
+	sent = send_all(&cc, at(50 * XM_MS), MSS);
+	assert_in_range(sent, 250000, 250000 + MSS);
+}
+
+static void xm_cc_may_send__a_quiet_one_saves_a_burst_only(void **state)
+{
+	struct xm_cc cc = capped(25000000); /* 4 ms of it: 100000 bytes */
+
+	(void)state;
+	(void)send_all(&cc, at(0), MSS);
+	assert_true(xm_cc_may_send(&cc, at(50 * XM_MS), 0, MSS));
+	xm_cc_on_sent(&cc, MSS); /* and has no more */
+	assert_in_range(send_all(&cc, at(100 * XM_MS), MSS), 100000,
+			100000 + MSS);
+}
+
 static void xm_cc_may_send__a_frame_above_the_burst_pays_later(void **state)
 {
 	struct xm_cc cc = capped(1000000);
@@ -317,6 +363,9 @@ int main(void)
 		T(xm_cc_may_send__cap_below_a_kilobyte_starves_nobody),
 		T(xm_cc_may_send__tiny_intervals_starve_nobody),
 		T(xm_cc_may_send__cap_takes_the_burst_away),
+		T(xm_cc_may_send__cap_is_used_up_by_one_that_is_late),
+		T(xm_cc_may_send__not_beyond_ten_milliseconds_of_it),
+		T(xm_cc_may_send__a_quiet_one_saves_a_burst_only),
 		T(xm_cc_may_send__a_frame_above_the_burst_pays_later),
 		T(xm_cc_may_send__cap_above_the_window_changes_nothing),
 		T(xm_cc_expiry__never_while_there_are_tokens),

@@ -3,7 +3,7 @@
  * is test_loss_timeout.c's
  *
  * With a round trip of 100 us the tail probe comes after XM_RTO_MIN_US, since
- * 2 x 100 us and the ACK delay are less.
+ * 100 us, four times their variation and the ACK delay are less.
  */
 #include "core/tx.h"
 
@@ -100,11 +100,44 @@ static void xm_tx_expiry__an_ack_without_news_moves_nothing(void **state)
 	assert_int_equal(t_tx_expiry_us(t), XM_RTO_MIN_US - 300);
 }
 
-static void xm_tx_expiry__tail_probe_after_two_round_trips(void **state)
+static void xm_tx_expiry__tail_probe_after_rfc_9002s_timeout(void **state)
 {
 	struct t_tx *t = t_five_frames_after(state, 5000);
 
-	assert_int_equal(t_tx_expiry_us(t), 2 * 5000 + XM_ACK_DELAY_US);
+	assert_int_equal(t_tx_expiry_us(t), 5000 + 4 * 2500 + XM_ACK_DELAY_US);
+}
+
+/* Frames 0 and 1 leave; when both are acknowledged, after @us, the peer says that
+ * it had them for @hold_us.  Then frames 2 to 6. */
+static struct t_tx *five_after_a_hold(void **state, int64_t us,
+				      uint32_t hold_us)
+{
+	struct t_tx *t = t_tx_begin(*state);
+	struct xm_ack a;
+
+	t_tx_packet(t, 2);
+	t_tx_complete_all(t, 0, 1);
+	t_tx_wait(t, us);
+	a = t_tx_ack(t);
+	a.hold_us = hold_us;
+	t_tx_give(t, 2, &a);
+	t_tx_packet(t, 8);
+	return t;
+}
+
+/* Its thread slept too long, not the network. */
+static void xm_tx_expiry__covers_a_late_ack(void **state)
+{
+	struct t_tx *t = five_after_a_hold(state, 6200, 6100);
+
+	assert_int_equal(t_tx_expiry_us(t), 3 * 6000 + XM_ACK_DELAY_US);
+}
+
+static void xm_tx_expiry__a_delay_that_is_agreed_on_is_not_late(void **state)
+{
+	struct t_tx *t = five_after_a_hold(state, 300, XM_ACK_DELAY_US);
+
+	assert_int_equal(t_tx_expiry_us(t), XM_RTO_MIN_US);
 }
 
 static void xm_tx_expiry__tail_probe_not_too_soon(void **state)
@@ -200,6 +233,52 @@ static void tail_probe__once_a_flight(void **state)
 	t_tx_run_timer(t);
 	assert_string_equal(probed(t), "6");
 	assert_int_equal(xm_tx_stats(t->tx)->timeouts, 1);
+}
+
+/* What leaves next provokes an ACK as well, and is not sent in vain. */
+static void tail_probe__not_while_the_pacer_holds_the_next(void **state)
+{
+	struct t_tx *t = *state;
+	unsigned int n;
+
+	t->opts.cc.mss = 9000;
+	t->opts.cc.rate = 100000; /* a frame in 90 ms */
+	t_tx_begin(t);
+	t_tx_packet(t, 2);
+	t_tx_complete_all(t, 0, 1);
+	t_tx_wait(t, 100);
+	t_tx_give_cum(t, 2);
+	assert_int_equal(t_tx_push(t, 128, 0), 0);
+	for (n = 0; n < 10; n++) {
+		while (t_tx_next(t))
+			t_tx_run_timer(t);
+		t_tx_complete_all(t, t->out.f.seq, t->out.f.seq);
+	}
+	assert_string_equal(probed(t), "");
+	assert_int_equal(xm_tx_stats(t->tx)->timeouts, 0);
+}
+
+/* The pacer would hold it too, but time alone does not help. */
+static void tail_probe__when_the_window_holds_the_next(void **state)
+{
+	struct t_tx *t = *state;
+
+	t->opts.cc.mss = 9000;
+	t->opts.cc.rate = 1000000;
+	t->opts.credit = 2;
+	t_tx_begin(t);
+	t_tx_packet(t, 2);
+	t_tx_complete_all(t, 0, 1);
+	t_tx_wait(t, 100);
+	t_tx_give_cum(t, 2);
+	assert_int_equal(t_tx_push(t, 8, 0), 0);
+	while (xm_tx_stats(t->tx)->frames_sent < 4)
+		if (t_tx_next(t))
+			t_tx_run_timer(t);
+	t_tx_complete_all(t, 2, 3);
+	assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
+	t_tx_run_timer(t);
+	assert_string_equal(probed(t), "3");
 }
 
 static void tail_probe__again_after_news(void **state)
@@ -393,7 +472,9 @@ int main(void)
 		T(xm_tx_expiry__counts_from_the_last_transmission),
 		T(xm_tx_expiry__counts_from_the_last_news),
 		T(xm_tx_expiry__an_ack_without_news_moves_nothing),
-		T(xm_tx_expiry__tail_probe_after_two_round_trips),
+		T(xm_tx_expiry__tail_probe_after_rfc_9002s_timeout),
+		T(xm_tx_expiry__covers_a_late_ack),
+		T(xm_tx_expiry__a_delay_that_is_agreed_on_is_not_late),
 		T(xm_tx_expiry__tail_probe_not_too_soon),
 		T(tail_probe__sends_the_newest_frame_again),
 		T(tail_probe__chooses_the_newest_that_left_the_host),
@@ -402,6 +483,8 @@ int main(void)
 		T(tail_probe__is_no_loss),
 		T(tail_probe__its_ack_shows_what_is_missing),
 		T(tail_probe__once_a_flight),
+		T(tail_probe__not_while_the_pacer_holds_the_next),
+		T(tail_probe__when_the_window_holds_the_next),
 		T(tail_probe__again_after_news),
 		T(tail_probe__in_the_next_epoch_too),
 		T(xm_tx_expire__too_early_does_nothing),

@@ -326,6 +326,25 @@ static void xm_tx_next__the_timer_forces_one_frame_past_credit_0(void **state)
 	assert_int_equal(t_tx_next(t), XM_TX_E_WAIT);
 }
 
+static void xm_tx_next__sync_does_not_wait_for_the_pacer(void **state)
+{
+	struct t_tx *t = *state;
+	uint32_t n = 0;
+
+	t->opts.cc.mss = 9000;
+	t->opts.cc.rate = 100000;
+	t_tx_begin(t);
+	assert_int_equal(t_tx_push(t, 8, 0), 0);
+	for (n = 0; n < 5; n++)
+		while (t_tx_next(t))
+			t_tx_run_timer(t);
+	t_tx_complete_all(t, 0, 4);
+	t_tx_give_cum(t, 5);
+	assert_int_equal(xm_tx_sync(t->tx), 0);
+	t_tx_send(t, 1);
+	assert_int_equal(t->out.f.seq, 5);
+}
+
 /* -- retransmissions ------------------------------------------------------- */
 
 /* Frame @seq, which left the host, is lost: everything newer arrived. */
@@ -484,6 +503,7 @@ int main(void)
 		T(xm_tx_set_rate__holds_from_now_on),
 		T(xm_tx_next__waiting_sets_a_timer_though_nothing_left),
 		T(xm_tx_next__the_timer_forces_one_frame_past_credit_0),
+		T(xm_tx_next__sync_does_not_wait_for_the_pacer),
 		T(xm_tx_next__retransmission_keeps_number_and_packet),
 		T(xm_tx_next__lost_frames_go_before_new_ones),
 		T(xm_tx_next__first_retransmission_is_not_staged),

@@ -22,7 +22,12 @@
  * itself (x 2 in slow start, x 1.25 after).  Up to half a window may leave in
  * one go: the threads that call this sleep, and what the pacer withheld while
  * they slept would be lost.  A hard cap (--bandwidth) is paced exactly, with
- * bursts of 4 ms.
+ * bursts of 4 ms.  A thread that wakes up late for a frame that the cap held
+ * back (ten milliseconds are nothing on a busy machine) finds up to 10 ms of
+ * tokens, or the epoch would take longer than its bytes at the cap.
+ *
+ * The retransmission timer is made here since its estimates are: of the round
+ * trip, and of the lag (loss.c says why there are two).
  *
  * Not here: credits, which count frames at the receiver, and the decision
  * that a frame is lost (loss.c).
@@ -41,9 +46,15 @@
 #define CC_LOSS_PERCENT    2  /* of a round's frames: above, it is congestion */
 #define CC_CALM_ROUNDS     10 /* between cuts for losses that are not */
 #define CC_DELAY_TARGET_NS (25 * XM_MS)
-#define CC_CAP_BURST_NS    (4 * XM_MS) /* of the hard cap's rate */
+#define CC_CAP_BURST_NS    (4 * XM_MS)  /* of the hard cap's rate, */
+#define CC_CAP_LATE_NS     (10 * XM_MS) /* and that a late sender makes up for */
 
 static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t max_i64(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
 }
@@ -84,24 +95,32 @@ static void cc_cut_to(struct xm_cc *cc, uint64_t cwnd)
 }
 
 /* RFC 6298, with the sample's own variance at the first one. */
-void xm_cc_on_rtt(struct xm_cc *cc, int64_t rtt_ns)
+static void cc_smooth(int64_t *mean, int64_t *var, int64_t sample)
 {
-	int64_t diff;
+	int64_t diff = sample > *mean ? sample - *mean : *mean - sample;
 
-	if (rtt_ns <= 0)
-		return;
-	if (!cc->srtt_ns) {
-		cc->srtt_ns = rtt_ns;
-		cc->rttvar_ns = rtt_ns / 2;
-		cc->min_rtt_ns = rtt_ns;
+	if (!*mean) {
+		*mean = sample;
+		*var = sample / 2;
 		return;
 	}
-	diff = rtt_ns > cc->srtt_ns ? rtt_ns - cc->srtt_ns :
-				      cc->srtt_ns - rtt_ns;
-	cc->rttvar_ns += (diff - cc->rttvar_ns) / 4;
-	cc->srtt_ns += (rtt_ns - cc->srtt_ns) / 8;
-	if (rtt_ns < cc->min_rtt_ns)
+	*var += (diff - *var) / 4;
+	*mean += (sample - *mean) / 8;
+}
+
+void xm_cc_on_rtt(struct xm_cc *cc, int64_t rtt_ns)
+{
+	if (rtt_ns <= 0)
+		return;
+	if (!cc->srtt_ns || rtt_ns < cc->min_rtt_ns)
 		cc->min_rtt_ns = rtt_ns;
+	cc_smooth(&cc->srtt_ns, &cc->rttvar_ns, rtt_ns);
+}
+
+void xm_cc_on_lag(struct xm_cc *cc, int64_t lag_ns)
+{
+	if (lag_ns > 0)
+		cc_smooth(&cc->lag_ns, &cc->lagvar_ns, lag_ns);
 }
 
 static bool cc_rtt_is_swollen(const struct xm_cc *cc)
@@ -225,19 +244,38 @@ static uint64_t cc_rate(const struct xm_cc *cc, uint64_t *ret_burst)
 	return rate;
 }
 
+/* The most tokens that a sender finds that is late for a frame. */
+static uint64_t cc_most(const struct xm_cc *cc, uint64_t rate, uint64_t burst)
+{
+	if (rate != cc->opts.rate)
+		return burst;
+	return max_u64(max_u64(burst, 4 * (uint64_t)cc->opts.mss),
+		       rate / (XM_SEC / CC_CAP_LATE_NS));
+}
+
 /* What has passed since the last time, in tokens.  Only whole ones are taken,
  * and only their time counts as passed: however often a sender looks, it gets
  * the rate, and never more. */
 static void cc_refill(struct xm_cc *cc, struct xm_time now)
 {
-	uint64_t burst, rate = cc_rate(cc, &burst), add;
-	int64_t room = (int64_t)burst - cc->tokens;
-	int64_t dt = xm_time_sub(now, cc->filled);
+	uint64_t burst, rate = cc_rate(cc, &burst), most, add;
+	int64_t dt = xm_time_sub(now, cc->filled), room;
 
 	if (dt <= 0)
 		return;
-	if (!rate || room <= 0 || (uint64_t)dt >= room * XM_SEC / rate) {
-		cc->tokens = (int64_t)burst;
+	if (cc->is_holding)
+		cc->is_late = true;
+	else if (dt >= CC_CAP_LATE_NS || cc->tokens <= (int64_t)burst)
+		cc->is_late = false;
+	most = cc->is_late ? cc_most(cc, rate, burst) : burst;
+	if (cc->tokens > (int64_t)most)
+		cc->tokens = (int64_t)most;
+	room = (int64_t)(cc->is_holding ? most : burst) - cc->tokens;
+	cc->is_holding = false;
+	if (room < 0)
+		room = 0; /* what a late one found, and has not sent yet */
+	if (!rate || (uint64_t)dt >= (uint64_t)room * XM_SEC / rate) {
+		cc->tokens += room;
 		cc->filled = now;
 		return;
 	}
@@ -247,16 +285,22 @@ static void cc_refill(struct xm_cc *cc, struct xm_time now)
 				 (int64_t)((add * XM_SEC + rate - 1) / rate));
 }
 
+bool xm_cc_has_room(const struct xm_cc *cc, uint64_t in_flight, uint32_t bytes)
+{
+	return !in_flight || in_flight + bytes <= cc->cwnd;
+}
+
 bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now, uint64_t in_flight,
 		    uint32_t bytes)
 {
-	if (in_flight + bytes > cc->cwnd && in_flight)
+	if (!xm_cc_has_room(cc, in_flight, bytes))
 		return false;
 	/* Tokens may go below zero by one frame: so a frame larger than the
 	 * burst can leave, and pays afterwards. */
 	if (cc->tokens <= 0 || xm_time_sub(now, cc->filled) > 100 * XM_US)
 		cc_refill(cc, now);
-	return cc->tokens > 0;
+	cc->is_holding = cc->tokens <= 0;
+	return !cc->is_holding;
 }
 
 void xm_cc_on_sent(struct xm_cc *cc, uint32_t bytes)
@@ -280,13 +324,17 @@ struct xm_time xm_cc_expiry(const struct xm_cc *cc, struct xm_time now)
 	return xm_time_add(now, wait + 1);
 }
 
+/* RFC 9002's, but at least RFC 8985's two round trips; and the same of the lag,
+ * which knows how late the peer's thread may run. */
 int64_t xm_cc_rto_ns(const struct xm_cc *cc)
 {
 	int64_t rto;
 
 	if (!cc->srtt_ns)
 		return XM_RTO_INIT_US * XM_US;
-	rto = cc->srtt_ns + 4 * cc->rttvar_ns + XM_ACK_DELAY_US * XM_US;
+	rto = max_i64(2 * cc->srtt_ns, cc->srtt_ns + 4 * cc->rttvar_ns);
+	rto = max_i64(rto, cc->lag_ns + 4 * cc->lagvar_ns);
+	rto += XM_ACK_DELAY_US * XM_US;
 	if (rto < XM_RTO_MIN_US * XM_US)
 		rto = XM_RTO_MIN_US * XM_US;
 	if (rto > XM_RTO_MAX_US * XM_US)

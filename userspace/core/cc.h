@@ -29,14 +29,23 @@ struct xm_cc {
 	unsigned int rounds_since_loss_cut;
 	bool cut_in_round;
 	int64_t srtt_ns, rttvar_ns, min_rtt_ns;
-	int64_t tokens;        /* bytes that may leave now */
-	struct xm_time filled; /* when tokens was brought up to date */
+	int64_t lag_ns, lagvar_ns; /* smoothed: until a frame is answered */
+	int64_t tokens;            /* bytes that may leave now */
+	struct xm_time filled;     /* when tokens was brought up to date */
+	bool is_holding;           /* the pacer holds a frame back since then */
+	bool is_late; /* tokens above a burst are those of a late sender */
 };
 
 void xm_cc_init(struct xm_cc *cc, const struct xm_cc_opts *opts);
 
 /* A round-trip sample, the peer's hold time already taken off. */
 void xm_cc_on_rtt(struct xm_cc *cc, int64_t rtt_ns);
+
+/* The frame that waited longest for an ACK waited so long, the delay that is
+ * agreed on taken off.  Not a round trip:
+ * that is the newest frame's, which arrived last, and says little of a receiver
+ * that came late to many. */
+void xm_cc_on_lag(struct xm_cc *cc, int64_t lag_ns);
 
 /* @bytes in @frames frames newly acknowledged, @ce of them marked. */
 void xm_cc_on_ack(struct xm_cc *cc, uint64_t bytes, uint32_t frames,
@@ -52,6 +61,9 @@ void xm_cc_on_timeout(struct xm_cc *cc);
 void xm_cc_undo_timeout(struct xm_cc *cc);
 void xm_cc_end_timeout(struct xm_cc *cc);
 
+/* Does the window hold @bytes more, with @in_flight bytes out? */
+bool xm_cc_has_room(const struct xm_cc *cc, uint64_t in_flight, uint32_t bytes);
+
 /* May @bytes more leave now, with @in_flight bytes out?  Consumes nothing. */
 bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now, uint64_t in_flight,
 		    uint32_t bytes);
@@ -59,9 +71,12 @@ bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now, uint64_t in_flight,
 void xm_cc_on_sent(struct xm_cc *cc, uint32_t bytes);
 
 /* When the pacer will let the next frame go; NEVER when it is not what
- * holds it. */
+ * holds it (the window is not looked at). */
 struct xm_time xm_cc_expiry(const struct xm_cc *cc, struct xm_time now);
 
+/* After so long without news from a peer that has something to say, it is asked:
+ * the largest of 2 SRTT, SRTT + 4 RTTVAR and the lag's own SRTT + 4 RTTVAR, and
+ * XM_ACK_DELAY_US, in bounds. */
 int64_t xm_cc_rto_ns(const struct xm_cc *cc);
 
 #endif

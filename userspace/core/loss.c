@@ -18,11 +18,11 @@
  *
  * Timers, one at a time:
  *   reorder    a frame may be lost, but its window is not over
- *   tail probe 2 SRTT after the last transmission or progress: the newest
- *              frame in flight is sent again, to provoke an ACK that tells
- *              what is missing before it
+ *   tail probe xm_cc_rto_ns() after the last transmission or progress: the
+ *              newest frame in flight is sent again, to provoke an ACK that
+ *              tells what is missing before it; the timer doubles
  *   timeout    no progress after the probe: all is lost, the window closes,
- *              the timer doubles
+ *              the timer doubles again
  *              An ACK for a frame that timed out and was not sent again says
  *              that nothing was lost, the peer was merely slow (a thread
  *              that did not run): all of it is undone (as RFC 5682 and
@@ -32,9 +32,15 @@
  *              failed.  Completions alone are no progress: a device also
  *              completes what it sends into a dead path
  *
- * While nothing is in flight and the pacer holds the next frame back, there is
- * nobody to wait for: nothing times out, and if nothing is lost either, that
- * is no stall.
+ * The first two ask a silent peer, and for that any frame will do.  So while the
+ * pacer holds one back neither comes: that frame will soon leave and be answered,
+ * and a frame sent twice would take its place under the cap.  If besides nothing
+ * is in flight or lost, there is nobody to wait for, and that is no stall.
+ *
+ * A peer's thread may run milliseconds late, on a network of microseconds.  The
+ * round trip does not show it: the echo is the newest frame's, which came just
+ * before the thread looked.  So the timer knows the lag, too: what the oldest
+ * frame that an ACK is the first to cover had to wait.
  *
  * A frame that the device still has is never lost (tx_state.h).  When nothing
  * at all may be sent (credit 0), the timer forces one frame out, so a lost
@@ -78,17 +84,8 @@ static int64_t loss_reo_wnd_ns(const struct xm_tx *tx)
 /* Tail probe first, timeout after it; nothing once all is released. */
 static void loss_arm(struct xm_tx *tx, struct xm_time now)
 {
-	int64_t pto = 2 * tx->cc.srtt_ns + XM_ACK_DELAY_US * XM_US;
-
-	if (!tx->n_pending) {
-		tx->rto_at = XM_TIME_NEVER;
-		return;
-	}
-	if (pto < XM_RTO_MIN_US * XM_US)
-		pto = XM_RTO_MIN_US * XM_US;
-	if (tx->has_probed || !tx->cc.srtt_ns || pto > tx->rto_ns)
-		pto = tx->rto_ns;
-	tx->rto_at = xm_time_add(now, pto);
+	tx->rto_at = tx->n_pending ? xm_time_add(now, tx->rto_ns) :
+				     XM_TIME_NEVER;
 }
 
 void loss_on_sent(struct xm_tx *tx, struct xm_time now)
@@ -170,6 +167,7 @@ static void loss_trace_cut(const struct xm_tx *tx, struct xm_time now,
 struct loss_acked {
 	uint64_t bytes;
 	uint32_t frames;
+	int64_t oldest_ns;  /* when one of them left that was sent once; 0 */
 	bool was_timed_out; /* one of them, and had not been sent again */
 };
 
@@ -180,6 +178,9 @@ static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 
 	acked->bytes += tx_frame_bytes(tx, seq);
 	acked->frames++;
+	if (fs->n_sent == 1 &&
+	    (!acked->oldest_ns || fs->sent_ns < acked->oldest_ns))
+		acked->oldest_ns = fs->sent_ns;
 	if (fs->sent_ns > tx->rack_ns &&
 	    (fs->n_sent == 1 || fs->sent_ns < tx->echo_ns + XM_US))
 		tx->rack_ns = fs->sent_ns;
@@ -362,6 +363,17 @@ static void loss_check_timeout(struct xm_tx *tx, const struct loss_acked *acked)
 	}
 }
 
+/* A peer that meant to withhold the ACK for so long is not late; one that
+ * withheld it for longer is. */
+static void loss_take_lag(struct xm_tx *tx, struct xm_time now,
+			  int64_t oldest_ns, const struct xm_ack *ack)
+{
+	uint32_t hold_us = ack->hold_us < XM_ACK_DELAY_US ? ack->hold_us :
+							    XM_ACK_DELAY_US;
+
+	xm_cc_on_lag(&tx->cc, now.ns - oldest_ns - hold_us * XM_US);
+}
+
 static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 			  const struct xm_ack *ack)
 {
@@ -372,6 +384,8 @@ static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 	tx->stats.acks++;
 	loss_take_echo(tx, now, ack);
 	loss_apply_ack(tx, now, cum, ack, &acked);
+	if (acked.oldest_ns)
+		loss_take_lag(tx, now, acked.oldest_ns, ack);
 	loss_check_timeout(tx, &acked);
 	if (cum >= tx->cum)
 		tx->credit = ack->credit; /* an old ACK's credit is old */
@@ -425,6 +439,14 @@ void xm_tx_packet(struct xm_tx *tx, struct xm_time now,
 
 /* -- timers ------------------------------------------------------------------------ */
 
+/* Nobody answered: wait twice as long. */
+static void loss_back_off(struct xm_tx *tx)
+{
+	tx->rto_ns *= 2;
+	if (tx->rto_ns > XM_RTO_MAX_US * XM_US)
+		tx->rto_ns = XM_RTO_MAX_US * XM_US;
+}
+
 /* Send the newest frame in flight that has left the host again: its ACK shows
  * what is missing.  If none has left, there is nothing to ask for yet. */
 static void loss_tail_probe(struct xm_tx *tx, struct xm_time now)
@@ -440,6 +462,7 @@ static void loss_tail_probe(struct xm_tx *tx, struct xm_time now)
 		 seq, 0);
 	tx->stats.probes++;
 	loss_mark(tx, now, seq);
+	loss_back_off(tx);
 	tx->stats.lost--; /* not known to be */
 	tx->force = true;
 }
@@ -462,9 +485,7 @@ static void loss_timeout(struct xm_tx *tx, struct xm_time now)
 		xm_cc_on_timeout(&tx->cc);
 		tx->in_timeout = true;
 	}
-	tx->rto_ns *= 2;
-	if (tx->rto_ns > XM_RTO_MAX_US * XM_US)
-		tx->rto_ns = XM_RTO_MAX_US * XM_US;
+	loss_back_off(tx);
 	tx->stats.timeouts++;
 	tx->force = true;
 	xm_trace(tx->opts.trace, now, XM_TRACE_TIMEOUT, tx->opts.channel,
@@ -492,14 +513,14 @@ static void loss_on_timer(struct xm_tx *tx, struct xm_time now)
 
 int xm_tx_expire(struct xm_tx *tx, struct xm_time now)
 {
-	bool is_paced = !tx->n_in_flight && !xm_time_is_never(tx->paced_at);
+	bool is_paced = !xm_time_is_never(tx->paced_at);
 	uint64_t cwnd = tx->cc.cwnd;
 
 	if (tx->err)
 		return tx->err;
 	if (xm_time_is_never(tx->rto_at))
 		return 0;
-	if (is_paced && tx->lost.head == TX_NONE)
+	if (is_paced && !tx->n_in_flight && tx->lost.head == TX_NONE)
 		tx->progress = now;
 	if (xm_time_sub(now, tx->progress) >= tx->opts.stall_ns) {
 		tx->err = -ETIMEDOUT;

@@ -377,8 +377,11 @@ static bool tx_may_send(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 	tx->paced_at = XM_TIME_NEVER;
 	if (tx->force)
 		return true;
-	if (tx->n_in_flight >= tx->credit || seq - tx->cum >= XM_WINDOW)
+	if (tx->n_in_flight >= tx->credit || seq - tx->cum >= XM_WINDOW ||
+	    !xm_cc_has_room(&tx->cc, tx->in_flight_bytes, bytes))
 		return false;
+	if (tx_is_sync(tx, seq))
+		return true;
 	if (xm_cc_may_send(&tx->cc, now, tx->in_flight_bytes, bytes))
 		return true;
 	tx->paced_at = xm_cc_expiry(&tx->cc, now);
@@ -447,8 +450,10 @@ int xm_tx_next(struct xm_tx *tx, struct xm_time now,
 		return tx->err;
 	seq = tx->lost.head;
 	if (seq == TX_NONE) {
-		if (tx->send_seq == tx->next_seq)
+		if (tx->send_seq == tx->next_seq) {
+			tx->paced_at = XM_TIME_NEVER;
 			return XM_TX_E_IDLE;
+		}
 		seq = tx->send_seq;
 	}
 	bytes = tx_frame_bytes(tx, seq);

@@ -104,6 +104,15 @@ static inline struct tx_frame_state *tx_frame(const struct xm_tx *tx,
 	return &tx->frame[seq & tx->mask];
 }
 
+/* SYNC is one small frame an epoch, after a round trip in which nothing left,
+ * and all wait for it: it leaves at once, and what comes next pays for it. */
+static inline bool tx_is_sync(const struct xm_tx *tx, uint32_t seq)
+{
+	const struct tx_slot *slot = &tx->slot[tx_frame(tx, seq)->slot];
+
+	return !slot->n_normal && !slot->n_zero;
+}
+
 /* Bytes that a frame counts for in windows: payload and what is around it. */
 uint32_t tx_frame_bytes(const struct xm_tx *tx, uint32_t seq);
 
