@@ -51,6 +51,7 @@
 #define XM_HEARTBEAT_MS   1000  /* control connection: HEARTBEAT when idle */
 #define XM_HELLO_MS       3000 /* who has not said HELLO by then is a stranger */
 #define XM_CTL_STALL_MS   10000 /* control connection silent: contact is lost */
+#define XM_LOAD_MS        30000 /* DEVICE_END to LOADED: the guest is paused */
 
 /* -- ports ------------------------------------------------------------------- */
 /* Above Linux's default ephemeral range (32768-60999), so that the kernel

@@ -392,6 +392,36 @@ static void commit__ignores_all_talk_of_devices(void **state)
 	}
 }
 
+/* The peer is heard all the while: only the clock ends it. */
+static void load__takes_too_long(void **state)
+{
+	struct t_dst *t = t_dst_at(*state, XM_DST_LOAD);
+	struct xm_time end = xm_time_add(t->now, XM_LOAD_MS * XM_MS);
+
+	while (t->d.state == XM_DST_LOAD) {
+		assert_true(xm_time_before(t->now, end));
+		t->now = xm_dst_expiry(&t->d);
+		t_dst_hear_type(t, XM_MSG_HEARTBEAT);
+		t_dst_event(t, XM_EV_TIMER);
+	}
+	assert_int_equal(t->now.ns, end.ns);
+	t_dst_assert_abort(t, XM_REASON_STALLED);
+}
+
+static void loaded__may_wait_for_commit(void **state)
+{
+	struct t_dst *t = t_dst_at(*state, XM_DST_LOAD);
+	unsigned int i;
+
+	t_dst_event(t, XM_EV_LOADED);
+	for (i = 0; i < 2 * XM_LOAD_MS / XM_HEARTBEAT_MS; i++) {
+		t->now = xm_time_add(t->now, XM_HEARTBEAT_MS * XM_MS);
+		t_dst_hear_type(t, XM_MSG_HEARTBEAT);
+		t_dst_event(t, XM_EV_TIMER);
+		assert_int_equal(t->d.state, XM_DST_READY);
+	}
+}
+
 static void loaded__no_epoch_can_follow(void **state)
 {
 	struct t_dst *t = t_dst_at(*state, XM_DST_LOAD);
@@ -457,6 +487,8 @@ int main(void)
 		T(commit__after_loaded),
 		T(commit__without_device_state_is_a_breach),
 		T(commit__ignores_all_talk_of_devices),
+		T(load__takes_too_long),
+		T(loaded__may_wait_for_commit),
 		T(loaded__no_epoch_can_follow),
 		T(load__no_epoch_can_begin),
 		T(xm_dst_state_name__names_load),

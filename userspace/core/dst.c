@@ -18,7 +18,9 @@
  *          our figures are the peer's and what was placed is what was
  *          announced (we answer EPOCH_DONE); FAILED if not
  * LOAD     memory and device state are complete; the guest takes the latter in.
- *          may not: run.  Next: READY at LOADED (we answer LOADED)
+ *          may not: run.  Next: READY at LOADED (we answer LOADED), FAILED
+ *          after XM_LOAD_MS: the source's guest is paused all the while, and
+ *          heartbeats alone would keep it so for ever
  * COMMIT   the guest is ours and is being started.
  *          may not: be cancelled.  Next: DONE at COMMIT (we answer COMMITTED)
  * DONE     the guest is ours
@@ -144,6 +146,7 @@ static bool dst_end_device(struct xm_dst *d, struct xm_time now,
 		return false;
 	d->is_device_ended = true;
 	d->runs = m->runs;
+	d->load_begun = now;
 	dst_enter(d, now, XM_DST_LOAD);
 	act->flags |= XM_ACT_DEVICE_END;
 	return true;
@@ -323,10 +326,23 @@ static struct xm_time dst_deadline(const struct xm_dst *d)
 		       xm_time_add(d->heard, XM_CTL_STALL_MS * XM_MS);
 }
 
+/* When loading takes too long, however well the peer is heard. */
+static struct xm_time dst_load_deadline(const struct xm_dst *d)
+{
+	return d->state == XM_DST_LOAD ?
+		       xm_time_add(d->load_begun, XM_LOAD_MS * XM_MS) :
+		       XM_TIME_NEVER;
+}
+
 static void dst_timer(struct xm_dst *d, struct xm_time now,
 		      struct xm_actions *act)
 {
-	if (!xm_time_before(now, dst_deadline(d)))
+	if (!xm_time_before(now, dst_load_deadline(d)))
+		dst_abort(d, now, XM_REASON_STALLED,
+			  "the target's QEMU does not finish loading the "
+			  "devices: is it stopped, or its storage?",
+			  act);
+	else if (!xm_time_before(now, dst_deadline(d)))
 		dst_fail(d, now, XM_REASON_PEER_LOST, false,
 			 "the peer is silent", act);
 	else if (xm_time_sub(now, d->spoken) >= XM_HEARTBEAT_MS * XM_MS)
@@ -436,6 +452,7 @@ struct xm_time xm_dst_expiry(const struct xm_dst *d)
 
 	if (d->state == XM_DST_INIT || dst_is_over(d))
 		return XM_TIME_NEVER;
+	beat = xm_time_min(beat, dst_load_deadline(d));
 	return xm_time_min(dst_deadline(d), beat);
 }
 

@@ -35,6 +35,7 @@ struct xm_dst {
 	bool runs;      /* with it: the guest ran at the source */
 	bool is_loaded; /* LOADED was said */
 	struct xm_time begun, heard, spoken;
+	struct xm_time load_begun; /* in LOAD: DEVICE_END came */
 	struct xm_outcome outcome;
 	struct xm_trace *trace;
 };
