@@ -301,9 +301,10 @@ static void recv_check_stall(struct recv *s)
 static void recv_look(struct recv *s)
 {
 	unsigned int news = 0;
+	int r = guest_target_turn(s->take.guest, &news, recv_err(s));
 
-	if (guest_target_turn(s->take.guest, &news, recv_err(s))) {
-		if (s->dst.state == XM_DST_COMMIT)
+	if (r) {
+		if (s->dst.state == XM_DST_COMMIT && r == -EINPROGRESS)
 			recv_lose(s);
 		else
 			recv_fail(s);

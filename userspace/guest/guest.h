@@ -206,8 +206,9 @@ ssize_t guest_target_write_device(struct guest_target *t, const void *buf,
 /* That was all of it; GUEST_LOADED comes when QEMU has it. */
 int guest_target_end_device(struct guest_target *t, struct xm_error *e);
 /* The guest is ours: let it run (@paused: leave it as it is).  GUEST_RUNS
- * comes when it does.  After a failure it certainly does not run here, unless
- * it is -EINPROGRESS: nobody can say. */
+ * comes when it does: until then it is tried, as long as its process lives.
+ * After a failure, here or in a turn() later, it certainly does not run here,
+ * unless it is -EINPROGRESS: nobody can say. */
 int guest_target_run(struct guest_target *t, bool paused, struct xm_error *e);
 /* The migration failed: this guest must never run with what it has.  A QEMU
  * that was given device state quits; one that was not goes on waiting. */

@@ -60,6 +60,10 @@ void qemu_close(struct qemu *q);
 int qemu_map_ram(const struct qemu *q, struct guest_ram *ram, bool is_target,
 		 struct xm_error *e);
 
+/* Does its guest still have the RAM of qemu_open()?  0, or -errno with @e:
+ * -EBUSY: a DIMM was plugged or unplugged meanwhile. */
+int qemu_check_ram(const struct qemu *q, struct xm_error *e);
+
 /* "running", "paused", "inmigrate", ...: query-status, fresh. */
 int qemu_run_state(struct qemu *q, char *ret_state, size_t len,
 		   struct xm_error *e);

@@ -313,3 +313,53 @@ int qemu_find_ram(struct qemu *q, struct xm_error *e)
 	json_decref(list);
 	return r;
 }
+
+static const struct qemu_block *find_block(const struct qemu *q,
+					   const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < q->n_blocks; i++)
+		if (!strcmp(q->block[i].name, name))
+			return &q->block[i];
+	return NULL;
+}
+
+static int compare_ram(const struct qemu *was, const struct qemu *is,
+		       struct xm_error *e)
+{
+	const struct qemu_block *b;
+	unsigned int i;
+
+	for (i = 0; i < is->n_blocks; i++) {
+		b = find_block(was, is->block[i].name);
+		if (!b || b->len != is->block[i].len ||
+		    b->hva != is->block[i].hva)
+			break;
+	}
+	if (i == is->n_blocks && is->n_blocks == was->n_blocks)
+		return 0;
+	return xm_fail(e, -EBUSY, XM_REASON_MEMORY,
+		       "%s: RAM was plugged or unplugged during the migration "
+		       "(%u blocks, now %u%s%.80s); do that before or after",
+		       qmp_path(was->qmp), was->n_blocks, is->n_blocks,
+		       i < is->n_blocks ? ": " : "",
+		       i < is->n_blocks ? is->block[i].name : "");
+}
+
+int qemu_check_ram(const struct qemu *q, struct xm_error *e)
+{
+	struct qemu *now = calloc(1, sizeof(*now));
+	int r;
+
+	if (!now)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			       "%s: no memory to look at its RAM again",
+			       qmp_path(q->qmp));
+	now->qmp = q->qmp;
+	r = qemu_find_ram(now, e);
+	if (!r)
+		r = compare_ram(q, now, e);
+	free(now); /* it has no descriptors, and its monitor is another's */
+	return r;
+}

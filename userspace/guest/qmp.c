@@ -435,6 +435,11 @@ int qmp_event(struct qmp *qmp, json_t **ret_event, struct xm_error *e)
 	return 0;
 }
 
+void qmp_set_timeout(struct qmp *qmp, int timeout_ms)
+{
+	qmp->timeout_ms = timeout_ms;
+}
+
 pid_t qmp_pid(const struct qmp *qmp)
 {
 	return qmp->pid;

@@ -31,6 +31,9 @@ struct qmp *qmp_close(struct qmp *qmp); /* NULL is fine; returns NULL */
 
 const char *qmp_path(const struct qmp *qmp);
 
+/* For each answer of QEMU's, from now on.  0: do not wait for any. */
+void qmp_set_timeout(struct qmp *qmp, int timeout_ms);
+
 /* Run @command; @args (an object or NULL) is taken over.  @ret_result (may be
  * NULL) is the caller's.  0, or with @e: -EREMOTEIO: QEMU refused, the text is
  * QEMU's; -ETIMEDOUT: no answer, it may still be carried out; -EPIPE: QEMU

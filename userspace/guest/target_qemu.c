@@ -7,11 +7,26 @@
  *   begin         -                            inmigrate
  *   write_device  first: stop,                 loading; will not start by itself
  *                 migrate-incoming fd:         (while inmigrate, "stop" clears
- *                                              only that)
- *   end_device    -                            paused, or what the source was
+ *                 after a pause: stop          only that)
+ *   end_device    stop                         paused, or what the source was
  *                                              -> LOADED
  *   run           cont                         running -> RUNS
+ *   turn          query-status, cont           the same, if it was slow
  *   abandon       quit                         gone
+ *
+ * Anybody may say "cont" at a second monitor.  While QEMU waits or loads, that
+ * lets the guest start by itself when it has loaded: so "stop" is said again
+ * after the stream paused (an operator may hold the migration there), and
+ * before its end.  RAM plugged meanwhile is looked for at the same places: we
+ * would not write it.  After that a "cont" is seen as RESUME.  It is a second
+ * guest: that QEMU is ended before anything else is done, and then the
+ * migration fails.
+ *
+ * After COMMIT there is no way back.  A QEMU that does not answer "cont" may
+ * do it later, and nobody else will run the guest: as long as its process
+ * lives it is asked again.  Commands are answered in order, so an answer to
+ * query-status says that "cont" was done or refused.  Nothing waits for more
+ * than ASK_MS then: heartbeats go on.
  *
  * QEMU compares little of what must be equal, and late: so UUID, machine type
  * and the RAM blocks are compared here before a byte of memory is written.  Two
@@ -38,6 +53,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "guest.h"
 #include "news.h"
@@ -46,6 +62,10 @@
 
 #define STREAM    "xdpmig-device" /* name of the descriptor at QEMU */
 #define QUIT_MS   5000
+#define SECOND_MS 1000  /* the same for one that runs beside the source's */
+#define PAUSE_MS  100   /* the stream had nothing: look again */
+#define ASK_MS    300   /* for an answer, while the guest is started */
+#define AGAIN_MS  20000 /* ask again, when QEMU says nothing by itself */
 #define STATE_LEN 32
 
 struct target_qemu {
@@ -53,16 +73,27 @@ struct target_qemu {
 	struct qemu q;
 	struct settings old;
 	struct guest_news news;
-	int stream;      /* device state, to QEMU; or -1 */
-	bool has_begun;  /* it waits at our stream: no other can use it */
-	bool has_ended;  /* all device state was written */
-	bool has_loaded; /* and waits for run() */
-	bool was_told;   /* to run */
+	int stream;       /* device state, to QEMU; or -1 */
+	bool has_begun;   /* it waits at our stream: no other can use it */
+	bool has_ended;   /* all device state was written */
+	bool has_loaded;  /* and waits for run() */
+	bool was_told;    /* to run */
+	bool is_starting; /* and nobody knows yet whether it does */
+	int64_t asked_ms; /* so, the last time */
+	int64_t wrote_ms; /* to the stream, the last time */
 };
 
 static struct target_qemu *to_qemu(struct guest_target *t)
 {
 	return (struct target_qemu *)t;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
 static bool is_gone(const struct target_qemu *y, int timeout_ms)
@@ -206,14 +237,27 @@ static int qemu_begin(struct guest_target *t, struct xm_error *e)
 	return settings_apply(&y->old, y->q.qmp, true, e);
 }
 
+/* What others may have done to it meanwhile. */
+static int look_again(struct target_qemu *y, struct xm_error *e)
+{
+	struct xm_error from = { 0 };
+	int r = tell(y, "stop", NULL, e);
+
+	if (r)
+		return r;
+	r = qemu_check_ram(&y->q, &from);
+	news_post(&y->news, 0); /* events may have come with the answers */
+	return explain(y, r, &from, e);
+}
+
 /* Let it wait at our stream, and for "cont" then. */
 static int connect_stream(struct target_qemu *y, struct xm_error *e)
 {
 	int pair[2], r;
 
 	if (y->stream >= 0)
-		return 0;
-	r = tell(y, "stop", NULL, e);
+		return now_ms() - y->wrote_ms < PAUSE_MS ? 0 : look_again(y, e);
+	r = look_again(y, e);
 	if (r)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
@@ -238,6 +282,7 @@ static ssize_t qemu_write_device(struct guest_target *t, const void *buf,
 	if (n)
 		return n;
 	n = send(y->stream, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	y->wrote_ms = now_ms();
 	if (n >= 0)
 		return n;
 	if (errno == EAGAIN || errno == EINTR)
@@ -256,6 +301,10 @@ static int qemu_end_device(struct guest_target *t, struct xm_error *e)
 {
 	struct target_qemu *y = to_qemu(t);
 
+	int r = y->has_loaded ? 0 : tell(y, "stop", NULL, e);
+
+	if (r)
+		return r;
 	y->has_ended = true;
 	/* QEMU sees the end in what it reads, and may be faster. */
 	if (y->has_loaded)
@@ -268,6 +317,19 @@ static int qemu_end_device(struct guest_target *t, struct xm_error *e)
 
 /* -- the guest ---------------------------------------------------------------------- */
 
+/* At once, and however it takes that: it is gone when this returns. */
+static void end_qemu(struct target_qemu *y, int timeout_ms)
+{
+	y->has_begun = false;
+	qmp_set_timeout(y->q.qmp, timeout_ms);
+	/* Refused or not answered: then the signal says it. */
+	(void)qmp_run(y->q.qmp, "quit", NULL, NULL, NULL);
+	if (is_gone(y, timeout_ms))
+		return;
+	(void)pidfd_send_signal(y->q.pidfd, SIGKILL, NULL, 0);
+	(void)is_gone(y, QUIT_MS);
+}
+
 static void qemu_abandon(struct guest_target *t)
 {
 	struct target_qemu *y = to_qemu(t);
@@ -275,45 +337,91 @@ static void qemu_abandon(struct guest_target *t)
 	y->stream = fd_close(y->stream);
 	if (y->was_told)
 		return; /* it is, or may be, the guest */
-	if (!y->has_begun) {
+	if (y->has_begun)
+		end_qemu(y, QUIT_MS);
+	else if (!is_gone(y, 0))
 		(void)settings_restore(&y->old, y->q.qmp, NULL);
-		return;
-	}
-	/* Refused or not answered: then the signal says it. */
-	(void)qmp_run(y->q.qmp, "quit", NULL, NULL, NULL);
-	if (!is_gone(y, QUIT_MS))
-		(void)pidfd_send_signal(y->q.pidfd, SIGKILL, NULL, 0);
-	y->has_begun = false;
 }
 
-static int qemu_run(struct guest_target *t, bool paused, struct xm_error *e)
+static void has_started(struct target_qemu *y, bool paused)
 {
-	struct target_qemu *y = to_qemu(t);
-	struct xm_error from = { 0 };
-	int r = 0;
-
-	if (is_gone(y, 0))
-		return fail_gone(y, e);
-	(void)settings_restore(&y->old, y->q.qmp, NULL); /* of no weight now */
-	y->was_told = true;
-	if (!paused)
-		r = tell(y, "cont", NULL, &from);
-	if (r == -EREMOTEIO) {
-		y->was_told = false; /* it refused, and shall not try again */
-		qemu_abandon(t);
-		return xm_fail(e, r, from.reason, "%s", from.msg);
-	}
-	if (r)
-		return xm_fail(e, -EINPROGRESS, XM_REASON_UNKNOWN_OUTCOME,
-			       "%s; it was told to run the guest, and may have",
-			       from.msg);
+	y->is_starting = false;
 	news_post(&y->news, GUEST_RUNS);
 	if (!paused) /* again: the network was told when it loaded */
 		(void)tell(y, "announce-self",
 			   json_pack("{s:i, s:i, s:i, s:i}", "initial", 50,
 				     "max", 550, "rounds", 5, "step", 100),
 			   NULL);
+}
+
+/* Let it run.  0: it runs, or may later (is_starting). */
+static int start(struct target_qemu *y, struct xm_error *e)
+{
+	struct xm_error from = { 0 };
+	int r;
+
+	y->is_starting = true;
+	r = tell(y, "cont", NULL, &from);
+	y->asked_ms = now_ms();
+	if (!r)
+		has_started(y, false);
+	if (!r || r == -ETIMEDOUT)
+		return 0;
+	if (r == -EREMOTEIO) {
+		/* It refused, and shall not try again. */
+		y->was_told = y->is_starting = false;
+		qemu_abandon(&y->t);
+		return xm_fail(e, r, from.reason, "%s", from.msg);
+	}
+	return xm_fail(e, -EINPROGRESS, XM_REASON_UNKNOWN_OUTCOME,
+		       "%s; it was told to run the guest, and may have",
+		       from.msg);
+}
+
+static int qemu_run(struct guest_target *t, bool paused, struct xm_error *e)
+{
+	struct target_qemu *y = to_qemu(t);
+
+	if (is_gone(y, 0))
+		return fail_gone(y, e);
+	y->was_told = true;
+	qmp_set_timeout(y->q.qmp, ASK_MS);
+	if (!paused)
+		return start(y, e);
+	has_started(y, true);
 	return 0;
+}
+
+/* It did not answer "cont" in time: does it run now? */
+static int start_again(struct target_qemu *y, bool has_spoken,
+		       struct xm_error *e)
+{
+	char state[STATE_LEN];
+	int r;
+
+	if (!has_spoken && now_ms() - y->asked_ms < AGAIN_MS)
+		return 0;
+	y->asked_ms = now_ms();
+	r = qemu_run_state(&y->q, state, sizeof(state), e);
+	if (r == -ETIMEDOUT)
+		return 0;
+	if (r)
+		return r;
+	if (!strcmp(state, "running")) {
+		has_started(y, false);
+		return 0;
+	}
+	return start(y, e);
+}
+
+/* A second guest, beside the source's. */
+static int fail_second(struct target_qemu *y, struct xm_error *e)
+{
+	end_qemu(y, SECOND_MS);
+	return xm_fail(e, -EPROTO, XM_REASON_MEMORY,
+		       "%s: somebody else let the guest run before it was "
+		       "handed over; this QEMU was ended",
+		       qmp_path(y->q.qmp));
 }
 
 /* Loaded: then it must not run. */
@@ -328,9 +436,7 @@ static int has_completed(struct target_qemu *y, unsigned int *ret_news,
 	if (r)
 		return explain(y, r, &from, e);
 	if (!strcmp(state, "running"))
-		return xm_fail(e, -EPROTO, XM_REASON_MEMORY,
-			       "%s: somebody else let the guest run",
-			       qmp_path(y->q.qmp));
+		return fail_second(y, e);
 	y->has_loaded = true;
 	if (y->has_ended)
 		*ret_news |= GUEST_LOADED;
@@ -344,7 +450,11 @@ static int take_event(struct target_qemu *y, json_t *event,
 	const char *status = json_string_value(
 		json_object_get(json_object_get(event, "data"), "status"));
 
-	if (!y->has_begun || !name || !status || strcmp(name, "MIGRATION"))
+	if (!y->has_begun || y->was_told || !name)
+		return 0;
+	if (!strcmp(name, "RESUME"))
+		return fail_second(y, e);
+	if (!status || strcmp(name, "MIGRATION"))
 		return 0;
 	if (!strcmp(status, "completed"))
 		return has_completed(y, ret_news, e);
@@ -357,15 +467,13 @@ static int take_event(struct target_qemu *y, json_t *event,
 	return 0;
 }
 
-static int qemu_turn(struct guest_target *t, unsigned int *ret_news,
-		     struct xm_error *e)
+static int take_events(struct target_qemu *y, unsigned int *ret_news,
+		       struct xm_error *e)
 {
-	struct target_qemu *y = to_qemu(t);
 	struct xm_error from = { 0 };
 	json_t *event;
 	int r;
 
-	*ret_news = news_take(&y->news);
 	while (!(r = qmp_event(y->q.qmp, &event, &from))) {
 		r = take_event(y, event, ret_news, e);
 		json_decref(event);
@@ -375,6 +483,26 @@ static int qemu_turn(struct guest_target *t, unsigned int *ret_news,
 	if (is_gone(y, 0))
 		return fail_gone(y, e);
 	return r == -EAGAIN ? 0 : explain(y, r, &from, e);
+}
+
+static int qemu_turn(struct guest_target *t, unsigned int *ret_news,
+		     struct xm_error *e)
+{
+	struct target_qemu *y = to_qemu(t);
+	struct pollfd p = { .fd = qmp_fd(y->q.qmp), .events = POLLIN };
+	bool has_spoken = poll(&p, 1, 0) == 1;
+	struct xm_error from = { 0 };
+	int r;
+
+	*ret_news = news_take(&y->news);
+	r = take_events(y, ret_news, &from);
+	if (!r && y->is_starting)
+		r = start_again(y, has_spoken, &from);
+	if (!r || *ret_news & GUEST_RUNS)
+		return 0;
+	/* Once told, and not refused: nobody can say. */
+	return xm_fail(e, y->was_told ? -EINPROGRESS : r, from.reason, "%s",
+		       from.msg);
 }
 
 static unsigned int qemu_fds(struct guest_target *t, struct pollfd *fds)
@@ -395,6 +523,10 @@ static struct guest_target *qemu_close_target(struct guest_target *t)
 	struct target_qemu *y = to_qemu(t);
 
 	y->stream = fd_close(y->stream);
+	/* Only now: nothing of it may hold up the guest or the last word. */
+	qmp_set_timeout(y->q.qmp, SECOND_MS);
+	if (y->was_told && !y->is_starting && !is_gone(y, 0))
+		(void)settings_restore(&y->old, y->q.qmp, NULL);
 	settings_forget(&y->old);
 	news_close(&y->news);
 	qemu_close(&y->q);

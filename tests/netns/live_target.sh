@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# live_target.sh - the target's QEMU is slow, hangs, or is touched by somebody
+# else in the switchover: there is one guest that runs, not two and not none
+
+# shellcheck disable=SC2119 # functions that can do without arguments
+# shellcheck source=tests/netns/lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source=tests/netns/session.sh
+. "${0%/*}/session.sh"
+# shellcheck source=tests/netns/live_lib.sh
+. "${0%/*}/live_lib.sh"
+FAULT_AT=$BUILD/tests/netns/libfault_at.so
+live_needs "$FAULT_AT"
+
+LOADED=15 # userspace/core/msg.h
+
+begin() {
+	hosts queues=2
+	oracle 64
+	incoming
+}
+
+finish() {
+	guests_quit
+	detach_both
+}
+
+is_held() {
+	grep -qE "waits for|xdpmig continue" "$(err_of send)"
+}
+
+# hold: all of memory is there, and the migration waits to be continued
+hold() {
+	recv_live
+	send_live --name victim --max-downtime 60min --pause-before-switchover
+	wait_for 20 is_held
+}
+
+is_stopped() { # NAME
+	grep -q '^State:.T (' "/proc/$(pid_of "$1")/status"
+}
+
+# stop_at_loaded: the target's QEMU has loaded all, its recv is stopped before
+# it says so
+stop_at_loaded() {
+	spawn recv "$TO" env "LD_PRELOAD=$FAULT_AT" "XM_FAULT=stop $LOADED" \
+		ASAN_OPTIONS=verify_asan_link_order=0 "$XDPMIG" recv \
+		--qmp "$B/mig" --name at-target --json
+	wait_for 10 grep -q 'waiting for a source' "$(err_of recv)"
+	send_live --name victim
+	wait_for 30 is_stopped recv
+}
+
+# only_at_source: and nothing of it is left at the target
+only_at_source() {
+	home send source
+	home recv source
+	wait_for 15 not guest_alive "$B"
+	wait_for 10 live_is "$A" running
+	at_home
+}
+
+# -- somebody else's cont --------------------------------------------------------------
+
+scenario_cont_while_it_waits() {
+	begin
+	hold
+	guest_qmp "$B" cont >"$TMP/cont" # when loaded, it would start by itself
+	run src "$XDPMIG" continue victim
+	moved
+	finish
+}
+
+scenario_cont_when_loaded() {
+	begin
+	stop_at_loaded
+	kill -STOP "$(pid_of send)" # so COMMIT does not come
+	guest_qmp "$B" cont >"$TMP/cont"
+	wait_for 5 live_is "$B" running
+	kill -CONT "$(pid_of recv)"
+	wait_for 10 not guest_alive "$B"
+	kill -CONT "$(pid_of send)"
+	send_end 20
+	recv_end 20
+	assert_between "$SEND_RC" 1 4 "send"
+	assert_between "$RECV_RC" 1 4 "recv"
+	grep -q 'somebody else let the guest run' "$(err_of recv)" ||
+		fail "recv says: $(cat "$(err_of recv)")"
+	only_at_source
+	finish
+}
+
+# -- memory that comes meanwhile -----------------------------------------------------
+
+scenario_dimm_at_the_target() {
+	printf '#!/bin/sh\nexec %s "$@" -m slots=2,maxmem=1G\n' "$LIVE_QEMU" \
+		>"$TMP/qemu-with-slots"
+	chmod +x "$TMP/qemu-with-slots"
+	LIVE_QEMU=$TMP/qemu-with-slots
+	begin
+	hold
+	guest_qmp "$B" object-add '{"qom-type": "memory-backend-memfd",
+		"id": "more", "size": 134217728, "share": true}' >"$TMP/add"
+	guest_qmp "$B" device_add '{"driver": "pc-dimm", "id": "dimm",
+		"memdev": "more"}' >>"$TMP/add"
+	run src "$XDPMIG" continue victim
+	send_end 20
+	recv_end 20
+	assert_between "$SEND_RC" 1 4 "send"
+	grep -q 'plugged' "$(err_of recv)" ||
+		fail "recv says: $(cat "$(err_of recv)")"
+	only_at_source
+	finish
+}
+
+# -- it does not answer -----------------------------------------------------------------
+
+# Longer than any answer is waited for: it is the only one that may run the
+# guest, so it is asked until it does.
+scenario_slow_to_start() {
+	begin
+	stop_at_loaded
+	kill -STOP "$(cat "$B/pid")"
+	kill -CONT "$(pid_of recv)"
+	let_pass 14000
+	is_gone "${PIDS[recv]}" && fail "recv gave up: $(cat "$(err_of recv)")"
+	is_gone "${PIDS[send]}" && fail "send gave up: $(cat "$(err_of send)")"
+	kill -CONT "$(cat "$B/pid")"
+	ended 0 0
+	home send target
+	home recv target
+	arrived
+	finish
+}
+
+# It dies before it answered: nobody can say.
+scenario_dead_before_it_starts() {
+	begin
+	stop_at_loaded
+	kill -STOP "$(cat "$B/pid")"
+	kill -CONT "$(pid_of recv)"
+	let_pass 2000
+	kill -KILL "$(cat "$B/pid")"
+	ended 6 6
+	home send unknown
+	home recv unknown
+	runs_not "$A"
+	finish
+}
+
+# It hangs with half of its devices: the guest runs on at the source.
+scenario_hangs_while_it_loads() {
+	begin
+	hold
+	kill -STOP "$(cat "$B/pid")"
+	run src "$XDPMIG" continue victim
+	send_end 45
+	assert_between "$SEND_RC" 1 4 "send"
+	recv_end 20
+	only_at_source
+	finish
+}
+
+run_scenarios "$@"
