@@ -11,6 +11,8 @@
  *
  *   'A'   armed: our death brings the guest back
  *   'P'   armed, for a guest that was paused: ends the migration only
+ *   'S'   armed, for a guest that we stopped and do not migrate: step 3 only,
+ *         and not for postmigrate: that would be somebody else's migration
  *   'D'   disarmed: our death is none of its business
  *
  * Death is an end of file on the pipe, or the pidfd of its parent: a process
@@ -60,7 +62,7 @@
 #define AGAIN_MS  50    /* between two looks at QEMU */
 #define END_MS    2000  /* for a disarmed guardian to end */
 
-enum command { ARM = 'A', ARM_PAUSED = 'P', DISARM = 'D' };
+enum command { ARM = 'A', ARM_PAUSED = 'P', ARM_DRAIN = 'S', DISARM = 'D' };
 
 static int64_t now_ms(void)
 {
@@ -147,9 +149,19 @@ static int start_guest(struct qmp *qmp, int64_t until, struct xm_error *e)
 	}
 }
 
-static int try_rescue(int monitor, const char *path, bool leave_paused,
-		      int64_t until, char *ret_state, size_t len,
-		      struct xm_error *e)
+/* We stopped it, and migrated nothing: nor is a migration ours to end. */
+static int end_drain(struct qmp *qmp, struct xm_error *e)
+{
+	char status[32];
+	int r = ask_status(qmp, "query-status", status, sizeof(status), e);
+
+	return r || strcmp(status, "paused") ?
+		       r :
+		       qmp_run(qmp, "cont", NULL, NULL, e);
+}
+
+static int try_rescue(int monitor, const char *path, char how, int64_t until,
+		      char *ret_state, size_t len, struct xm_error *e)
 {
 	struct qmp *qmp = NULL;
 	int fd = fcntl(monitor, F_DUPFD_CLOEXEC, 3);
@@ -160,8 +172,9 @@ static int try_rescue(int monitor, const char *path, bool leave_paused,
 			       strerror(errno));
 	r = qmp_adopt(&qmp, fd, path, QMP_MS, e);
 	if (!r)
-		r = end_migration(qmp, until, e);
-	if (!r && !leave_paused)
+		r = how == ARM_DRAIN ? end_drain(qmp, e) :
+				       end_migration(qmp, until, e);
+	if (!r && how == ARM)
 		r = start_guest(qmp, until, e);
 	if (!r)
 		r = ask_status(qmp, "query-status", ret_state, len, e);
@@ -169,7 +182,7 @@ static int try_rescue(int monitor, const char *path, bool leave_paused,
 	return r;
 }
 
-static void rescue(int monitor, const char *path, bool leave_paused)
+static void rescue(int monitor, const char *path, char how)
 {
 	int64_t until = now_ms() + RESCUE_MS;
 	struct xm_error e;
@@ -178,8 +191,8 @@ static void rescue(int monitor, const char *path, bool leave_paused)
 
 	for (;;) {
 		e = (struct xm_error){ 0 };
-		r = try_rescue(monitor, path, leave_paused, until, state,
-			       sizeof(state), &e);
+		r = try_rescue(monitor, path, how, until, state, sizeof(state),
+			       &e);
 		if (!r || r == -EPIPE || now_ms() > until)
 			break;
 		sleep_ms(AGAIN_MS);
@@ -239,7 +252,7 @@ static void watch(int pipe, int monitor, int parent, const char *path)
 			return; /* no QEMU, no guest */
 	} while (is_alive);
 	if (state != DISARM)
-		rescue(monitor, path, state == ARM_PAUSED);
+		rescue(monitor, path, state);
 }
 
 /* All of the child; does not return. */
@@ -336,7 +349,11 @@ static int say(struct guardian *g, char command, struct xm_error *e)
 
 int guardian_arm(struct guardian *g, struct xm_error *e)
 {
-	int r = say(g, g->leave_paused ? ARM_PAUSED : ARM, e);
+	int r = say(g,
+		    g->is_drain     ? ARM_DRAIN :
+		    g->leave_paused ? ARM_PAUSED :
+				      ARM,
+		    e);
 
 	if (!r)
 		g->is_armed = true;

@@ -21,6 +21,8 @@ struct guardian {
 	bool leave_paused; /* the caller's, read by guardian_arm(): the guest
 			    * was not running, so end the migration but do not
 			    * start it */
+	bool is_drain;     /* the same: the guest is only stopped for a moment,
+			* and no migration is begun: end none */
 };
 
 /* Start it, unarmed.  Before any thread is made.  0 or -errno with @e. */

@@ -209,6 +209,7 @@ static int check_target_state(const struct qemu *q, const char *state,
 	return 0;
 }
 
+/* Where such a guest runs is not for us to say: XM_REASON_UNKNOWN_OUTCOME. */
 static int check_source_state(const struct qemu *q, const char *state,
 			      const json_t *migration, struct xm_error *e)
 {
@@ -227,16 +228,30 @@ static int check_source_state(const struct qemu *q, const char *state,
 		if (!strcmp(status, idle[i]))
 			break;
 	if (i == sizeof(idle) / sizeof(*idle))
-		return xm_fail(e, -EBUSY, XM_REASON_USAGE,
+		return xm_fail(e, -EBUSY, XM_REASON_UNKNOWN_OUTCOME,
 			       "%s: QEMU migrates this guest already (%s); "
 			       "wait for it, or say migrate_cancel",
 			       path, status);
 	if (!strcmp(state, "postmigrate") && !strcmp(status, "completed"))
-		return xm_fail(e, -EBUSY, XM_REASON_USAGE,
+		return xm_fail(e, -EBUSY, XM_REASON_UNKNOWN_OUTCOME,
 			       "%s: its guest was migrated away already; it "
-			       "runs elsewhere",
+			       "may run elsewhere",
 			       path);
 	return 0;
+}
+
+int qemu_check_source(struct qemu *q, char *ret_state, size_t len,
+		      struct xm_error *e)
+{
+	json_t *migration = NULL;
+	int r = qemu_run_state(q, ret_state, len, e);
+
+	if (!r)
+		r = qmp_run(q->qmp, "query-migrate", NULL, &migration, e);
+	if (!r)
+		r = check_source_state(q, ret_state, migration, e);
+	json_decref(migration);
+	return r;
 }
 
 static int check_state(struct qemu *q, bool is_target, struct xm_error *e)

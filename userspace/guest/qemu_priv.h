@@ -9,6 +9,10 @@
  * name, len, hva and path of q->block[].  0 or -errno with @e. */
 int qemu_find_ram(struct qemu *q, struct xm_error *e);
 
+/* qemu.c: its run state, fresh; nobody may be migrating it, nor have done so. */
+int qemu_check_source(struct qemu *q, char *ret_state, size_t len,
+		      struct xm_error *e);
+
 /* qemu_proc.c: the process that has q->block[] mapped (pid, pidfd), and fd,
  * file_off and page_size of each block.  0 or -errno with @e. */
 int qemu_find_process(struct qemu *q, struct xm_error *e);

@@ -11,6 +11,7 @@
  *                      "cont" takes them back, and is refused while the target
  *                      holds them: it is tried again
  *   none               stopped for a harvest: "cont"
+ *   none, not stopped  nothing: whatever it is in was somebody else's doing
  *
  * QEMU says "cancelled", "failed" or "completed" a moment before its run state
  * follows ("finish-migrate" until then), so both are waited for.
@@ -145,7 +146,7 @@ static int bring_back(struct source_qemu *y, struct xm_error *e)
 			return r;
 		memset(&why, 0, sizeof(why));
 		if (!strcmp(state, "paused") || !strcmp(state, "postmigrate")) {
-			if (!y->s.was_running)
+			if (!y->s.was_running || y->has_quit)
 				return 0;
 			/* Refused while the target has the disks. */
 			r = source_tell(y, "cont", NULL, &why);
@@ -162,13 +163,34 @@ static int bring_back(struct source_qemu *y, struct xm_error *e)
 	}
 }
 
+int source_undrain(struct source_qemu *y, struct xm_error *e)
+{
+	char state[SOURCE_STATE_LEN];
+	int r;
+
+	if (!y->is_drained)
+		return 0;
+	r = source_run_state(y, state, e);
+	/* "postmigrate" is somebody else's, who has the guest elsewhere. */
+	if (!r && !strcmp(state, "paused"))
+		r = source_tell(y, "cont", NULL, e);
+	if (r)
+		return r;
+	y->is_drained = false;
+	return y->guardian.is_armed ? guardian_disarm(&y->guardian, e) : 0;
+}
+
 int source_bring_back(struct source_qemu *y, bool *ret_completed,
 		      struct xm_error *e)
 {
-	int r = 0;
+	char state[SOURCE_STATE_LEN];
+	int r;
 
 	*ret_completed = false;
-	if (y->is_migrating)
+	if (y->is_migrating) {
 		r = cancel(y, ret_completed, e);
-	return r ? r : bring_back(y, e);
+		return r ? r : bring_back(y, e);
+	}
+	r = source_undrain(y, e);
+	return r ? r : source_check_alone(y, state, e);
 }

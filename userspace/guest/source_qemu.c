@@ -28,7 +28,9 @@
  * migration that had completed leaves the guest in "postmigrate" with its disks
  * handed over; "cont" takes both back, and is tried again while the target
  * still holds the disks.  The guardian does this when we are killed; it is
- * armed before anything is done that may leave the guest stopped.
+ * armed before anything is done that may leave the guest stopped.  What we did
+ * not do is not undone: others stop guests and migrate them, too, and a "cont"
+ * to one that they moved makes two of it (source_check.c).
  *
  * A guest that was paused before stays so; QEMU 7.2 then calls it "postmigrate"
  * and refuses to migrate it again until it ran, 10.0 calls it "paused" and does
@@ -61,9 +63,11 @@ static int64_t now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static int arm(struct source_qemu *y, struct xm_error *e)
+static int arm(struct source_qemu *y, bool is_drain, struct xm_error *e)
 {
-	return y->guardian.is_armed ? 0 : guardian_arm(&y->guardian, e);
+	y->guardian.is_drain = is_drain;
+	y->guardian.leave_paused = !y->s.was_running;
+	return guardian_arm(&y->guardian, e);
 }
 
 /* -- memory --------------------------------------------------------------------- */
@@ -75,20 +79,19 @@ static int qemu_map(struct guest_source *s, struct guest_ram *ram,
 }
 
 /* Stop the guest, if it runs, so that no I/O is under way. */
-static int drain(struct source_qemu *y, bool *ret_stopped, struct xm_error *e)
+static int drain(struct source_qemu *y, struct xm_error *e)
 {
 	struct xm_error slow = { 0 };
 	char state[SOURCE_STATE_LEN];
 	int r;
 
-	*ret_stopped = false;
 	r = source_run_state(y, state, e);
 	if (r || strcmp(state, "running"))
 		return r;
-	r = arm(y, e);
+	r = arm(y, true, e);
 	if (r)
 		return r;
-	*ret_stopped = true; /* even if it fails: it may still happen */
+	y->is_drained = true; /* even if it fails: it may still happen */
 	r = source_tell(y, "stop", NULL, &slow);
 	/* A slow disk: QEMU answers nothing until it is drained.  Wait as long
 	 * again. */
@@ -110,16 +113,15 @@ static int drained(struct source_qemu *y, bool must_stop,
 		   void *arg, struct xm_error *e)
 {
 	int64_t begun = now_ns();
-	bool stopped = false;
 	int r = 0, r2;
 
-	if (must_stop)
-		r = drain(y, &stopped, e);
+	if (must_stop && !y->is_migrating)
+		r = drain(y, e);
 	if (!r)
 		r = act(y, arg, e);
-	if (!stopped)
+	if (!y->is_drained)
 		return r;
-	r2 = source_tell(y, "cont", NULL, e);
+	r2 = source_undrain(y, e);
 	y->s.drain_ns += now_ns() - begun;
 	return r ? r : r2;
 }
@@ -166,12 +168,17 @@ static int qemu_harvest(struct guest_source *s, uint64_t *const *dirty,
 			uint64_t *ret_pages, struct xm_error *e)
 {
 	struct harvest h = { dirty, ret_pages };
+	struct source_qemu *y = to_qemu(s);
+	char state[SOURCE_STATE_LEN];
+	int r = 0;
 
 	/* QEMU is about to stop the guest; if it finds it stopped by us, it
 	 * takes it for one that shall not run.  The log forgets nothing. */
-	if (s->has_drain && to_qemu(s)->is_migrating && !to_qemu(s)->is_paused)
+	if (s->has_drain && y->is_migrating && !y->is_paused)
 		return 0;
-	return drained(to_qemu(s), s->has_drain, act_harvest, &h, e);
+	if (!y->is_migrating)
+		r = source_check_alone(y, state, e);
+	return r ? r : drained(y, s->has_drain, act_harvest, &h, e);
 }
 
 static int qemu_throttle(struct guest_source *s, unsigned int percent,
@@ -195,8 +202,26 @@ static int forget_events(struct source_qemu *y, struct xm_error *e)
 	return r == -EAGAIN ? 0 : r;
 }
 
+/* QEMU did not begin: perhaps since somebody else was faster. */
+static int refused(struct source_qemu *y, const struct xm_error *why,
+		   struct xm_error *e)
+{
+	char state[SOURCE_STATE_LEN];
+	int r;
+
+	y->is_migrating = false;
+	/* QEMU kept the descriptor then; best effort */
+	(void)source_tell(y, "closefd", json_pack("{s:s}", "fdname", STREAM),
+			  NULL);
+	r = guardian_disarm(&y->guardian, e);
+	if (!r)
+		r = source_check_alone(y, state, e);
+	return r ? r : xm_fail(e, why->err, why->reason, "%s", why->msg);
+}
+
 static int begin_migrate(struct source_qemu *y, struct xm_error *e)
 {
+	struct xm_error why = { 0 };
 	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
@@ -209,11 +234,12 @@ static int begin_migrate(struct source_qemu *y, struct xm_error *e)
 		return r;
 	y->is_migrating = true; /* even if the answer does not come */
 	r = source_tell(y, "migrate", json_pack("{s:s}", "uri", "fd:" STREAM),
-			e);
-	if (r) /* QEMU kept it then; best effort */
-		(void)source_tell(y, "closefd",
-				  json_pack("{s:s}", "fdname", STREAM), NULL);
-	return r;
+			&why);
+	if (r == -EREMOTEIO)
+		return refused(y, &why, e);
+	if (r)
+		return xm_fail(e, r, why.reason, "%s", why.msg);
+	return source_check_ram(y, e);
 }
 
 static int qemu_pause(struct guest_source *s, struct xm_error *e)
@@ -223,15 +249,19 @@ static int qemu_pause(struct guest_source *s, struct xm_error *e)
 	int r;
 
 	throttle_close(&y->throttle);
-	r = source_run_state(y, state, e);
+	r = source_check_alone(y, state, e);
+	if (!r)
+		r = source_check_state(y, state, e);
 	if (r)
 		return r;
+	/* A suspended guest is not paused: it wakes up by itself. */
 	y->was_suspended = !strcmp(state, "suspended");
+	s->was_running = y->was_suspended || !strcmp(state, "running");
 	r = settings_apply(&y->old, y->q.qmp, false, e);
 	if (!r)
 		r = forget_events(y, e);
 	if (!r)
-		r = arm(y, e);
+		r = arm(y, false, e);
 	return r ? r : begin_migrate(y, e);
 }
 
@@ -264,12 +294,6 @@ static ssize_t qemu_read_device(struct guest_source *s, void *buf, size_t len,
 	y->has_ended = true;
 	news_post(&y->news, y->is_completed ? GUEST_DEVICE_END : 0);
 	return y->is_completed ? 0 : -EAGAIN;
-}
-
-static int qemu_commit(struct guest_source *s, struct xm_error *e)
-{
-	struct source_qemu *y = to_qemu(s);
-	return y->guardian.is_armed ? guardian_disarm(&y->guardian, e) : 0;
 }
 
 /* -- events --------------------------------------------------------------------- */
@@ -330,15 +354,39 @@ static int64_t event_ns(const json_t *event)
 	return ns_of(CLOCK_MONOTONIC) - age;
 }
 
+/* The guest does not rest where it was left for the switchover. */
+static int fail_meddled(const struct source_qemu *y, const char *event,
+			struct xm_error *e)
+{
+	return xm_fail(e, -EBUSY, XM_REASON_MEMORY,
+		       "%s: %s in the middle of the switchover, not by xdpmig: "
+		       "the guest shut down, or somebody let it run or reset "
+		       "it; it stays here",
+		       qmp_path(y->q.qmp), event);
+}
+
 static int take_event(struct source_qemu *y, json_t *event,
 		      unsigned int *ret_news, struct xm_error *e)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
 	const char *status;
 
-	if (name && !strcmp(name, "STOP") && y->is_migrating)
+	if (!name)
+		return 0;
+	if (!y->is_migrating) { /* then whose are they? */
+		if (!strcmp(name, "STOP") || !strcmp(name, "MIGRATION"))
+			y->must_look = true;
+		return 0;
+	}
+	if (!strcmp(name, "STOP"))
 		y->s.stopped_ns = event_ns(event);
-	if (!name || strcmp(name, "MIGRATION") || !y->is_migrating)
+	if (!strcmp(name, "SHUTDOWN"))
+		y->has_quit = true;
+	if (!strcmp(name, "SHUTDOWN") ||
+	    (y->is_paused &&
+	     (!strcmp(name, "RESUME") || !strcmp(name, "RESET"))))
+		return fail_meddled(y, name, e);
+	if (strcmp(name, "MIGRATION"))
 		return 0;
 	status = json_string_value(
 		json_object_get(json_object_get(event, "data"), "status"));
@@ -356,26 +404,51 @@ static int take_event(struct source_qemu *y, json_t *event,
 	return 0;
 }
 
-static int qemu_turn(struct guest_source *s, unsigned int *ret_news,
-		     struct xm_error *e)
+static int take_events(struct source_qemu *y, unsigned int *ret_news,
+		       struct xm_error *e)
 {
-	struct source_qemu *y = to_qemu(s);
 	struct xm_error from = { 0 };
+	char state[SOURCE_STATE_LEN];
 	json_t *event;
 	int r;
 
-	*ret_news = news_take(&y->news);
-	if (y->is_settled)
-		return 0;
-	if (source_is_gone(y))
-		return source_fail_gone(y, e);
 	while (!(r = qmp_event(y->q.qmp, &event, &from))) {
 		r = take_event(y, event, ret_news, e);
 		json_decref(event);
 		if (r)
 			return r;
 	}
-	return r == -EAGAIN ? 0 : source_explain(y, r, &from, e);
+	if (r != -EAGAIN)
+		return source_explain(y, r, &from, e);
+	if (!y->must_look)
+		return 0;
+	y->must_look = false;
+	return source_check_alone(y, state, e);
+}
+
+static int qemu_turn(struct guest_source *s, unsigned int *ret_news,
+		     struct xm_error *e)
+{
+	struct source_qemu *y = to_qemu(s);
+
+	*ret_news = news_take(&y->news);
+	if (y->is_settled)
+		return 0;
+	if (source_is_gone(y))
+		return source_fail_gone(y, e);
+	return take_events(y, ret_news, e);
+}
+
+static int qemu_commit(struct guest_source *s, struct xm_error *e)
+{
+	struct source_qemu *y = to_qemu(s);
+	unsigned int news = 0;
+	int r;
+
+	r = source_check_moved(y, e);
+	if (!r)
+		r = take_events(y, &news, e);
+	return r ? r : guardian_disarm(&y->guardian, e);
 }
 
 static unsigned int qemu_fds(struct guest_source *s, struct pollfd *fds)
@@ -416,7 +489,7 @@ static int qemu_resume(struct guest_source *s, struct xm_error *e)
 {
 	struct source_qemu *y = to_qemu(s);
 	bool completed;
-	int r;
+	int r, r2;
 
 	if (y->is_settled)
 		return 0;
@@ -426,13 +499,14 @@ static int qemu_resume(struct guest_source *s, struct xm_error *e)
 		return source_fail_gone(y, e);
 	}
 	r = source_bring_back(y, &completed, e);
-	if (r)
-		return r; /* the guardian, if armed, will try at our end */
+	if (r && (y->is_migrating || y->is_drained))
+		return r; /* the guardian will try at our end */
 	if (completed)
 		announce(y);
-	r = settings_restore(&y->old, y->q.qmp, e);
-	if (y->guardian.is_armed && !r)
-		r = guardian_disarm(&y->guardian, e);
+	r2 = settings_restore(&y->old, y->q.qmp, r ? NULL : e);
+	r = r ? r : r2;
+	r2 = y->guardian.is_armed ? guardian_disarm(&y->guardian, e) : 0;
+	r = r ? r : r2;
 	y->is_migrating = false;
 	y->is_settled = true;
 	return r;
@@ -503,7 +577,11 @@ int guest_source_qemu(struct guest_source **ret_s, const char *socket,
 	}
 	y->s.id = y->q.id;
 	y->s.has_drain = y->q.has_direct_io;
-	r = source_run_state(y, state, e);
+	r = source_lock(y, e);
+	if (!r) /* another xdpmig may have moved it before that */
+		r = source_check_alone(y, state, e);
+	if (!r)
+		r = source_check_state(y, state, e);
 	if (!r)
 		r = guardian_start(&y->guardian, y->q.qmp, e);
 	if (r) {
@@ -511,9 +589,8 @@ int guest_source_qemu(struct guest_source **ret_s, const char *socket,
 		qemu_close_source(&y->s);
 		return r;
 	}
-	/* A suspended guest is not paused: it wakes up by itself. */
-	y->s.was_running = y->q.was_running || !strcmp(state, "suspended");
-	y->guardian.leave_paused = !y->s.was_running;
+	y->s.was_running = !strcmp(state, "running") ||
+			   !strcmp(state, "suspended");
 	*ret_s = &y->s;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* source_qemu.h - between source_qemu.c and source_back.c */
+/* source_qemu.h - between source_qemu.c, source_back.c and source_check.c */
 #ifndef XM_GUEST_SOURCE_QEMU_H
 #define XM_GUEST_SOURCE_QEMU_H
 
@@ -26,7 +26,10 @@ struct source_qemu {
 				 * answer, too */
 	int stream;             /* QEMU's device state, or -1 */
 	bool was_suspended;
-	bool is_migrating; /* QEMU was told to */
+	bool is_drained;   /* stopped by us for a moment */
+	bool must_look;    /* something happened that we did not ask for */
+	bool has_quit;     /* the guest, which shut down or panicked */
+	bool is_migrating; /* QEMU was told to, and did not refuse */
 	bool is_paused;    /* pre-switchover was seen */
 	bool is_completed; /* and did */
 	bool has_ended;    /* the stream */
@@ -50,9 +53,31 @@ int source_tell(struct source_qemu *y, const char *command, json_t *args,
 int source_run_state(struct source_qemu *y, char *ret_state,
 		     struct xm_error *e);
 
-/* End the migration, if one was begun, and bring the guest back to how it was
- * when opened; its stream is closed already.  @ret_completed: QEMU had moved
- * it.  0 or -errno with @e; takes 20 s at most. */
+/* -- source_check.c */
+
+/* Nobody else may move the guest from here on.  0 or -errno with @e; it ends
+ * with the descriptors of @y->q. */
+int source_lock(const struct source_qemu *y, struct xm_error *e);
+/* No migration but ours, and none that has taken the guest away: then
+ * XM_REASON_UNKNOWN_OUTCOME.  Its run state, SOURCE_STATE_LEN bytes. */
+int source_check_alone(struct source_qemu *y, char *ret_state,
+		       struct xm_error *e);
+/* May a guest in @state be moved? */
+int source_check_state(const struct source_qemu *y, const char *state,
+		       struct xm_error *e);
+/* Is its RAM what it was when opened? */
+int source_check_ram(struct source_qemu *y, struct xm_error *e);
+/* Our migration is over and the guest rests, as QEMU left it. */
+int source_check_moved(struct source_qemu *y, struct xm_error *e);
+
+/* -- source_back.c, again */
+
+/* Let the guest run that we stopped for a moment; nothing if we did not. */
+int source_undrain(struct source_qemu *y, struct xm_error *e);
+/* End the migration, if we began one, and bring the guest back to how it was
+ * before; its stream is closed already.  A guest that we neither stopped nor
+ * migrated is left alone.  @ret_completed: QEMU had moved it.  0 or -errno with
+ * @e; takes 20 s at most. */
 int source_bring_back(struct source_qemu *y, bool *ret_completed,
 		      struct xm_error *e);
 

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* source_check.c - is the guest still ours to move?
+ *
+ * QEMU has other masters than us: another monitor, whose user may migrate the
+ * guest, stop it, let it run or plug memory at any time, and another xdpmig at
+ * such a monitor.  What would make two guests of one, or lose one, is looked
+ * for before it matters:
+ *
+ *   opened, harvest   nobody else migrates it, or has: QEMU allows one at a
+ *   pause             time, so from our "migrate" on that is settled
+ *   pause             it runs, or is merely paused
+ *   "migrate" taken   its RAM is what was opened: from here on QEMU plugs none
+ *   paused .. commit  RESUME: somebody let it run; RESET: its memory changed
+ *   commit            it rests in postmigrate
+ *
+ * Two of us: the files of a QEMU's RAM are locked by the one that moves it.
+ * These are locks of fcntl(), of our own open file each; those of flock() keep
+ * sources and destinations apart (ram.c), and both may be held.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#include "qemu_priv.h"
+#include "source_qemu.h"
+
+#define REST_MS 10000 /* from "completed" to "postmigrate" */
+
+int source_lock(const struct source_qemu *y, struct xm_error *e)
+{
+	const struct qemu_block *b;
+	struct flock lock;
+
+	for (b = y->q.block; b < y->q.block + y->q.n_blocks; b++) {
+		lock = (struct flock){
+			.l_type = F_WRLCK,
+			.l_whence = SEEK_SET,
+			.l_start = (off_t)b->file_off,
+			.l_len = (off_t)b->len,
+		};
+		if (!fcntl(b->fd, F_OFD_SETLK, &lock))
+			continue;
+		if (errno == EAGAIN || errno == EACCES)
+			return xm_fail(
+				e, -EBUSY, XM_REASON_UNKNOWN_OUTCOME,
+				"%s: another xdpmig is moving this guest "
+				"already, and says where it runs; see "
+				"'xdpmig status'",
+				qmp_path(y->q.qmp));
+		return xm_fail(e, -errno, XM_REASON_MEMORY, "%s: locking: %s",
+			       b->path, strerror(errno));
+	}
+	return 0;
+}
+
+int source_check_alone(struct source_qemu *y, char *ret_state,
+		       struct xm_error *e)
+{
+	struct xm_error from = { 0 };
+	int r = qemu_check_source(&y->q, ret_state, SOURCE_STATE_LEN, &from);
+
+	news_post(&y->news, 0);
+	return source_explain(y, r, &from, e);
+}
+
+int source_check_state(const struct source_qemu *y, const char *state,
+		       struct xm_error *e)
+{
+	static const char *const good[] = { "running", "paused", "suspended",
+					    "prelaunch" };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(good) / sizeof(*good); i++)
+		if (!strcmp(state, good[i]))
+			return 0;
+	return xm_fail(e, -EBUSY, XM_REASON_MEMORY,
+		       "%s: its guest is in state %s and stays; one that runs "
+		       "or is paused can be moved",
+		       qmp_path(y->q.qmp), state);
+}
+
+static bool is_same(const struct qemu_block *a, const struct qemu_block *b)
+{
+	return !strcmp(a->name, b->name) && a->len == b->len &&
+	       a->hva == b->hva;
+}
+
+int source_check_ram(struct source_qemu *y, struct xm_error *e)
+{
+	struct qemu now = { .qmp = y->q.qmp, .pid = y->q.pid, .pidfd = -1 };
+	struct xm_error from = { 0 };
+	unsigned int i;
+	int r = qemu_find_ram(&now, &from);
+
+	news_post(&y->news, 0);
+	if (r)
+		return source_explain(y, r, &from, e);
+	for (i = 0; i < now.n_blocks && i < y->q.n_blocks; i++)
+		if (!is_same(&now.block[i], &y->q.block[i]))
+			break;
+	if (i == now.n_blocks && i == y->q.n_blocks)
+		return 0;
+	return xm_fail(e, -ESTALE, XM_REASON_MEMORY,
+		       "%s: its guest's RAM is not what it was when the "
+		       "migration began (memory was plugged or unplugged: %s); "
+		       "migrate it again",
+		       qmp_path(y->q.qmp),
+		       i < now.n_blocks ? now.block[i].name :
+					  y->q.block[i].name);
+}
+
+int source_check_moved(struct source_qemu *y, struct xm_error *e)
+{
+	unsigned int left = REST_MS;
+	char state[SOURCE_STATE_LEN];
+	int r;
+
+	for (;;) {
+		r = source_run_state(y, state, e);
+		if (r || !strcmp(state, "postmigrate"))
+			return r;
+		if (strcmp(state, "finish-migrate") || !left--)
+			return xm_fail(e, -EBUSY, XM_REASON_MEMORY,
+				       "%s: its guest is %s, not at rest after "
+				       "the switchover; leave it alone until "
+				       "it is over",
+				       qmp_path(y->q.qmp), state);
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+}
