@@ -106,10 +106,12 @@ static int send_record(struct send *s, const char *home, struct xm_error *e)
 }
 
 /* The guest goes to the peer: from the record on nobody may resume it here
- * without asking. */
+ * without asking.  The record comes first: whenever we die, either the guest
+ * comes back or there is one. */
 static void send_hand_over(struct send *s)
 {
-	if (send_record(s, xm_home_name(XM_HOME_UNKNOWN), send_err(s)))
+	if (send_record(s, xm_home_name(XM_HOME_UNKNOWN), send_err(s)) ||
+	    live_commit(&s->live, send_err(s)))
 		send_fail(s);
 	else
 		send_step(s, XM_EV_COMMIT, NULL, false);
@@ -515,6 +517,14 @@ static void send_plan(struct send *s)
 	cli_echo_options(s->side.cli);
 }
 
+/* The peer does not have it, but somebody else may. */
+static const char *send_home(struct send *s)
+{
+	return xm_home_name(send_err(s)->reason == XM_REASON_UNKNOWN_OUTCOME ?
+				    XM_HOME_UNKNOWN :
+				    s->src.outcome.home);
+}
+
 /* The guest first, before the peer is waited for: it may be paused. */
 static void send_settle(struct send *s)
 {
@@ -523,6 +533,10 @@ static void send_settle(struct send *s)
 
 	if (!live_finish(&s->live, home, &e))
 		return;
+	if (e.reason == XM_REASON_UNKNOWN_OUTCOME) {
+		*send_err(s) = e;
+		return;
+	}
 	cli_warn(s->side.cli, "THE GUEST MAY NOT RUN: %s", e.msg);
 	cli_put_str(cli_result(s->side.cli), "resume_error", e.msg);
 }
@@ -549,7 +563,7 @@ static int send_main(struct send *s)
 	r = side_outcome(&s->src.outcome, send_err(s));
 	report_result(&s->side, &s->report);
 	live_report(&s->live, cli_result(s->side.cli));
-	(void)send_record(s, xm_home_name(s->src.outcome.home), NULL);
+	(void)send_record(s, send_home(s), NULL);
 	return r;
 }
 
@@ -572,8 +586,7 @@ int cmd_send(struct cli_ctx *cli, const void *opts)
 		r = send_main(s);
 	/* Also of a migration that never began: the first thing to know. */
 	if (!s->opts->x.dry_run)
-		cli_put_str(cli_result(cli), "guest_runs_at",
-			    xm_home_name(s->src.outcome.home));
+		cli_put_str(cli_result(cli), "guest_runs_at", send_home(s));
 	side_stop(&s->side); /* before the memory goes */
 	live_close(&s->live);
 	side_close(&s->side);

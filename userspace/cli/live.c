@@ -352,16 +352,21 @@ static int live_copied(struct live *l, enum live_next *next, struct xm_error *e)
 	return guest_source_throttle(l->guest, l->converge.throttle, e);
 }
 
-static int live_commit(struct live *l, enum live_next *next, struct xm_error *e)
+/* The conductor calls back, when it is written down. */
+static int live_offer(struct live *l, enum live_next *next)
+{
+	l->at.loaded = xm_clock();
+	*next = LIVE_HAND_OVER;
+	return 0;
+}
+
+int live_commit(struct live *l, struct xm_error *e)
 {
 	int r = guest_source_commit(l->guest, e);
 
-	l->at.loaded = xm_clock();
-	if (r)
-		return r;
-	l->state = LIVE_COMMIT;
-	*next = LIVE_HAND_OVER;
-	return 0;
+	if (!r)
+		l->state = LIVE_COMMIT;
+	return r;
 }
 
 static int live_hand_over(struct live *l, enum live_next *next,
@@ -369,7 +374,7 @@ static int live_hand_over(struct live *l, enum live_next *next,
 {
 	l->at.handed = xm_clock();
 	if (!l->guest->id.has_device)
-		return live_commit(l, next, e);
+		return live_offer(l, next);
 	l->state = LIVE_DEVICE;
 	return guest_source_hand_over(l->guest, e);
 }
@@ -391,7 +396,7 @@ int live_decide(struct live *l, enum live_next *next, struct xm_error *e)
 				       "continue'");
 		return 0;
 	case LIVE_DEVICE:
-		return live_commit(l, next, e);
+		return live_offer(l, next);
 	case LIVE_PAUSE:
 	case LIVE_HELD:
 	case LIVE_COMMIT:

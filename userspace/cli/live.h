@@ -23,7 +23,7 @@ enum live_next {
 	LIVE_EPOCH,     /* send live->side->pages */
 	LIVE_FINAL,     /* the same; the guest is paused */
 	LIVE_END,       /* device state is out: say so */
-	LIVE_HAND_OVER, /* COMMIT */
+	LIVE_HAND_OVER, /* live_commit(), then COMMIT */
 };
 
 /* When things happened; 0: not (yet). */
@@ -88,6 +88,10 @@ int live_decide(struct live *l, enum live_next *ret_next, struct xm_error *e);
 int live_turn(struct live *l, enum live_next *ret_next, struct xm_error *e);
 /* The user lets it go on.  -EINVAL: it does not wait for that. */
 int live_continue(struct live *l, enum live_next *ret_next, struct xm_error *e);
+
+/* Let go of the guest.  Before that it is written down that nobody knows where
+ * it runs: from the return on our death brings it back no more. */
+int live_commit(struct live *l, struct xm_error *e);
 
 /* An epoch of side->pages begins; is on every channel; is installed. */
 void live_epoch_begun(struct live *l, uint32_t epoch);
