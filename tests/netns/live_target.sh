@@ -163,4 +163,38 @@ scenario_hangs_while_it_loads() {
 	finish
 }
 
+# -- what is written down ------------------------------------------------------------------
+
+record() { # NAME FILTER, of the target's record
+	jq -er "$2" "/run/xdpmig/$1.recv.json"
+}
+
+# The answer is about this migration, or there is none.
+scenario_no_record_of_another_migration() {
+	local session
+
+	begin
+	recv_live
+	send_live
+	ended 0 0
+	record at-target .guest_runs_at | grep -qx target || fail "no record"
+	record at-target .time | grep -qE '^2[0-9-]+T[0-9:]+Z$' || fail "no time"
+	session=$(record at-target .session)
+	assert_jq ".session == \"$session\"" "$(out_of recv)" "session"
+	run dst "$XDPMIG" status --json
+	assert_jq ".migrations[] | select(.name == \"at-target\") |
+		.session == \"$session\" and .command == \"recv\" and
+		has(\"time\")" "$OUT" "status"
+	live_quit "$A"
+	oracle 64
+	incoming
+	stop_at_loaded
+	[ ! -e /run/xdpmig/at-target.recv.json ] || fail "the old record is there"
+	kill -KILL "$(pid_of recv)"
+	recv_end 10
+	send_end 20
+	[ ! -e /run/xdpmig/at-target.recv.json ] || fail "a record of nothing"
+	finish
+}
+
 run_scenarios "$@"

@@ -154,7 +154,7 @@ static inline int t_teardown(void **state)
 	int n;
 
 	t->run = run_close(t->run);
-	(void)unlink(t_path("vm1.json"));
+	(void)unlink(t_path("vm1.send.json"));
 	n = t_dir_clear();
 	if (n)
 		print_error("%d files left behind\n", n);

@@ -144,8 +144,11 @@ static void run_open__is_for_its_user_alone(void **state)
 
 	assert_int_equal(stat(t_path("vm1.lock"), &st), 0);
 	assert_int_equal(st.st_mode & 0077, 0);
-	assert_int_equal(run_record(t->run, json_object(), &t->e), 0);
-	assert_int_equal(stat(t_path("vm1.json"), &st), 0);
+	assert_int_equal(run_record(t->run,
+				    json_pack("{s:s}", "command", "send"),
+				    &t->e),
+			 0);
+	assert_int_equal(stat(t_path("vm1.send.json"), &st), 0);
 	assert_int_equal(st.st_mode & 0077, 0);
 	/* a folder that had to be made, too */
 	t->run = run_close(t->run);
@@ -206,7 +209,7 @@ static void run_close__null(void **state)
 
 static void assert_record(const char *home)
 {
-	json_t *o = json_load_file(t_path("vm1.json"), 0, NULL);
+	json_t *o = json_load_file(t_path("vm1.send.json"), 0, NULL);
 
 	assert_non_null(o);
 	assert_string_equal(
@@ -216,7 +219,8 @@ static void assert_record(const char *home)
 
 static json_t *record(const char *home)
 {
-	return json_pack("{s:s}", "guest_runs_at", home);
+	return json_pack("{s:s, s:s}", "command", "send", "guest_runs_at",
+			 home);
 }
 
 static void run_record__is_replaced(void **state)
@@ -227,14 +231,15 @@ static void run_record__is_replaced(void **state)
 
 	assert_int_equal(run_record(t->run, record("unknown"), &t->e), 0);
 	assert_record("unknown");
-	before = open(t_path("vm1.json"), O_RDONLY | O_CLOEXEC);
+	before = open(t_path("vm1.send.json"), O_RDONLY | O_CLOEXEC);
 	assert_int_equal(run_record(t->run, record("target"), &t->e), 0);
 	assert_record("target");
 	/* who had opened the one before has all of that */
 	assert_true(read(before, text, sizeof(text) - 1) > 0);
-	assert_string_equal(text, "{\"guest_runs_at\":\"unknown\"}");
+	assert_non_null(strstr(text, "\"guest_runs_at\":\"unknown\""));
+	assert_string_equal(text + strlen(text) - 1, "}");
 	close(before);
-	assert_int_equal(access(t_path("vm1.json.new"), F_OK), -1);
+	assert_int_equal(access(t_path("vm1.send.json.new"), F_OK), -1);
 }
 
 static void run_record__stays_when_the_name_is_given_back(void **state)
@@ -246,11 +251,74 @@ static void run_record__stays_when_the_name_is_given_back(void **state)
 	assert_record("target");
 }
 
+static const char *text_in(const char *file, const char *key, char *text)
+{
+	json_t *o = json_load_file(t_path(file), 0, NULL);
+	const char *v = json_string_value(json_object_get(o, key));
+
+	snprintf(text, 64, "%s", v ? v : "(none)");
+	json_decref(o);
+	return text;
+}
+
+static void run_record__each_role_has_its_own(void **state)
+{
+	static const uint8_t session[16] = { 0x00, 0x9f, [15] = 0xa1 };
+	json_t *came = json_pack("{s:s, s:s}", "command", "recv",
+				 "guest_runs_at", "target");
+	struct t *t = *state;
+	struct tm tm;
+	char text[64];
+
+	run_put_session(came, session);
+	assert_int_equal(run_record(t->run, came, &t->e), 0);
+	assert_int_equal(run_record(t->run, record("unknown"), &t->e), 0);
+	assert_record("unknown");
+	assert_string_equal(text_in("vm1.recv.json", "guest_runs_at", text),
+			    "target");
+	assert_string_equal(text_in("vm1.recv.json", "session", text),
+			    "009f00000000000000000000000000a1");
+	text_in("vm1.recv.json", "time", text);
+	assert_non_null(strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm));
+	assert_in_range(timegm(&tm), time(NULL) - 60, time(NULL));
+	assert_int_equal(unlink(t_path("vm1.recv.json")), 0);
+}
+
+/* What it says is of another migration. */
+static void run_open_as__removes_the_record_of_the_last(void **state)
+{
+	struct t *t = *state;
+
+	t->run = run_close(t->run);
+	t_write("vm1.send.json", "{}");
+	t_write("vm1.recv.json", "{}");
+	assert_int_equal(run_open_as(&t->run, "vm1", "", "recv", &t->e), 0);
+	assert_int_equal(access(t_path("vm1.recv.json"), F_OK), -1);
+	assert_int_equal(access(t_path("vm1.send.json"), F_OK), 0);
+	t->run = run_close(t->run);
+	assert_int_equal(run_open_as(&t->run, NULL, "vm1", "send", &t->e), 0);
+	assert_int_equal(access(t_path("vm1.send.json"), F_OK), -1);
+}
+
+static void run_open_as__cannot_remove_it(void **state)
+{
+	struct t *t = *state;
+
+	t->run = run_close(t->run);
+	assert_int_equal(mkdir(t_path("vm1.recv.json"), 0700), 0);
+	assert_true(run_open_as(&t->run, "vm1", "", "recv", &t->e) < 0);
+	assert_non_null(strstr(t->e.msg, "cannot remove"));
+	t->run = NULL;
+	assert_int_equal(access(t_path("vm1.lock"), F_OK), -1);
+	assert_int_equal(rmdir(t_path("vm1.recv.json")), 0);
+}
+
 static void run_record__half_of_one_is_overwritten(void **state)
 {
 	struct t *t = *state;
 
-	t_write("vm1.json.new", "{\"guest_runs_at\":\"a long one, not whole");
+	t_write("vm1.send.json.new",
+		"{\"guest_runs_at\":\"a long one, not whole");
 	assert_int_equal(run_record(t->run, record("source"), &t->e), 0);
 	assert_record("source");
 }
@@ -259,12 +327,12 @@ static void run_record__cannot_be_written(void **state)
 {
 	struct t *t = *state;
 
-	assert_int_equal(mkdir(t_path("vm1.json"), 0700), 0);
+	assert_int_equal(mkdir(t_path("vm1.send.json"), 0700), 0);
 	assert_true(run_record(t->run, record("target"), &t->e) < 0);
 	assert_int_equal(t->e.reason, XM_REASON_PERMISSION);
 	assert_non_null(strstr(t->e.msg, "where the guest runs"));
-	assert_int_equal(access(t_path("vm1.json.new"), F_OK), -1);
-	assert_int_equal(rmdir(t_path("vm1.json")), 0);
+	assert_int_equal(access(t_path("vm1.send.json.new"), F_OK), -1);
+	assert_int_equal(rmdir(t_path("vm1.send.json")), 0);
 }
 
 /* -- asking ---------------------------------------------------------------------------- */
@@ -380,14 +448,15 @@ static void run_list__all_there_is(void **state)
 	t_server_start(&b, "odd");
 	take_and_die("killed");
 	take_and_die("stray");
-	t_write("new.json", "{\"guest_runs_at\": \"source\"}");
-	t_write("odd.json", "{\"guest_runs_at\": \"source\"}");
-	t_write("killed.json", "{\"guest_runs_at\": \"unknown\"}");
-	t_write("old.json", "{\"guest_runs_at\": \"target\"}");
-	t_write("half.json", "{\"guest_runs_at\": ");
-	t_write("no.json.new", "{}");
+	t_write("new.send.json", "{\"guest_runs_at\": \"source\"}");
+	t_write("odd.send.json", "{\"guest_runs_at\": \"source\"}");
+	t_write("killed.send.json", "{\"guest_runs_at\": \"unknown\"}");
+	t_write("old.send.json", "{\"guest_runs_at\": \"target\"}");
+	t_write("half.send.json", "{\"guest_runs_at\": ");
+	t_write("no.send.json.new", "{}");
 	t_write("README", "");
-	t_write(".json", "{}");
+	t_write(".send.json", "{}");
+	t_write("former.json", "{}");
 	if (run_list(list, &t->e))
 		fail_msg("%s", t->e.msg);
 	assert_int_equal(json_array_size(list), 4);
@@ -428,6 +497,9 @@ int main(void)
 		CASE(run_open__who_is_not_root_has_a_place_too),
 		CASE(run_close__null),
 		CASE(run_record__is_replaced),
+		CASE(run_record__each_role_has_its_own),
+		CASE(run_open_as__removes_the_record_of_the_last),
+		CASE(run_open_as__cannot_remove_it),
 		CASE(run_record__stays_when_the_name_is_given_back),
 		CASE(run_record__half_of_one_is_overwritten),
 		CASE(run_record__cannot_be_written),

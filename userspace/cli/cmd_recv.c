@@ -167,6 +167,7 @@ static int recv_record(struct recv *s, const char *home, struct xm_error *e)
 	o = json_object();
 	cli_put_str(o, "command", "recv");
 	cli_put_str(o, "guest", s->dst.hello.name);
+	run_put_session(o, s->dst.hello.session);
 	cli_put_str(o, "guest_runs_at", home);
 	return run_record(s->run, o, e);
 }
@@ -329,6 +330,8 @@ static json_t *recv_status(struct recv *s)
 	cli_put_str(o, "guest", s->dst.hello.name);
 	cli_put_str(o, "state",
 		    s->has_met ? xm_dst_state_name(s->dst.state) : "waiting");
+	if (s->has_met)
+		run_put_session(o, s->dst.hello.session);
 	if (s->has_met)
 		report_status(&s->side, &s->report, o);
 	return o;
@@ -546,6 +549,7 @@ static int recv_main(struct recv *s)
 		return r;
 	home = xm_home_name(s->dst.outcome.home);
 	report_result(side, &s->report);
+	run_put_session(cli_result(side->cli), s->dst.hello.session);
 	cli_put_str(cli_result(side->cli), "guest_runs_at", home);
 	cli_put_u64(cli_result(side->cli), "epochs", s->dst.epoch);
 	cli_put_u64(cli_result(side->cli), "device_bytes", s->take.came);

@@ -5,7 +5,8 @@
  *                           the kernel unlocks it however that process ends
  *   /run/xdpmig/NAME.sock   where it can be asked: one JSON object a packet
  *                           (SOCK_SEQPACKET), one object back
- *   /run/xdpmig/NAME.json   where the guest may run, once that was in doubt
+ *   /run/xdpmig/NAME.send.json, NAME.recv.json
+ *                           where the guest may run, once that was in doubt
  *
  *   {"ask": "status"}                         -> {"ok": true, ...}
  *   {"ask": "cancel"}, {"ask": "continue"}    -> {"ok": false, "error": "..."}
@@ -21,7 +22,10 @@
  * say, run_next() comes to an end: the migration goes on in between.
  *
  * The record is written to a new file, which then takes the name, so that
- * there is always a whole one.
+ * there is always a whole one.  It has the time, and the session's id: a guest
+ * moves more than once, and an answer about another of its moves would be a
+ * wrong one.  So the record of the last goes when the next one begins, and
+ * a guest that came and went on has one of each.
  */
 #include "run.h"
 
@@ -37,6 +41,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/fd.h"
@@ -55,7 +60,7 @@ struct run {
 };
 
 /* "": not looked for yet.  So long that a name and the longest suffix fit. */
-static char run_dir[RUN_PATH - RUN_NAME - sizeof(".json.new")];
+static char run_dir[RUN_PATH - RUN_NAME - sizeof(".send.json.new")];
 
 int run_set_dir(const char *dir)
 {
@@ -93,6 +98,16 @@ static void run_path(char path[static RUN_PATH], const char *name,
 {
 	(void)snprintf(path, RUN_PATH, "%s/%.*s.%s", run_dir, RUN_NAME - 1,
 		       name, suffix);
+}
+
+/* @role: "send" or "recv". */
+static void run_record_path(char path[static RUN_PATH], const char *name,
+			    const char *role, const char *tail)
+{
+	char suffix[sizeof("send.json.new")];
+
+	(void)snprintf(suffix, sizeof(suffix), "%.4s.json%.4s", role, tail);
+	run_path(path, name, suffix);
 }
 
 static bool name_is_good(const char *name)
@@ -198,18 +213,39 @@ int run_open(struct run **ret_run, const char *name, struct xm_error *e)
 	return 0;
 }
 
+/* What became of the last one of that name says nothing of this one. */
+static int run_forget(const struct run *run, const char *command,
+		      struct xm_error *e)
+{
+	char path[RUN_PATH];
+
+	run_record_path(path, run->name, command, "");
+	if (!unlink(path) || errno == ENOENT)
+		return 0;
+	return xm_fail(e, -errno, XM_REASON_PERMISSION,
+		       "%s: cannot remove the record of the last migration: %m",
+		       path);
+}
+
 int run_open_as(struct run **ret_run, const char *name, const char *guest,
 		const char *command, struct xm_error *e)
 {
 	char text[RUN_NAME];
+	int r = name ? run_open(ret_run, name, e) : -EINVAL;
 
-	if (name)
-		return run_open(ret_run, name, e);
-	if (guest[0] && !run_open(ret_run, guest, NULL))
-		return 0;
-	(void)snprintf(text, sizeof(text), "%.40s-%d",
-		       guest[0] ? guest : command, (int)getpid());
-	return run_open(ret_run, text, e);
+	if (!name && guest[0])
+		r = run_open(ret_run, guest, NULL);
+	if (!name && r) {
+		(void)snprintf(text, sizeof(text), "%.40s-%d",
+			       guest[0] ? guest : command, (int)getpid());
+		r = run_open(ret_run, text, e);
+	}
+	if (r)
+		return r;
+	r = run_forget(*ret_run, command, e);
+	if (r)
+		*ret_run = run_close(*ret_run);
+	return r;
 }
 
 struct run *run_close(struct run *run)
@@ -360,13 +396,37 @@ void run_answer(struct run *run, json_t *o, const char *error)
 	json_decref(o);
 }
 
+void run_put_session(json_t *o, const uint8_t session[static 16])
+{
+	char text[33];
+	unsigned int i;
+
+	for (i = 0; i < 16; i++)
+		(void)snprintf(text + 2 * i, 3, "%02x", session[i]);
+	(void)json_object_set_new(o, "session", json_string(text));
+}
+
+/* Now, in UTC, as ISO 8601 has it. */
+static void run_put_time(json_t *o)
+{
+	char text[32] = "";
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (gmtime_r(&now, &tm))
+		(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	(void)json_object_set_new(o, "time", json_string(text));
+}
+
 int run_record(struct run *run, json_t *o, struct xm_error *e)
 {
+	const char *role = json_string_value(json_object_get(o, "command"));
 	char path[RUN_PATH], fresh[RUN_PATH];
 	int fd, r = 0;
 
-	run_path(path, run->name, "json");
-	run_path(fresh, run->name, "json.new");
+	run_record_path(path, run->name, role, "");
+	run_record_path(fresh, run->name, role, ".new");
+	run_put_time(o);
 	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || json_dumpfd(o, fd, JSON_COMPACT) || fsync(fd) ||
 	    rename(fresh, path)) {
@@ -465,42 +525,55 @@ int run_ask_one(const char *name, json_t *request, json_t **ret_answer,
 	return r;
 }
 
-/* The record of @name, NULL if there is none. */
-static json_t *run_read_record(const char *name)
+static json_t *run_read_record(const char *file)
 {
-	char path[RUN_PATH];
+	char path[RUN_PATH + RUN_NAME];
 
-	run_path(path, name, "json");
+	(void)snprintf(path, sizeof(path), "%s/%s", run_dir, file);
 	return json_load_file(path, 0, NULL);
 }
 
-static void run_list_add(json_t *list, const char *name, bool is_record)
+/* @record: a file's name, or NULL: it has a socket. */
+static void run_list_add(json_t *list, const char *name, const char *record)
 {
 	struct xm_error e = { 0 };
 	json_t *o = NULL, *row;
 	int r = run_ask_one(name, NULL, &o, &e);
 
-	if (is_record && r != -ENOENT) {
+	if (record && r != -ENOENT) {
 		json_decref(o); /* it is listed by its socket */
 		return;
 	}
-	if (is_record)
-		o = run_read_record(name);
+	if (record)
+		o = run_read_record(record);
 	else if (r && r != -ENOENT) /* that: of a process that was killed */
 		o = json_pack("{s:s}", "error", e.msg);
 	if (!o)
 		return;
-	row = json_pack("{s:s, s:b}", "name", name, "under_way", !is_record);
+	row = json_pack("{s:s, s:b}", "name", name, "under_way", !record);
 	(void)json_object_update_missing(row, o);
 	(void)json_array_append_new(list, row);
 	json_decref(o);
+}
+
+/* Is @file a name and @suffix?  Then @ret_name. */
+static bool run_parse_name(const char *file, const char *suffix,
+			   char ret_name[RUN_NAME])
+{
+	size_t len = strlen(file), tail = strlen(suffix);
+
+	if (len <= tail || len - tail >= RUN_NAME ||
+	    strcmp(file + len - tail, suffix))
+		return false;
+	(void)snprintf(ret_name, RUN_NAME, "%.*s", (int)(len - tail), file);
+	return true;
 }
 
 int run_list(json_t *list, struct xm_error *e)
 {
 	struct dirent **entry;
 	char name[RUN_NAME];
-	const char *dot;
+	const char *file;
 	int i, n;
 
 	if (run_find_dir(NULL))
@@ -512,15 +585,12 @@ int run_list(json_t *list, struct xm_error *e)
 			       xm_fail(e, -errno, XM_REASON_PERMISSION,
 				       "%s: %s", run_dir, strerror(errno));
 	for (i = 0; i < n; i++) {
-		dot = strrchr(entry[i]->d_name, '.');
-		if (dot && dot != entry[i]->d_name &&
-		    (size_t)(dot - entry[i]->d_name) < sizeof(name) &&
-		    (!strcmp(dot, ".sock") || !strcmp(dot, ".json"))) {
-			(void)snprintf(name, sizeof(name), "%.*s",
-				       (int)(dot - entry[i]->d_name),
-				       entry[i]->d_name);
-			run_list_add(list, name, !strcmp(dot, ".json"));
-		}
+		file = entry[i]->d_name;
+		if (run_parse_name(file, ".sock", name))
+			run_list_add(list, name, NULL);
+		else if (run_parse_name(file, ".send.json", name) ||
+			 run_parse_name(file, ".recv.json", name))
+			run_list_add(list, name, file);
 		free(entry[i]);
 	}
 	free(entry);

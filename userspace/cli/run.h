@@ -3,8 +3,8 @@
  *
  * A send or recv is known by its name: a socket /run/xdpmig/NAME.sock, through
  * which 'xdpmig status', 'cancel', 'continue' and 'set' talk to it, and after
- * its end a file /run/xdpmig/NAME.json that says what became of it (theory in
- * run.c).  Who is not root has them in $XDG_RUNTIME_DIR/xdpmig.
+ * its end a file /run/xdpmig/NAME.send.json or NAME.recv.json that says what
+ * became of it (theory in run.c).  Who is not root has them in $XDG_RUNTIME_DIR/xdpmig.
  */
 #ifndef XM_CLI_RUN_H
 #define XM_CLI_RUN_H
@@ -32,7 +32,8 @@ int run_open(struct run **ret_run, const char *name, struct xm_error *e);
 /* The same for a run without a name of the user's: @name when that is not NULL,
  * else the guest's, @guest.  A guest moved between two hosts of one machine has
  * it twice, and some have none: then the process's number tells, behind it or
- * behind @command. */
+ * behind @command, "send" or "recv".  The record of the last @command of that
+ * name is removed. */
 int run_open_as(struct run **ret_run, const char *name, const char *guest,
 		const char *command, struct xm_error *e);
 
@@ -66,9 +67,13 @@ void run_next(struct run *run, struct run_request *ret_req);
  * be done. */
 void run_answer(struct run *run, json_t *o, const char *error);
 
+/* "session" into @o: what both ends call this migration, and no other. */
+void run_put_session(json_t *o, const uint8_t session[static 16]);
+
 /* Write down where the guest may run, for who asks when we are gone: first
- * before anything is done that cannot be taken back, then at the end.  @o is
- * taken over.  0 or -errno with @e. */
+ * before anything is done that cannot be taken back, then at the end.  @o has
+ * "command", "send" or "recv", and gets "time"; it is taken over.  0 or -errno
+ * with @e. */
 int run_record(struct run *run, json_t *o, struct xm_error *e);
 
 /* -- for the commands that ask ---------------------------------------------------- */
