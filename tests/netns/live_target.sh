@@ -14,6 +14,15 @@
 FAULT_AT=$BUILD/tests/netns/libfault_at.so
 live_needs "$FAULT_AT"
 
+quit_all() {
+	local status=$?
+
+	live_quit "$TMP/guest-c" "$TMP/guest-d"
+	(exit $status)
+	live_cleanup
+}
+trap quit_all EXIT
+
 LOADED=15 # userspace/core/msg.h
 
 begin() {
@@ -194,6 +203,36 @@ scenario_no_record_of_another_migration() {
 	recv_end 10
 	send_end 20
 	[ ! -e /run/xdpmig/at-target.recv.json ] || fail "a record of nothing"
+	finish
+}
+
+# -- two at a time -------------------------------------------------------------------------
+
+# The second has no queue left: it fails, and does the first no harm.
+scenario_two_guests_one_device() {
+	local c=$TMP/guest-c d=$TMP/guest-d
+
+	begin
+	live_oracle "$c" 64 name=second || fail "no second guest"
+	live_incoming "$d" "$c" || fail "no second QEMU that waits"
+	recv_live
+	spawn recv2 "$TO" "$XDPMIG" recv --qmp "$d/mig" --name second-there \
+		--listen "$DST4:7777" --json
+	wait_for 10 grep -q 'waiting for a source' "$(err_of recv2)"
+	send_live --name victim --bandwidth 200M
+	wait_for 10 grep -q '"event":"progress"' "$(out_of send)"
+	spawn send2 "$FROM" "$XDPMIG" send --qmp "$c/mig" --name second \
+		--json "$DST4:7777"
+	reap send2 10
+	assert_ne "$RC" 0 "the second send"
+	reap recv2 10
+	assert_ne "$RC" 0 "the second recv"
+	grep -q 'another migration has queue 0' "$(err_of recv2)" ||
+		fail "the second recv says: $(cat "$(err_of recv2)")"
+	wait_for 5 live_is "$c" running
+	run src "$XDPMIG" set victim --bandwidth 20G
+	moved
+	live_quit "$c" "$d"
 	finish
 }
 

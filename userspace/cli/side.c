@@ -395,6 +395,9 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 	r = side_check_bandwidth(s, bandwidth, e);
 	if (!r)
 		r = side_watch_route(s, e);
+	if (!r)
+		r = claim_queues(&s->claim, s->dev, s->first_queue,
+				 s->n_channels, e);
 	if (r)
 		return r;
 	for (i = 0; i < s->n_channels; i++)
@@ -579,6 +582,7 @@ void side_close(struct side *s)
 			  s->dev);
 		return;
 	}
+	claim_drop(&s->claim);
 	side_free_memory(s);
 	if (!tracefile_close(&s->trace))
 		cli_warn(s->cli, "%s: the trace could not be written whole",

@@ -9,6 +9,7 @@
 
 #include <poll.h>
 
+#include "claim.h"
 #include "cli.h"
 #include "core/session.h"
 #include "ctl/ctl.h"
@@ -32,6 +33,7 @@ struct side {
 	bool has_steer;
 	unsigned int first_queue, n_channels;
 	struct cli_queues queues; /* that the user said */
+	struct claim claim;       /* on those that are used */
 
 	struct guest_ram ram;
 	struct xm_page_set pages;   /* source: populated, todo all */
