@@ -3,6 +3,7 @@
  * told to, when we are killed, and when the target dies.  Its own QEMU's death
  * is an error, never a hang. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -155,6 +156,132 @@ static void guest_source_resume__then_a_second_move_succeeds(void **state)
 	t_move_to(m, T_MOVED);
 	t_vm_rests(&m->a, "postmigrate");
 	t_is_well(&m->b);
+}
+
+/* -- somebody else's doing ----------------------------------------------------------- */
+
+/* QEMU's own migration, to nowhere, from beginning to end. */
+static void t_takes_it_away(struct t_vm *vm)
+{
+	json_decref(t_qemu_run(&vm->q, "migrate",
+			       "{\"uri\": \"exec:cat >/dev/null\"}"));
+	T_UNTIL(!strcmp(t_vm_state(vm), "postmigrate"));
+}
+
+static void guest_source_resume__leaves_what_another_moved(void **state)
+{
+	struct t_move *m = *state;
+
+	t_move_to(m, T_COPIED);
+	t_takes_it_away(&m->a);
+	assert_int_equal(guest_source_resume(m->s, &m->e), -EBUSY);
+	assert_int_equal(m->e.reason, XM_REASON_UNKNOWN_OUTCOME);
+	m->s = guest_source_close(m->s);
+	t_vm_rests(&m->a, "postmigrate");
+}
+
+static void guest_source_pause__refuses_what_another_moved(void **state)
+{
+	struct t_move *m = *state;
+
+	t_move_to(m, T_COPIED);
+	t_takes_it_away(&m->a);
+	assert_int_equal(guest_source_pause(m->s, &m->e), -EBUSY);
+	assert_int_equal(m->e.reason, XM_REASON_UNKNOWN_OUTCOME);
+	m->s = guest_source_close(m->s);
+	t_vm_rests(&m->a, "postmigrate");
+}
+
+static void guest_source_turn__says_that_another_moves_it(void **state)
+{
+	struct t_move *m = *state;
+	unsigned int news;
+	int r = 0;
+
+	t_move_to(m, T_COPIED);
+	t_takes_it_away(&m->a);
+	T_UNTIL((r = guest_source_turn(m->s, &news, &m->e)) != 0);
+	assert_int_equal(r, -EBUSY);
+	assert_int_equal(m->e.reason, XM_REASON_UNKNOWN_OUTCOME);
+	m->s = guest_source_close(m->s);
+	t_vm_rests(&m->a, "postmigrate");
+}
+
+static void guest_source_resume__leaves_what_another_stopped(void **state)
+{
+	struct t_move *m = *state;
+
+	t_move_to(m, T_COPIED);
+	t_vm_tell(&m->a, "stop");
+	T_OK(guest_source_resume(m->s, &m->e));
+	t_vm_rests(&m->a, "paused");
+}
+
+static void guest_source_pause__asks_whether_it_runs_now(void **state)
+{
+	struct t_move *m = *state;
+
+	t_vm_tell(&m->a, "stop");
+	t_move_open(m);
+	assert_false(m->s->was_running);
+	T_OK(guest_source_track(m->s, &m->e));
+	t_vm_tell(&m->a, "cont");
+	T_OK(guest_source_pause(m->s, &m->e));
+	t_move_await(m, GUEST_PAUSED);
+	assert_true(m->s->was_running);
+	T_OK(guest_source_resume(m->s, &m->e));
+	t_is_well(&m->a);
+}
+
+/* Each has the guest for itself.  The test's monitor stays QEMU's. */
+static void guest_source_qemu__one_at_a_time(void **state)
+{
+	struct t_move *m = *state;
+	struct guest_source *other = NULL;
+	struct xm_error e = { 0 };
+	char ram[64];
+	int fd;
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	t_move_open(m);
+	snprintf(ram, sizeof(ram), "/proc/self/fd/%d", m->from.block[0].fd);
+	fd = open(ram, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), -1);
+	t_move_close(m);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	assert_int_equal(guest_source_qemu(&other, m->a.q.socket, &e), -EBUSY);
+	assert_int_equal(e.reason, XM_REASON_UNKNOWN_OUTCOME);
+	close(fd);
+	t_vm_goes_on(&m->a);
+}
+
+static void guest_source_commit__refuses_a_guest_that_runs(void **state)
+{
+	struct t_move *m = *state;
+
+	t_move_to(m, T_LOADED);
+	t_vm_tell(&m->a, "cont");
+	assert_int_equal(guest_source_commit(m->s, &m->e), -EBUSY);
+	guest_target_abandon(m->t);
+	memset(&m->e, 0, sizeof(m->e));
+	T_OK(guest_source_resume(m->s, &m->e));
+	t_is_well(&m->a);
+}
+
+/* Also if it was stopped again meanwhile. */
+static void guest_source_turn__says_that_it_was_let_run(void **state)
+{
+	struct t_move *m = *state;
+	unsigned int news;
+	int r = 0;
+
+	t_move_to(m, T_LOADED);
+	t_vm_tell(&m->a, "cont");
+	t_vm_tell(&m->a, "stop");
+	T_UNTIL((r = guest_source_turn(m->s, &news, &m->e)) != 0);
+	assert_int_equal(r, -EBUSY);
+	assert_non_null(strstr(m->e.msg, "RESUME"));
 }
 
 /* -- we are killed ------------------------------------------------------------------ */
@@ -385,6 +512,14 @@ int main(void)
 		CASE(guest_source_resume__paused_stays_paused),
 		CASE(guest_source_close__resumes),
 		CASE(guest_source_resume__then_a_second_move_succeeds),
+		CASE(guest_source_resume__leaves_what_another_moved),
+		CASE(guest_source_pause__refuses_what_another_moved),
+		CASE(guest_source_turn__says_that_another_moves_it),
+		CASE(guest_source_resume__leaves_what_another_stopped),
+		CASE(guest_source_pause__asks_whether_it_runs_now),
+		CASE(guest_source_qemu__one_at_a_time),
+		CASE(guest_source_commit__refuses_a_guest_that_runs),
+		CASE(guest_source_turn__says_that_it_was_let_run),
 		CASE(guest__comes_back_when_we_are_killed_tracking),
 		CASE(guest__comes_back_when_we_are_killed_copying),
 		CASE(guest__comes_back_when_we_are_killed_paused),
