@@ -445,8 +445,10 @@ void side_share_bandwidth(struct side *s, uint64_t bandwidth, uint32_t epoch)
 	for (i = 0; i < s->n_channels; i++) {
 		pool_report(s->pool, i, &rep);
 		if (rep.epoch == epoch && !rep.is_sending)
-			continue;         /* done: its share is free */
-		left[i] = s->todo[i] + 1; /* its SYNC */
+			continue; /* done: its share is free */
+		if (!s->todo[i])
+			continue; /* its SYNC does not wait for the pacer */
+		left[i] = s->todo[i] + 1;
 		if (rep.epoch == epoch && rep.pages_done < left[i])
 			left[i] -= rep.pages_done;
 		sum += left[i];
