@@ -40,12 +40,19 @@ static void steer_attach__generic(void **state)
 }
 
 /* The loopback device has no native mode: AUTO says so, NATIVE fails. */
+/* An Ethernet device whose driver has no XDP. */
+static void add_bridge(void)
+{
+	sh("ip link add br0 type bridge && ip link set br0 up");
+}
+
 static void steer_attach__auto_falls_back_and_says_why(void **state)
 {
 	struct steer_info info;
 
 	(void)state;
-	assert_int_equal(steer_attach(&info, "lo", STEER_AUTO, 0, 0, NULL), 0);
+	add_bridge();
+	assert_int_equal(steer_attach(&info, "br0", STEER_AUTO, 0, 0, NULL), 0);
 	assert_int_equal(info.mode, STEER_GENERIC);
 	assert_non_null(strstr(info.why_generic, "native"));
 }
@@ -56,10 +63,23 @@ static void steer_attach__native_is_not_to_be_had(void **state)
 	struct xm_error e = { 0 };
 
 	(void)state;
-	assert_int_equal(steer_attach(&info, "lo", STEER_NATIVE, 0, 0, &e),
+	add_bridge();
+	assert_int_equal(steer_attach(&info, "br0", STEER_NATIVE, 0, 0, &e),
 			 -EOPNOTSUPP);
-	says(&e, "lo: cannot attach in native mode");
+	says(&e, "br0: cannot attach in native mode");
 	says(&e, "does not support XDP"); /* the kernel's own words */
+	assert_int_equal(xdp_id("br0"), 0);
+}
+
+static void steer_attach__no_ethernet(void **state)
+{
+	struct steer_info info;
+	struct xm_error e = { 0 };
+
+	(void)state;
+	assert_int_equal(steer_attach(&info, "lo", STEER_AUTO, 0, 0, &e),
+			 -EOPNOTSUPP);
+	says(&e, "lo: is no Ethernet device");
 	assert_int_equal(xdp_id("lo"), 0);
 }
 
@@ -257,6 +277,7 @@ int main(void)
 		CASE(steer_attach__generic),
 		CASE(steer_attach__auto_falls_back_and_says_why),
 		CASE(steer_attach__native_is_not_to_be_had),
+		CASE(steer_attach__no_ethernet),
 		CASE(steer_attach__twice),
 		CASE(steer_attach__foreign_is_never_replaced),
 		CASE(steer_attach__foreign_generic_is_there),

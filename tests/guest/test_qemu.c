@@ -327,8 +327,8 @@ static void qemu_open__buffered_io(void **state)
 
 	t_disk(t);
 	t_start(t, ONE "-drive file=t_qemu.img,format=raw,if=virtio");
-	(void)unlink("t_qemu.img");
 	t_open(t, false);
+	(void)unlink("t_qemu.img");
 	assert_false(t->q.has_direct_io);
 }
 

@@ -355,8 +355,8 @@ bool qemu_file_is_cached(const struct qemu *q, const char *path)
 	unsigned int i;
 	int n;
 
-	n = snprintf(there, sizeof(there), "/proc/%d/root/%s", (int)q->pid,
-		     path);
+	n = snprintf(there, sizeof(there), "/proc/%d/%s/%s", (int)q->pid,
+		     path[0] == '/' ? "root" : "cwd", path);
 	if (n < 0 || (size_t)n >= sizeof(there) || statfs(there, &fs))
 		return false;
 	for (i = 0; i < sizeof(cached) / sizeof(*cached); i++)
