@@ -219,6 +219,54 @@ static void guardian_arm__killed_while_it_drained(void **state)
 	t_ended(t->guardian);
 }
 
+static void act_drain(struct mover *m)
+{
+	m->g.is_drain = true;
+	act_stop(m);
+}
+
+static void guardian_arm__starts_a_guest_that_was_drained(void **state)
+{
+	struct t_guard *t = *state;
+
+	t_move(t, act_drain, false);
+	t_qemu_wait(&t->qemu, "query-status", "paused");
+	t_kill_mover(t);
+	t_qemu_wait(&t->qemu, "query-status", "running");
+	t_ended(t->guardian);
+}
+
+/* Somebody else's, who has the guest elsewhere now. */
+static void act_drain_of_another(struct mover *m)
+{
+	struct xm_error e = { 0 };
+	json_t *v;
+	bool is_there = false;
+
+	act_drain(m);
+	tell(m, "migrate", json_pack("{s:s}", "uri", "exec:cat >/dev/null"));
+	while (!is_there) {
+		must(qmp_run(m->qmp, "query-status", NULL, &v, &e), &e);
+		is_there =
+			!strcmp(json_string_value(json_object_get(v, "status")),
+				"postmigrate");
+		json_decref(v);
+		poll(NULL, 0, 2);
+	}
+}
+
+static void guardian_arm__drained_leaves_what_another_moved(void **state)
+{
+	struct t_guard *t = *state;
+	char status[32];
+
+	t_move(t, act_drain_of_another, false);
+	t_kill_mover(t);
+	t_ended(t->guardian);
+	t_qemu_status(&t->qemu, "query-status", status);
+	assert_string_equal(status, "postmigrate");
+}
+
 static void act_completed(struct mover *m)
 {
 	arm(m);
@@ -494,6 +542,8 @@ int main(void)
 		T(guardian_arm__killed_at_the_switchover),
 		T(guardian_arm__another_migration_works_afterwards),
 		T(guardian_arm__killed_while_it_drained),
+		T(guardian_arm__starts_a_guest_that_was_drained),
+		T(guardian_arm__drained_leaves_what_another_moved),
 		T(guardian_arm__killed_after_qemu_had_completed),
 		T(guardian_arm__killed_while_the_guest_ran),
 		T(guardian_arm__killed_in_the_middle_of_a_command),
