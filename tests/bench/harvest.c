@@ -106,7 +106,7 @@ static void touch(uint32_t step)
 _Noreturn static void play(int ctl)
 {
 	uint32_t step;
-	double us;
+	double us = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (read(ctl, &step, sizeof(step)) == sizeof(step)) {

@@ -102,6 +102,7 @@ static int send_record(struct send *s, const char *home, struct xm_error *e)
 	cli_put_str(o, "peer", s->opts->peer);
 	cli_put_str(o, "guest", s->live.guest->id.name);
 	cli_put_str(o, "guest_runs_at", home);
+	run_put_session(o, s->src.hello.session);
 	return run_record(s->run, o, e);
 }
 

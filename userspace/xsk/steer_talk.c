@@ -37,7 +37,8 @@ static void talk_keep(char *to, size_t size, char *line)
 	text[strcspn(text, "\n")] = '\0';
 	if (!text[0])
 		return;
-	(void)snprintf(to, size, ": %.*s", (int)size - 3, text); /* cut is fine */
+	(void)snprintf(to, size, ": %.*s", (int)size - 3,
+		       text); /* cut is fine */
 }
 
 static void talk_line(const char *fmt, va_list ap)
