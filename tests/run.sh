@@ -81,9 +81,10 @@ check() { # TITLE LOG COMMAND...
 
 # -- building and testing -------------------------------------------------------
 jobs=${JOBS:-$(nproc)}
-# Sanitizers of these compilers cannot place their shadow memory everywhere.
-# Under nohup SIGHUP would be ignored in every test, and so nothing to test.
+# Under nohup SIGHUP would be ignored in every test, and there would be nothing
+# to test.
 fixed=(env --default-signal=HUP)
+# Sanitizers of these compilers cannot place their shadow memory everywhere.
 setarch -R true 2>/dev/null && fixed+=(setarch -R)
 
 configure() { # DIR CC OPTION...

@@ -564,6 +564,7 @@ static int send_main(struct send *s)
 	r = side_outcome(&s->src.outcome, send_err(s));
 	report_result(&s->side, &s->report);
 	live_report(&s->live, cli_result(s->side.cli));
+	run_put_session(cli_result(s->side.cli), s->src.hello.session);
 	(void)send_record(s, send_home(s), NULL);
 	return r;
 }
