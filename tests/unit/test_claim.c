@@ -21,7 +21,7 @@ static void claim_queues__second_comer(void **state)
 	(void)state;
 	assert_int_equal(claim_queues(&first, "lo", 2, 2, &e), 0);
 	assert_int_equal(claim_queues(&second, "lo", 0, 4, &e), -EBUSY);
-	assert_int_equal(e.reason, XM_REASON_STEERING);
+	assert_int_equal(e.reason, XM_REASON_DEVICE);
 	assert_non_null(strstr(e.msg, "lo"));
 	assert_non_null(strstr(e.msg, "queue 2"));
 	assert_int_equal(second.n, 0);

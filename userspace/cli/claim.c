@@ -43,7 +43,7 @@ static int claim_one(struct claim *c, const char *dev, unsigned int queue,
 	err = errno;
 	(void)fd_close(fd);
 	if (err == EADDRINUSE)
-		return xm_fail(e, -EBUSY, XM_REASON_STEERING,
+		return xm_fail(e, -EBUSY, XM_REASON_DEVICE,
 			       "%s: another migration has queue %u; wait until "
 			       "it ends (see 'xdpmig status') or use other "
 			       "--queues",
