@@ -121,7 +121,7 @@ _Noreturn static void play(int ctl)
 
 static double order(uint32_t step)
 {
-	double us;
+	double us = 0;
 
 	if (write(h.ctl, &step, sizeof(step)) != sizeof(step) ||
 	    read(h.ctl, &us, sizeof(us)) != sizeof(us))
