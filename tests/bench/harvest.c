@@ -222,7 +222,7 @@ static double median(enum what w, unsigned int rounds)
 static void report(unsigned int rounds, const char *kind)
 {
 	double gib = (double)h.len / (1 << 30);
-	double pages = (double)(h.len / XM_PAGE_SIZE), us;
+	double pages = (double)h.len / XM_PAGE_SIZE, us;
 	unsigned int w;
 
 	printf("{\"what\":\"harvest\",\"bytes\":%" PRIu64

@@ -79,17 +79,18 @@ ssize_t send(int fd, const void *buf, size_t n, int flags)
 	return sent;
 }
 
-int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+int setsockopt(int fd, int level, int optname, const void *optval,
+	       socklen_t optlen)
 {
 	int (*next)(int, int, int, const void *, socklen_t);
 	const char *until = getenv("XM_PIN_UNTIL");
 	unsigned int i;
 
 	*(void **)&next = dlsym(RTLD_NEXT, "setsockopt");
-	if (until && level == SOL_XDP && name == XDP_UMEM_REG) {
+	if (until && level == SOL_XDP && optname == XDP_UMEM_REG) {
 		fprintf(stderr, "pinning\n");
 		for (i = 0; i < 3000 && access(until, F_OK); i++)
 			(void)usleep(10000);
 	}
-	return next(fd, level, name, value, len);
+	return next(fd, level, optname, optval, optlen);
 }

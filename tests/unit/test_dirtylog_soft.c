@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Soft-dirty bits decoded from a pagemap of our own making. */
+/* NOLINTNEXTLINE(bugprone-suspicious-include): its statics are tested */
 #include "guest/dirtylog_soft.c"
 
 #include <setjmp.h>

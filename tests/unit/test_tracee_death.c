@@ -5,8 +5,11 @@
 
 static void t_step(void);
 
+/* Its steps are ours to die at. */
+/* NOLINTNEXTLINE(bugprone-suspicious-include) */
 #include "guest/tracee_stop.c"
 
+/* NOLINTNEXTLINE(bugprone-suspicious-include) */
 #include "guest/tracee.c"
 
 #include "../lib/t_tracee.h"

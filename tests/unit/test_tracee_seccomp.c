@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#define N(a) (sizeof(a) / sizeof(a[0]))
+#define N(a) (sizeof(a) / sizeof((a)[0]))
 
 static uint32_t run_nr(const struct sock_filter *f, unsigned int n, int nr)
 {

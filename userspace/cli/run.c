@@ -402,7 +402,7 @@ void run_put_session(json_t *o, const uint8_t session[static 16])
 	unsigned int i;
 
 	for (i = 0; i < 16; i++)
-		(void)snprintf(text + 2 * i, 3, "%02x", session[i]);
+		(void)snprintf(text + (size_t)2 * i, 3, "%02x", session[i]);
 	(void)json_object_set_new(o, "session", json_string(text));
 }
 

@@ -68,7 +68,7 @@ static int throttle_period(struct throttle *t)
 		t->failed = failed;
 		return r;
 	}
-	wait_until(t, begun + THROTTLE_PERIOD_NS / 100 * t->percent);
+	wait_until(t, begun + THROTTLE_PERIOD_NS / 100 * (int64_t)t->percent);
 	tracee_release(t->tids, t->n);
 	if (t->percent)
 		wait_until(t, begun + THROTTLE_PERIOD_NS);

@@ -67,7 +67,7 @@ int tracee_status(pid_t tid, const char *key, char *ret_value, size_t size)
 /* Why a thread may not be traced. */
 static int seize_failed(pid_t tid, int err, struct xm_error *e)
 {
-	char v[64];
+	char v[64] = "";
 
 	if (err == ESRCH || tracee_status(tid, "State:", v, sizeof(v)) ||
 	    v[0] == 'Z' || v[0] == 'X')
