@@ -41,6 +41,18 @@
 /* Within --max-downtime, for less of it. */
 #define LIVE_MORE_EPOCHS 4
 
+static const char *live_state_name(enum live_state state)
+{
+	static const char *const names[] = {
+		[LIVE_START] = "setup",   [LIVE_COPY] = "copying",
+		[LIVE_PAUSE] = "pausing", [LIVE_LAST] = "paused",
+		[LIVE_HELD] = "held",     [LIVE_DEVICE] = "device",
+		[LIVE_COMMIT] = "commit",
+	};
+
+	return names[state];
+}
+
 /* -- opening ------------------------------------------------------------------------ */
 
 int live_check_opts(const struct cli_send_opts *o, struct xm_error *e)
@@ -509,18 +521,6 @@ void live_close(struct live *l)
 		if (l->side)
 			l->side->pages.todo[i] = NULL;
 	}
-}
-
-const char *live_state_name(enum live_state state)
-{
-	static const char *const names[] = {
-		[LIVE_START] = "setup",   [LIVE_COPY] = "copying",
-		[LIVE_PAUSE] = "pausing", [LIVE_LAST] = "paused",
-		[LIVE_HELD] = "held",     [LIVE_DEVICE] = "device",
-		[LIVE_COMMIT] = "commit",
-	};
-
-	return names[state];
 }
 
 /* -- figures ---------------------------------------------------------------------------------------- */

@@ -110,8 +110,6 @@ unsigned int live_fds(struct live *l, uint64_t device_room, struct pollfd *fds);
 int live_finish(struct live *l, enum xm_home home, struct xm_error *e);
 void live_close(struct live *l);
 
-const char *live_state_name(enum live_state state);
-
 /* The result's fields. */
 void live_report(const struct live *l, json_t *o);
 /* What 'xdpmig status' is told. */
