@@ -503,9 +503,10 @@ static void qmp_adopt__skips_what_another_half_read(void **state)
 	json_t *v = NULL;
 
 	/* The tail of an answer, the error for 0xff, and an answer to nobody
-	 * who lives. */
+	 * who lives.  A tail has no line of its own: the first may have left
+	 * the end of one before it. */
 	t_ready(t,
-		RESET "{\"a\": 1}}, \"id\": \"x\"}\r\n{\"error\": {\"desc\": "
+		RESET "1}}, \"id\": \"x\"}\r\n{\"error\": {\"desc\": "
 		      "\"JSON parse error\"}}\r\n{\"return\": 1, \"id\": "
 		      "\"xdpmig-1-1\"}\r\n" READ "{\"return\": 5, \"id\": "
 		      "\"@\"}\r\n",
