@@ -123,7 +123,7 @@ void t_move_await(struct t_move *m, unsigned int want)
 	pump(m);
 }
 
-static void take(struct t_move *m, enum t_step step)
+void t_move_step(struct t_move *m, enum t_step step)
 {
 	switch (step) {
 	case T_TRACK:
@@ -145,10 +145,10 @@ static void take(struct t_move *m, enum t_step step)
 	case T_HANDED:
 		T_OK(guest_source_hand_over(m->s, &m->e));
 		t_move_await(m, GUEST_DEVICE_END);
+		while (m->t && m->at < m->n_held)
+			pump(m);
 		break;
 	case T_LOADED:
-		while (m->at < m->n_held)
-			pump(m);
 		T_OK(guest_target_end_device(m->t, &m->e));
 		t_move_await(m, GUEST_LOADED);
 		break;
@@ -172,7 +172,7 @@ void t_move_to(struct t_move *m, enum t_step step)
 
 	t_move_open(m);
 	for (i = T_TRACK; i <= step; i++) {
-		take(m, i);
+		t_move_step(m, i);
 		at_step(m, i);
 	}
 }

@@ -44,9 +44,10 @@ struct t_move {
 
 /* Open both ends (b not started: only the source). */
 void t_move_open(struct t_move *m);
-/* One step more, or up to @step; with no target, T_LOADED and on make no
- * sense. */
+/* From the begin up to @step; with no target, T_LOADED and on make no sense. */
 void t_move_to(struct t_move *m, enum t_step step);
+/* The step after the last one. */
+void t_move_step(struct t_move *m, enum t_step step);
 /* Harvest, and copy what was. */
 void t_move_epoch(struct t_move *m);
 /* Turn both ends until @want, of the source's or the target's news. */

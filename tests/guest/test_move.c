@@ -107,6 +107,23 @@ static void guest__does_not_run_at_the_target_before_it_is_told(void **state)
 	assert_int_equal(t_vm_beats(&m->b), 0);
 }
 
+/* Somebody says "cont" when QEMU has all but the last word of the source. */
+static void guest__does_not_start_by_itself(void **state)
+{
+	struct t_move *m = *state;
+	unsigned int i;
+
+	t_vm_start(&m->a, &source);
+	t_vm_start(&m->b, &target);
+	t_move_to(m, T_HANDED);
+	t_vm_tell(&m->b, "cont");
+	for (i = 0; i < 100; i++) /* it is asked when it has worked */
+		assert_string_equal(t_vm_state(&m->b), "inmigrate");
+	t_move_step(m, T_LOADED);
+	t_vm_rests(&m->b, "paused");
+	assert_int_equal(t_vm_beats(&m->b), 0);
+}
+
 static void guest__paused_stays_paused(void **state)
 {
 	struct t_move *m = *state;
@@ -355,6 +372,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(guest__goes_on_at_the_target_and_rests_at_the_source),
 		CASE(guest__does_not_run_at_the_target_before_it_is_told),
+		CASE(guest__does_not_start_by_itself),
 		CASE(guest__paused_stays_paused),
 		CASE(guest__suspended_is_not_lost),
 		CASE(guest__settings_are_as_before_at_both_ends),

@@ -23,7 +23,9 @@ quit_all() {
 }
 trap quit_all EXIT
 
-LOADED=15 # userspace/core/msg.h
+# userspace/core/msg.h
+DEVICE_END=14
+LOADED=15
 
 begin() {
 	hosts queues=2
@@ -78,6 +80,21 @@ scenario_cont_while_it_waits() {
 	hold
 	guest_qmp "$B" cont >"$TMP/cont" # when loaded, it would start by itself
 	run src "$XDPMIG" continue victim
+	moved
+	finish
+}
+
+# The target has the whole stream, and only its end was not said yet.
+scenario_cont_before_the_end() {
+	begin
+	recv_live
+	spawn send "$FROM" env "LD_PRELOAD=$FAULT_AT" "XM_FAULT=stop $DEVICE_END" \
+		ASAN_OPTIONS=verify_asan_link_order=0 "$XDPMIG" send \
+		--dev "$(dev_of "$FROM")" --qmp "$A/mig" --name victim --json \
+		"$(address_of "$TO")"
+	wait_for 30 is_stopped send
+	guest_qmp "$B" cont >"$TMP/cont"
+	kill -CONT "$(pid_of send)"
 	moved
 	finish
 }

@@ -5,22 +5,22 @@
  *   make          -                            inmigrate; its RAM is ours to
  *                                              write
  *   begin         -                            inmigrate
- *   write_device  first: stop,                 loading; will not start by itself
- *                 migrate-incoming fd:         (while inmigrate, "stop" clears
- *                 after a pause: stop          only that)
- *   end_device    stop                         paused, or what the source was
+ *   write_device  first: migrate-incoming fd:  loading
+ *   end_device    stop, the last byte          paused, or what the source was
  *                                              -> LOADED
  *   run           cont                         running -> RUNS
  *   turn          query-status, cont           the same, if it was slow
  *   abandon       quit                         gone
  *
- * Anybody may say "cont" at a second monitor.  While QEMU waits or loads, that
- * lets the guest start by itself when it has loaded: so "stop" is said again
- * after the stream paused (an operator may hold the migration there), and
- * before its end.  RAM plugged meanwhile is looked for at the same places: we
- * would not write it.  After that a "cont" is seen as RESUME.  It is a second
- * guest: that QEMU is ended before anything else is done, and then the
- * migration fails.
+ * The guest must not start by itself when it has loaded, and it would: QEMU is
+ * told so by its command line, and anybody may say "cont" at a second monitor
+ * (an operator may hold the migration for hours).  While QEMU waits or loads,
+ * "stop" takes that back and does nothing else.  So it is said last: QEMU reads
+ * to the end of the stream before it has loaded, and the last byte is held back
+ * until "stop" is answered.  RAM plugged meanwhile, which we would not write,
+ * is looked for at the same place.  After that a "cont" is seen as RESUME.  It
+ * is a second guest: that QEMU is ended before anything else is done, and then
+ * the migration fails.
  *
  * After COMMIT there is no way back.  A QEMU that does not answer "cont" may
  * do it later, and nobody else will run the guest: as long as its process
@@ -63,7 +63,7 @@
 #define STREAM    "xdpmig-device" /* name of the descriptor at QEMU */
 #define QUIT_MS   5000
 #define SECOND_MS 1000  /* the same for one that runs beside the source's */
-#define PAUSE_MS  100   /* the stream had nothing: look again */
+#define FULL_MS   5000  /* the last byte, behind what QEMU has not read */
 #define ASK_MS    300   /* for an answer, while the guest is started */
 #define AGAIN_MS  20000 /* ask again, when QEMU says nothing by itself */
 #define STATE_LEN 32
@@ -73,14 +73,15 @@ struct target_qemu {
 	struct qemu q;
 	struct settings old;
 	struct guest_news news;
-	int stream;       /* device state, to QEMU; or -1 */
+	int stream;    /* device state, to QEMU; or -1 */
+	bool has_last; /* the last byte of what came is held back */
+	uint8_t last;
 	bool has_begun;   /* it waits at our stream: no other can use it */
 	bool has_ended;   /* all device state was written */
 	bool has_loaded;  /* and waits for run() */
 	bool was_told;    /* to run */
 	bool is_starting; /* and nobody knows yet whether it does */
 	int64_t asked_ms; /* so, the last time */
-	int64_t wrote_ms; /* to the stream, the last time */
 };
 
 static struct target_qemu *to_qemu(struct guest_target *t)
@@ -250,16 +251,11 @@ static int look_again(struct target_qemu *y, struct xm_error *e)
 	return explain(y, r, &from, e);
 }
 
-/* Let it wait at our stream, and for "cont" then. */
+/* Let it wait at our stream. */
 static int connect_stream(struct target_qemu *y, struct xm_error *e)
 {
 	int pair[2], r;
 
-	if (y->stream >= 0)
-		return now_ms() - y->wrote_ms < PAUSE_MS ? 0 : look_again(y, e);
-	r = look_again(y, e);
-	if (r)
-		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return xm_fail(e, -errno, XM_REASON_MEMORY,
 			       "no socket for QEMU's device state: %m");
@@ -273,36 +269,76 @@ static int connect_stream(struct target_qemu *y, struct xm_error *e)
 		    json_pack("{s:s}", "uri", "fd:" STREAM), e);
 }
 
+/* The byte held back, if any, and what is behind it.  Bytes sent, or -errno. */
+static ssize_t send_stream(struct target_qemu *y, const void *buf, size_t len)
+{
+	struct iovec iov[] = { { &y->last, y->has_last },
+			       { (void *)(uintptr_t)buf, len } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n;
+
+	if (!y->has_last && !len)
+		return 0;
+	n = sendmsg(y->stream, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n < 0 ? -errno : n;
+}
+
+/* @r is what send_stream() said. */
+static int fail_stream(struct target_qemu *y, int r, struct xm_error *e)
+{
+	/* It closes the stream when it fails, and ends a moment later. */
+	if (r == -EPIPE || r == -ECONNRESET)
+		(void)is_gone(y, QUIT_MS / 10);
+	if (is_gone(y, 0))
+		return fail_gone(y, e);
+	return xm_fail(e, r, XM_REASON_MEMORY,
+		       "%s: QEMU takes no more device state: %s",
+		       qmp_path(y->q.qmp), strerror(-r));
+}
+
 static ssize_t qemu_write_device(struct guest_target *t, const void *buf,
 				 size_t len, struct xm_error *e)
 {
 	struct target_qemu *y = to_qemu(t);
-	ssize_t n = connect_stream(y, e);
+	const uint8_t *bytes = buf;
+	int r = y->stream < 0 ? connect_stream(y, e) : 0;
+	ssize_t n;
 
-	if (n)
-		return n;
-	n = send(y->stream, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	y->wrote_ms = now_ms();
-	if (n >= 0)
-		return n;
-	if (errno == EAGAIN || errno == EINTR)
+	if (r || !len)
+		return r;
+	n = send_stream(y, bytes, len - 1);
+	if (n == -EAGAIN || n == -EINTR)
 		return -EAGAIN;
-	/* It closes the stream when it fails, and ends a moment later. */
-	if (errno == EPIPE || errno == ECONNRESET)
-		(void)is_gone(y, QUIT_MS / 10);
-	if (is_gone(y, 0))
-		return fail_gone(y, e);
-	return xm_fail(e, -errno, XM_REASON_MEMORY,
-		       "%s: QEMU takes no more device state: %m",
-		       qmp_path(y->q.qmp));
+	if (n < 0)
+		return fail_stream(y, (int)n, e);
+	n -= y->has_last; /* of @buf; the next one stays here */
+	y->last = bytes[n];
+	y->has_last = true;
+	return n + 1;
+}
+
+static int send_last(struct target_qemu *y, struct xm_error *e)
+{
+	struct pollfd p = { .fd = y->stream, .events = POLLOUT };
+	ssize_t n;
+
+	do {
+		if (poll(&p, 1, FULL_MS) == 0)
+			return fail_stream(y, -ETIMEDOUT, e);
+		n = send_stream(y, NULL, 0);
+	} while (n == -EAGAIN || n == -EINTR);
+	return n < 0 ? fail_stream(y, (int)n, e) : 0;
 }
 
 static int qemu_end_device(struct guest_target *t, struct xm_error *e)
 {
 	struct target_qemu *y = to_qemu(t);
+	int r = y->stream < 0 ? connect_stream(y, e) : 0;
 
-	int r = y->has_loaded ? 0 : tell(y, "stop", NULL, e);
-
+	if (!r)
+		r = look_again(y, e);
+	if (!r)
+		r = send_last(y, e);
 	if (r)
 		return r;
 	y->has_ended = true;
