@@ -46,7 +46,8 @@ usage() {
 	  -h, --help     this text
 
 	Suite root makes network namespaces, veth pairs and BPF programs; it is skipped
-	for another user.  JOBS=N limits the number of compilers and tests at a time.
+	for another user.  JOBS=N limits the number of compilers at a time, and of tests to
+	twice that.
 	EOT
 }
 
@@ -106,7 +107,8 @@ suites() { # DIR TIMEOUT-FACTOR MESON-TEST-OPTION...
 	local dir=$out/$1 factor=$2 last
 	shift 2
 	rm -f "$dir"/meson-logs/testlog*
-	"${fixed[@]}" meson test -C "$dir" --no-rebuild --num-processes "$jobs" \
+	# twice: most of the long ones wait more than they work
+	"${fixed[@]}" meson test -C "$dir" --no-rebuild --num-processes $((2 * jobs)) \
 		--timeout-multiplier "$factor" --print-errorlogs "$@" \
 		>"$dir/test.log" 2>&1 </dev/null
 	if ! ls "$dir"/meson-logs/testlog*.junit.xml >/dev/null 2>&1; then

@@ -284,6 +284,8 @@ scenario_the_link_is_cut() {
 		back
 		stop recv KILL
 		ip -n "$DST_NS" link set "$DST_DEV" up
+		# who asked for the peer's address meanwhile is told "no route"
+		wait_for 15 "$FROM" ping -q -c 1 -W 1 "$(address_of "$TO")"
 	done
 	move_after
 	guests_quit

@@ -385,7 +385,7 @@ scenario_second_source() {
 
 	net_up queues=4
 	ram_make "$GUEST" 32
-	begin_here --queues 0-1
+	SPEED=10M begin_here --queues 0-1 --name first # until the others were there
 	for i in {1..6}; do
 		BEGAN=$(now_ms)
 		spawn second src "$XDPMIG" send --json --ram "$GUEST" \
@@ -398,6 +398,8 @@ scenario_second_source() {
 			"$(out_of second)" "second source"
 		home second source
 	done
+	run src "$XDPMIG" set first --bandwidth 20G
+	assert_eq "$RC" 0 "set"
 	ended 0 0
 	check_results "$GUEST"
 	assert_same_file "$GUEST" "$COPY" "guest memory"
