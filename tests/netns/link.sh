@@ -182,33 +182,86 @@ scenario_detached_by_force_at_the_source() {
 
 # -- queues ------------------------------------------------------------------------------
 
-# A second session finds its queues taken, and does the first no harm.
+# taken_by_the_first NAME: of a send or recv that ended
+taken_by_the_first() {
+	reap "$1" 10
+	assert_eq "$RC" 1 "$1"
+	assert_jq '.reason == "device" and
+		(.message | test("another migration has queue 0"))' \
+		"$(out_of "$1")" "$1"
+}
+
+# A second session finds queues taken, at either end, and does the first no harm.
 scenario_queues_are_taken() {
-	SPEED=80M begin
+	net_up queues=4
+	attach_both
+	recv_start
+	SPEED=80M send_slowly --queues 0-1
 	spawn recv2 dst "$XDPMIG" recv --listen "$DST4:4712" \
 		--ram /dev/shm/second --json
 	wait_for 5 grep -q 'waiting for a source' "$(err_of recv2)"
 	spawn send2 src "$XDPMIG" send --ram "$GUEST" --json "$DST4:4712"
+	taken_by_the_first send2
+	spawn send2 src "$XDPMIG" send --ram "$GUEST" --json --queues 2-3 \
+		"$DST4:4712"
+	taken_by_the_first recv2
 	reap send2 10
 	assert_eq "$RC" 3 "second send"
-	reap recv2 10
-	assert_eq "$RC" 1 "second recv"
-	assert_jq '.reason == "device" and
-		(.message | test("queue [01]"))' "$(out_of recv2)" "second recv"
 	assert_jq '.reason == "refused"' "$(out_of send2)" "second send"
 	[ ! -e /dev/shm/second ] || fail "the second session left its file"
 	finished_well
 	detach_both
 }
 
-# recv serves one source; a second one is not served, and is not in the way.
-scenario_a_second_source() {
-	begin
-	spawn send2 src "$XDPMIG" send --ram "$GUEST" --json "$DST4"
-	reap send2 15
-	assert_ne "$RC" 0 "second send"
-	assert_jq '.guest_runs_at != "target"' "$(out_of send2)" "second send"
+# send_back: from the destination to the source, while another one goes the
+# other way
+send_back() { # COMMAND...
+	spawn recv2 src "$XDPMIG" recv --ram /dev/shm/second --json
+	wait_for 5 grep -q 'waiting for a source' "$(err_of recv2)"
+	spawn send2 dst "$@" "$XDPMIG" send --ram "$GUEST" --json "$SRC4"
+}
+
+scenario_the_other_way() {
+	SPEED=80M begin
+	send_back
+	taken_by_the_first send2
 	finished_well
+	# nothing came to it, and it serves who comes now
+	spawn send2 dst "$XDPMIG" send --ram "$GUEST" --json "$SRC4"
+	reap send2 20
+	assert_eq "$RC" 0 "the other way, later"
+	reap recv2 10
+	assert_eq "$RC" 0 "the other way, later"
+	rm /dev/shm/second
+	detach_both
+}
+
+is_stopped() { # NAME
+	grep -q '^State:.T (' "/proc/$(pid_of "$1")/status"
+}
+
+# Both have their own queues, and ask each other.
+scenario_both_ways_at_once() {
+	local fault=(env "LD_PRELOAD=$BUILD/tests/netns/libfault_at.so"
+		"XM_FAULT=stop 1" ASAN_OPTIONS=verify_asan_link_order=0)
+
+	net_up queues=2
+	attach_both
+	recv_start
+	spawn send src "${fault[@]}" "$XDPMIG" send --ram "$GUEST" --json "$DST4"
+	send_back "${fault[@]}"
+	wait_for 10 is_stopped send
+	wait_for 10 is_stopped send2
+	kill -CONT "$(pid_of send)"
+	taken_by_the_first recv
+	kill -CONT "$(pid_of send2)"
+	reap send 10
+	assert_eq "$RC" 3 "send"
+	reap send2 10
+	reap recv2 10
+	rm -f /dev/shm/second
+	assert_clean
+	migrate "$GUEST"
 	detach_both
 }
 

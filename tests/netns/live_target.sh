@@ -225,7 +225,7 @@ scenario_no_record_of_another_migration() {
 
 # -- two at a time -------------------------------------------------------------------------
 
-# The second has no queue left: it fails, and does the first no harm.
+# The second finds no queue at the target: it fails, and does the first no harm.
 scenario_two_guests_one_device() {
 	local c=$TMP/guest-c d=$TMP/guest-d
 
@@ -236,10 +236,10 @@ scenario_two_guests_one_device() {
 	spawn recv2 "$TO" "$XDPMIG" recv --qmp "$d/mig" --name second-there \
 		--listen "$DST4:7777" --json
 	wait_for 10 grep -q 'waiting for a source' "$(err_of recv2)"
-	send_live --name victim --bandwidth 200M
+	send_live --name victim --bandwidth 200M --queues 1
 	wait_for 10 grep -q '"event":"progress"' "$(out_of send)"
 	spawn send2 "$FROM" "$XDPMIG" send --qmp "$c/mig" --name second \
-		--json "$DST4:7777"
+		--queues 1-1 --json "$DST4:7777"
 	reap send2 10
 	assert_ne "$RC" 0 "the second send"
 	reap recv2 10

@@ -3,8 +3,11 @@
  *
  * Opening channels takes time, and queues are bound one after the other: two
  * migrations that begin together could each get some and both fail.  So all
- * queues are claimed before the first is bound, in ascending order, and who
- * comes second fails at its first queue that is taken.
+ * queues are claimed in ascending order, by a source before it connects and by a
+ * destination when it is asked for them, and who comes second fails at its first
+ * queue that is taken.  Two hosts that begin to send to each other over the same
+ * queues within one round trip both find the peer's taken, and both fail: with
+ * nothing done yet, and guests that run where they were.
  *
  * A claim is an abstract UNIX socket's name: it is of the network namespace, as
  * devices are, needs no file system, and goes with the process however that

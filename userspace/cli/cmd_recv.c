@@ -89,6 +89,9 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 			       side->n_channels);
 	side->n_channels = h->n_channels;
 	side->peer_base = h->port_base;
+	r = side_claim(side, e);
+	if (r)
+		return r;
 	r = side_plan(side, ctl_peer(side->ctl), ctl_local(side->ctl), 0, e);
 	if (!r)
 		r = take_make(&s->take, h, &side->ram, e);

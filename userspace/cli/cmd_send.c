@@ -481,6 +481,8 @@ static int send_prepare(struct send *s)
 	if (!r)
 		r = ctl_addr_parse(&peer, s->opts->peer, XM_PORT_CTL, e);
 	if (!r && !side->opts->dry_run)
+		r = side_claim(side, e);
+	if (!r && !side->opts->dry_run)
 		r = send_connect(s, &peer);
 	if (!r && !side->opts->dry_run)
 		r = live_track(&s->live, e);

@@ -371,6 +371,12 @@ static int side_watch_route(struct side *s, struct xm_error *e)
 	return r ? xm_fail(e, r, stale.reason, "%s", stale.msg) : 0;
 }
 
+int side_claim(struct side *s, struct xm_error *e)
+{
+	return claim_queues(&s->claim, s->dev, s->first_queue, s->n_channels,
+			    e);
+}
+
 int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 		       struct xm_error *e)
 {
@@ -395,9 +401,6 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 	r = side_check_bandwidth(s, bandwidth, e);
 	if (!r)
 		r = side_watch_route(s, e);
-	if (!r)
-		r = claim_queues(&s->claim, s->dev, s->first_queue,
-				 s->n_channels, e);
 	if (r)
 		return r;
 	for (i = 0; i < s->n_channels; i++)

@@ -93,6 +93,10 @@ int side_plan(struct side *s, const struct ctl_addr *peer,
 /* Whole pages this side can put into a frame, or take out of one. */
 unsigned int side_max_pages(const struct side *s);
 
+/* Claim the queues; before the peer is told of them, and before anything is done
+ * to a guest.  0, or with @e -EBUSY: another migration has one of them. */
+int side_claim(struct side *s, struct xm_error *e);
+
 /* Geometry from what was agreed; then open the channels in their threads.
  * @bandwidth: bits per second, 0 none. */
 int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
