@@ -41,7 +41,8 @@ void t_xsk_open(struct t_xsk *x, const char *ifname, unsigned int queue)
 	x->umem.base = mmap(NULL, x->umem.len, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(x->umem.base, MAP_FAILED);
-	if (xsk_sock_open(&x->s, &x->umem, &x->opts, &x->e))
+	if (xsk_sock_open(&x->s, &x->opts, &x->e) ||
+	    xsk_sock_register(&x->s, &x->umem, &x->opts, &x->e))
 		fail_msg("%s", x->e.msg);
 	for (i = 0; i < T_TX; i++)
 		t_fill(x, i * T_CHUNK);

@@ -379,7 +379,8 @@ static int t_bind(unsigned int queue, bool zero_copy, struct xm_error *e)
 
 	memset(e, 0, sizeof(*e));
 	assert_int_equal(umem_open(&umem, &opts, e), 0);
-	assert_int_equal(xsk_sock_open(&s, &umem, &opts, e), 0);
+	assert_int_equal(xsk_sock_open(&s, &opts, e), 0);
+	assert_int_equal(xsk_sock_register(&s, &umem, &opts, e), 0);
 	r = xsk_sock_bind(&s, &opts, e);
 	if (!r)
 		assert_int_equal(s.is_zero_copy, zero_copy);

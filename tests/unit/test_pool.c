@@ -22,18 +22,30 @@
 
 static atomic_bool is_installed, must_fail;
 static atomic_bool opens_slowly, is_pinned; /* opening lasts until the latter */
-static atomic_uint n_opened;
+static atomic_uint n_made, n_opened;
+static atomic_bool opened_early, cannot_make;
 
 /* -- the pumps ---------------------------------------------------------------------- */
 
-int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
+/* Channel 1 is the one that cannot be made. */
+int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
+{
+	if (opts->channel == 1 && atomic_load(&cannot_make))
+		return xm_fail(e, -EPERM, XM_REASON_PERMISSION, "no socket");
+	p->opts = *opts;
+	p->chan = (struct xsk_chan *)p; /* never looked into */
+	atomic_fetch_add(&n_made, 1);
+	return 0;
+}
+
+int pump_open(struct pump *p, struct xm_error *e)
 {
 	(void)e;
+	if (atomic_load(&n_made) < N_PUMPS)
+		atomic_store(&opened_early, true);
 	atomic_fetch_add(&n_opened, 1);
 	while (atomic_load(&opens_slowly) && !atomic_load(&is_pinned))
 		(void)sched_yield();
-	p->opts = *opts;
-	p->chan = (struct xsk_chan *)p; /* never looked into */
 	p->state = PUMP_OPEN;
 	return 0;
 }
@@ -147,7 +159,10 @@ static int setup_threads(void **state, unsigned int n_threads)
 	atomic_store(&must_fail, false);
 	atomic_store(&opens_slowly, false);
 	atomic_store(&is_pinned, false);
+	atomic_store(&n_made, 0);
 	atomic_store(&n_opened, 0);
+	atomic_store(&opened_early, false);
+	atomic_store(&cannot_make, false);
 	*state = &t;
 	return pool_new(&t.pool, &opts, &t.e);
 }
@@ -258,13 +273,41 @@ static void pool_free__in_the_middle_of_a_phase(void **state)
 	assert_null(t->pool);
 }
 
+/* Opening pins memory, and making waits for pins. */
+static void pool_begin__makes_all_before_it_opens_one(void **state)
+{
+	struct t_pool *t = *state;
+
+	t_phase(t, POOL_OPEN, 0);
+	assert_int_equal(atomic_load(&n_made), N_PUMPS);
+	assert_int_equal(atomic_load(&n_opened), N_PUMPS);
+	assert_false(atomic_load(&opened_early));
+}
+
+static void pool_begin__opens_none_when_one_cannot_be_made(void **state)
+{
+	struct t_pool *t = *state;
+	int r;
+
+	atomic_store(&cannot_make, true);
+	pool_begin(t->pool, POOL_OPEN, 0, NULL);
+	do
+		r = t_news(t, 5000);
+	while (r == POOL_E_BUSY);
+	assert_int_equal(r, -EPERM);
+	assert_int_equal(t->e.reason, XM_REASON_PERMISSION);
+	t->pool = pool_free(t->pool);
+	assert_null(t->pool);
+	assert_int_equal(atomic_load(&n_opened), 0);
+}
+
 /* As Ctrl-C does while the kernel pins a large guest. */
 static void t_begin_slowly(struct t_pool *t, unsigned int n)
 {
 	atomic_store(&opens_slowly, true);
 	pool_begin(t->pool, POOL_OPEN, 0, NULL);
 	while (atomic_load(&n_opened) < n)
-		(void)sched_yield();
+		(void)t_news(t, 1); /* all are made, go on */
 }
 
 static void pool_free__does_not_wait_for_the_kernel(void **state)
@@ -303,6 +346,9 @@ int main(void)
 		T(pool_check__a_failure_has_a_story),
 		T(pool_report__is_exact_when_the_phase_is_done),
 		T(pool_free__in_the_middle_of_a_phase),
+		T(pool_begin__makes_all_before_it_opens_one),
+		T1(pool_begin__makes_all_before_it_opens_one),
+		T(pool_begin__opens_none_when_one_cannot_be_made),
 		T(pool_free__does_not_wait_for_the_kernel),
 		T1(pool_free__opens_no_further_channel),
 	};

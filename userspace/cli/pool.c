@@ -10,6 +10,10 @@
  *                                         its pumps, turns them until done
  *       pool_check()      <--eventfd--    done, or failed
  *
+ * POOL_OPEN is two commands: all threads make their pumps, then all open them.
+ * The kernel holds the lock of our mappings while it pins, and a thread that
+ * maps a ring meanwhile, or whose malloc() maps, waits for it.
+ *
  * What crosses between them is under the worker's mutex: the command (phase,
  * epoch, set, path, rate, generation) one way, the answer (generation done, error,
  * reports) the other.  The mutex is taken once a turn, which moves a batch of
@@ -31,7 +35,6 @@
 #include "pool.h"
 
 #include <errno.h>
-#include <numa.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,10 +44,18 @@
 #include <time.h>
 
 #include "clock.h"
+#include "near.h"
 #include "util/fd.h"
 
 #define POOL_REPORT_NS (100 * XM_MS)
 #define POOL_STOP_NS   (500 * XM_MS) /* for threads that open a channel */
+
+struct command {
+	enum pool_phase phase;
+	bool is_making; /* POOL_OPEN: make the pumps, do not open them yet */
+	uint32_t epoch;
+	const struct xm_page_set *set;
+};
 
 struct worker {
 	struct pool *pool;
@@ -55,9 +66,7 @@ struct worker {
 
 	pthread_mutex_t lock; /* what follows, both ways */
 	unsigned int want;    /* generation commanded */
-	enum pool_phase phase;
-	uint32_t epoch;
-	const struct xm_page_set *set;
+	struct command cmd;
 	struct xm_path path;
 	bool has_path, has_rate;
 	unsigned int done; /* generation carried out */
@@ -81,7 +90,9 @@ struct pool {
 	unsigned int n_workers;
 	atomic_bool must_stop;
 	int done_fd;
-	bool is_busy; /* the conductor's own: a phase is under way */
+	/* the conductor's own */
+	bool is_busy;   /* a phase is under way */
+	bool is_making; /* it is POOL_OPEN, the first half of it */
 };
 
 static void notify(int fd)
@@ -132,20 +143,26 @@ static void worker_answer(struct worker *w, const struct xm_error *e)
 	notify(w->pool->done_fd);
 }
 
-static int worker_open(struct worker *w, unsigned int i, struct xm_error *e)
+static int worker_make(struct worker *w, unsigned int i, struct xm_error *e)
 {
 	struct pump_opts opts = w->pool->opts.pumps[i];
-	int r;
 
 	opts.stop = &w->pool->must_stop;
+	return pump_make(&w->pool->pump[i], &opts, e);
+}
+
+static int worker_open(struct worker *w, unsigned int i, struct xm_error *e)
+{
+	int r;
+
 	atomic_store(&w->is_opening, true);
-	r = pump_open(&w->pool->pump[i], &opts, e);
+	r = pump_open(&w->pool->pump[i], e);
 	atomic_store(&w->is_opening, false);
 	return r;
 }
 
-static int worker_begin(struct worker *w, enum pool_phase phase, uint32_t epoch,
-			const struct xm_page_set *set, struct xm_error *e)
+static int worker_begin(struct worker *w, const struct command *cmd,
+			struct xm_error *e)
 {
 	struct pool *pool = w->pool;
 	struct xm_time now = xm_clock();
@@ -158,15 +175,16 @@ static int worker_begin(struct worker *w, enum pool_phase phase, uint32_t epoch,
 
 		if (atomic_load(&pool->must_stop))
 			return 0; /* nobody waits for it any more */
-		switch (phase) {
+		switch (cmd->phase) {
 		case POOL_OPEN:
-			r = worker_open(w, i, e);
+			r = cmd->is_making ? worker_make(w, i, e) :
+					     worker_open(w, i, e);
 			break;
 		case POOL_PROBE:
 			pump_begin_probe(p);
 			break;
 		case POOL_EPOCH:
-			r = pump_begin_epoch(p, epoch, set, now, e);
+			r = pump_begin_epoch(p, cmd->epoch, cmd->set, now, e);
 			break;
 		case POOL_CLOSE:
 			pump_end_epoch(p);
@@ -260,8 +278,8 @@ static void worker_wait(struct worker *w, bool has_failed, bool is_idle)
 }
 
 /* Take a new command, if there is one.  False: stop. */
-static bool worker_take(struct worker *w, bool *ret_new, enum pool_phase *phase,
-			uint32_t *epoch, const struct xm_page_set **set)
+static bool worker_take(struct worker *w, bool *ret_new,
+			struct command *ret_cmd)
 {
 	struct xm_path path;
 	unsigned int i;
@@ -270,9 +288,7 @@ static bool worker_take(struct worker *w, bool *ret_new, enum pool_phase *phase,
 	pthread_mutex_lock(&w->lock);
 	*ret_new = w->want != w->gen;
 	w->gen = w->want;
-	*phase = w->phase;
-	*epoch = w->epoch;
-	*set = w->set;
+	*ret_cmd = w->cmd;
 	has_path = w->has_path;
 	path = w->path;
 	w->has_path = false;
@@ -286,31 +302,6 @@ static bool worker_take(struct worker *w, bool *ret_new, enum pool_phase *phase,
 	return !atomic_load(&w->pool->must_stop);
 }
 
-/* Run on the CPUs of @node that the user lets us run on, if there are any. */
-static void worker_go_near(int node)
-{
-	struct bitmask *near, *allowed;
-	unsigned int i, n = 0;
-
-	if (node < 0 || numa_available() < 0)
-		return;
-	near = numa_allocate_cpumask();
-	allowed = numa_allocate_cpumask();
-	if (!numa_node_to_cpus(node, near) &&
-	    numa_sched_getaffinity(0, allowed) >= 0) {
-		for (i = 0; i < near->size; i++)
-			if (numa_bitmask_isbitset(near, i) &&
-			    numa_bitmask_isbitset(allowed, i))
-				n++;
-			else
-				numa_bitmask_clearbit(near, i);
-		if (n)
-			(void)numa_sched_setaffinity(0, near);
-	}
-	numa_free_cpumask(near);
-	numa_free_cpumask(allowed);
-}
-
 /* A failure always has a story. */
 static int worker_explain(int r, struct xm_error *e)
 {
@@ -322,24 +313,22 @@ static int worker_explain(int r, struct xm_error *e)
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	const struct xm_page_set *set = NULL;
+	struct command cmd = { 0 };
 	struct xm_error e = { 0 };
-	enum pool_phase phase = POOL_OPEN;
 	bool is_open = false, is_done = true, is_new;
-	uint32_t epoch = 0;
 	int r = 0;
 
-	worker_go_near(w->pool->opts.numa_node);
-	while (worker_take(w, &is_new, &phase, &epoch, &set)) {
+	near_node(w->pool->opts.numa_node);
+	while (worker_take(w, &is_new, &cmd)) {
 		if (is_new && !e.err) {
-			r = worker_begin(w, phase, epoch, set, &e);
-			is_open = is_open || phase == POOL_OPEN;
+			r = worker_begin(w, &cmd, &e);
+			is_open = !cmd.is_making;
 			is_done = false;
 		}
 		if (!r && is_open)
 			r = worker_turn(w, &e);
 		(void)worker_explain(r, &e);
-		if (r < 0 || (!is_done && worker_is_done(w, phase))) {
+		if (r < 0 || (!is_done && worker_is_done(w, cmd.phase))) {
 			if (!is_done || r < 0)
 				worker_answer(w, r < 0 ? &e : NULL);
 			is_done = true;
@@ -495,23 +484,34 @@ struct pool *pool_free(struct pool *pool)
 	return NULL;
 }
 
-void pool_begin(struct pool *pool, enum pool_phase phase, uint32_t epoch,
-		const struct xm_page_set *set)
+static void pool_command(struct pool *pool, const struct command *cmd)
 {
 	unsigned int i;
 
-	pool->is_busy = true;
 	for (i = 0; i < pool->n_workers; i++) {
 		struct worker *w = &pool->worker[i];
 
 		pthread_mutex_lock(&w->lock);
-		w->phase = phase;
-		w->epoch = epoch;
-		w->set = set;
+		w->cmd = *cmd;
 		w->want++;
 		pthread_mutex_unlock(&w->lock);
 		notify(w->wake_fd);
 	}
+}
+
+void pool_begin(struct pool *pool, enum pool_phase phase, uint32_t epoch,
+		const struct xm_page_set *set)
+{
+	struct command cmd = {
+		.phase = phase,
+		.is_making = phase == POOL_OPEN,
+		.epoch = epoch,
+		.set = set,
+	};
+
+	pool->is_busy = true;
+	pool->is_making = cmd.is_making;
+	pool_command(pool, &cmd);
 }
 
 int pool_check(struct pool *pool, struct xm_error *e)
@@ -536,6 +536,11 @@ int pool_check(struct pool *pool, struct xm_error *e)
 		return r;
 	if (!pool->is_busy)
 		return POOL_E_BUSY;
+	if (pool->is_making) {
+		pool->is_making = false;
+		pool_command(pool, &(struct command){ .phase = POOL_OPEN });
+		return POOL_E_BUSY;
+	}
 	pool->is_busy = false;
 	return 0;
 }

@@ -136,7 +136,7 @@ static void pump_warm_all(const struct pump_opts *o)
 	}
 }
 
-int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
+int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 {
 	int r;
 
@@ -144,14 +144,23 @@ int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 	p->opts = *opts;
 	p->path = opts->path;
 	p->path.dport = (uint16_t)(opts->peer_base + opts->channel);
-	r = xsk_chan_open(&p->chan, &opts->chan, e);
-	if (!r)
+	r = xsk_chan_make(&p->chan, &opts->chan, e);
+	if (!r && opts->is_sender)
 		r = pump_init_half(p, e);
-	if (r) {
+	if (r)
 		pump_close(p);
+	return r;
+}
+
+int pump_open(struct pump *p, struct xm_error *e)
+{
+	int r = xsk_chan_bind(p->chan, e);
+
+	if (!r && !p->opts.is_sender) /* its credit is the bound socket's */
+		r = pump_init_half(p, e);
+	if (r)
 		return r;
-	}
-	pump_warm_all(opts);
+	pump_warm_all(&p->opts);
 	p->state = PUMP_OPEN;
 	return 0;
 }

@@ -21,7 +21,7 @@
 #include "xsk/chan.h"
 
 enum pump_state {
-	PUMP_SHUT,  /* no socket yet */
+	PUMP_SHUT,  /* no socket yet, or it is not bound */
 	PUMP_OPEN,  /* socket stands; frames are dropped */
 	PUMP_PROBE, /* path is being proven, or proven and still answering */
 	PUMP_IDLE,  /* between epochs */
@@ -87,10 +87,13 @@ struct pump {
 	bool is_stuck; /* something is due, but the TX ring is full */
 };
 
-/* Open socket and protocol, and fault guest memory in.  0 or -errno with @e.
- * Takes as long as pinning and faulting this channel's part of the guest does:
- * seconds for many GiB, of which the kernel's pinning is one system call. */
-int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e);
+/* Make socket and protocol, which is quick.  0 or -errno with @e. */
+int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e);
+/* Then bind the socket, and fault guest memory in.  0 or -errno with @e; the
+ * pump is to be closed either way.  Takes as long as pinning and faulting this
+ * channel's part of the guest does: seconds for many GiB, of which the kernel's
+ * pinning is one system call.  All pumps are made before: see xsk/chan.h. */
+int pump_open(struct pump *p, struct xm_error *e);
 void pump_close(struct pump *p); /* a zeroed pump is fine */
 
 void pump_begin_probe(struct pump *p);

@@ -20,7 +20,7 @@
  * 32 descriptors.)
  *
  * What was planned is asked for, and what was got is told: the engine of an
- * open channel is the planned one or xsk_chan_open() failed.
+ * open channel is the planned one or xsk_chan_bind() failed.
  */
 #include "chan.h"
 
@@ -84,20 +84,19 @@ static int chan_setup(struct xsk_chan *chan, const struct xsk_chan_opts *opts,
 
 	if (r)
 		return r;
-	r = xsk_sock_open(&chan->sock, &chan->umem, opts, e);
+	r = xsk_sock_open(&chan->sock, opts, e);
 	if (r)
 		return r;
 	r = chan_tx_init(chan);
 	if (!r)
 		r = chan_rx_init(chan);
-	if (r)
-		return xm_fail(e, r, XM_REASON_MEMORY,
-			       "%s: queue %u: out of memory", chan->ifname,
-			       opts->queue);
-	return xsk_sock_bind(&chan->sock, opts, e);
+	return r ? xm_fail(e, r, XM_REASON_MEMORY,
+			   "%s: queue %u: out of memory", chan->ifname,
+			   opts->queue) :
+		   0;
 }
 
-int xsk_chan_open(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
+int xsk_chan_make(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
 		  struct xm_error *e)
 {
 	struct xsk_chan *chan;
@@ -123,6 +122,29 @@ int xsk_chan_open(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
 	}
 	*ret_chan = chan;
 	return 0;
+}
+
+int xsk_chan_bind(struct xsk_chan *chan, struct xm_error *e)
+{
+	int r = xsk_sock_register(&chan->sock, &chan->umem, &chan->opts, e);
+
+	return r ? r : xsk_sock_bind(&chan->sock, &chan->opts, e);
+}
+
+int xsk_chan_open(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
+		  struct xm_error *e)
+{
+	struct xsk_chan *chan;
+	int r = xsk_chan_make(&chan, opts, e);
+
+	if (r)
+		return r;
+	r = xsk_chan_bind(chan, e);
+	if (r)
+		xsk_chan_close(chan);
+	else
+		*ret_chan = chan;
+	return r;
 }
 
 struct xsk_chan *xsk_chan_close(struct xsk_chan *chan)

@@ -3,8 +3,13 @@
  *
  * Order matters and is the kernel's:
  *
- *   socket -> XDP_UMEM_REG -> ring sizes -> XDP_MMAP_OFFSETS -> mmap of each
- *   ring -> socket options -> (caller fills the fill ring) -> bind
+ *   socket -> ring sizes -> XDP_MMAP_OFFSETS -> mmap of each ring -> socket
+ *   options -> (caller fills the fill ring) -> XDP_UMEM_REG -> bind
+ *
+ * Registering could come as early as the socket.  But it holds the lock of the
+ * process's mappings for as long as it pins, and each mmap() of another thread
+ * waits for that: so the rings of all sockets are mapped before the first of
+ * them registers (chan.h).
  *
  *   ring    entries   who produces   size
  *   fill    address   we             2 rx_ring, at least twice the chunks: the
@@ -104,8 +109,8 @@ static int sock_fail_memlock(const struct umem *umem,
 		opts->ifname, opts->queue, umem->len, (uint64_t)lim.rlim_cur);
 }
 
-static int sock_reg_umem(struct xsk_sock *s, const struct umem *umem,
-			 const struct xsk_chan_opts *opts, struct xm_error *e)
+int xsk_sock_register(struct xsk_sock *s, const struct umem *umem,
+		      const struct xsk_chan_opts *opts, struct xm_error *e)
 {
 	int r = sock_reg(s->fd, umem->base, umem->len), blamed;
 	uint64_t addr = 0;
@@ -258,8 +263,8 @@ static int sock_busy_poll(const struct xsk_sock *s,
 		       errno == EPERM ? "; it needs CAP_NET_ADMIN" : "");
 }
 
-int xsk_sock_open(struct xsk_sock *s, const struct umem *umem,
-		  const struct xsk_chan_opts *opts, struct xm_error *e)
+int xsk_sock_open(struct xsk_sock *s, const struct xsk_chan_opts *opts,
+		  struct xm_error *e)
 {
 	int r;
 
@@ -276,9 +281,7 @@ int xsk_sock_open(struct xsk_sock *s, const struct umem *umem,
 			       errno == EAFNOSUPPORT ?
 				       "; the kernel lacks CONFIG_XDP_SOCKETS" :
 				       "");
-	r = sock_reg_umem(s, umem, opts, e);
-	if (!r)
-		r = sock_make_rings(s, opts, e);
+	r = sock_make_rings(s, opts, e);
 	if (r)
 		return r;
 	sock_widen(s, opts);

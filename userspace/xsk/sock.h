@@ -27,11 +27,15 @@ struct xsk_sock {
 	} map[SOCK_RING__COUNT];
 };
 
-/* Socket, UMEM registration, rings and socket options.  The fill ring can be
- * filled then; drivers in zero-copy mode want it filled before _bind.
+/* Socket, rings and socket options.  The fill ring can be filled then; drivers
+ * in zero-copy mode want it filled before _bind.
  * 0, or -errno with @e; @s is to be closed either way. */
-int xsk_sock_open(struct xsk_sock *s, const struct umem *umem,
-		  const struct xsk_chan_opts *opts, struct xm_error *e);
+int xsk_sock_open(struct xsk_sock *s, const struct xsk_chan_opts *opts,
+		  struct xm_error *e);
+
+/* Register the UMEM: the kernel pins all of it.  Before _bind. */
+int xsk_sock_register(struct xsk_sock *s, const struct umem *umem,
+		      const struct xsk_chan_opts *opts, struct xm_error *e);
 
 /* Bind to the queue, retrying EBUSY for a second, and read the mode back. */
 int xsk_sock_bind(struct xsk_sock *s, const struct xsk_chan_opts *opts,
