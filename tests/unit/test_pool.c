@@ -21,9 +21,9 @@
 #define N_PUMPS 4
 
 static atomic_bool is_installed, must_fail;
-static atomic_bool opens_slowly, is_pinned; /* opening lasts until the latter */
-static atomic_uint n_made, n_opened;
-static atomic_bool opened_early, cannot_make;
+static atomic_bool pins_slowly, is_pinned; /* pinning lasts until the latter */
+static atomic_uint n_made, n_pinned, n_opened;
+static atomic_bool was_early, cannot_make;
 
 /* -- the pumps ---------------------------------------------------------------------- */
 
@@ -38,14 +38,25 @@ int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 	return 0;
 }
 
-int pump_open(struct pump *p, struct xm_error *e)
+int pump_pin(struct pump *p, struct xm_error *e)
 {
+	(void)p;
 	(void)e;
 	if (atomic_load(&n_made) < N_PUMPS)
-		atomic_store(&opened_early, true);
-	atomic_fetch_add(&n_opened, 1);
-	while (atomic_load(&opens_slowly) && !atomic_load(&is_pinned))
+		atomic_store(&was_early, true);
+	atomic_fetch_add(&n_pinned, 1);
+	while (atomic_load(&pins_slowly) && !atomic_load(&is_pinned))
 		(void)sched_yield();
+	return 0;
+}
+
+int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
+{
+	(void)e;
+	if (atomic_load(&n_pinned) < N_PUMPS)
+		atomic_store(&was_early, true);
+	atomic_fetch_add(&n_opened, 1);
+	p->opts = *opts;
 	p->state = PUMP_OPEN;
 	return 0;
 }
@@ -157,11 +168,12 @@ static int setup_threads(void **state, unsigned int n_threads)
 	}
 	atomic_store(&is_installed, true);
 	atomic_store(&must_fail, false);
-	atomic_store(&opens_slowly, false);
+	atomic_store(&pins_slowly, false);
 	atomic_store(&is_pinned, false);
 	atomic_store(&n_made, 0);
+	atomic_store(&n_pinned, 0);
 	atomic_store(&n_opened, 0);
-	atomic_store(&opened_early, false);
+	atomic_store(&was_early, false);
 	atomic_store(&cannot_make, false);
 	*state = &t;
 	return pool_new(&t.pool, &opts, &t.e);
@@ -273,18 +285,37 @@ static void pool_free__in_the_middle_of_a_phase(void **state)
 	assert_null(t->pool);
 }
 
-/* Opening pins memory, and making waits for pins. */
-static void pool_begin__makes_all_before_it_opens_one(void **state)
+/* Mapping waits for pins. */
+static void pool_begin__takes_all_a_step_further_at_once(void **state)
 {
 	struct t_pool *t = *state;
 
 	t_phase(t, POOL_OPEN, 0);
 	assert_int_equal(atomic_load(&n_made), N_PUMPS);
+	assert_int_equal(atomic_load(&n_pinned), N_PUMPS);
 	assert_int_equal(atomic_load(&n_opened), N_PUMPS);
-	assert_false(atomic_load(&opened_early));
+	assert_false(atomic_load(&was_early));
 }
 
-static void pool_begin__opens_none_when_one_cannot_be_made(void **state)
+/* What both sides agree on is known only when memory is pinned. */
+static void pool_begin__opens_with_what_is_known_then(void **state)
+{
+	struct t_pool *t = *state;
+	struct pump_report rep;
+
+	t_phase(t, POOL_PIN, 0);
+	assert_int_equal(atomic_load(&n_pinned), N_PUMPS);
+	assert_int_equal(atomic_load(&n_opened), 0);
+	t->pumps[2].channel = 5;
+	t_phase(t, POOL_OPEN, 0);
+	assert_int_equal(atomic_load(&n_made), N_PUMPS);
+	assert_int_equal(atomic_load(&n_pinned), N_PUMPS);
+	assert_int_equal(atomic_load(&n_opened), N_PUMPS);
+	pool_report(t->pool, 2, &rep);
+	assert_int_equal(rep.credit, 5);
+}
+
+static void pool_begin__pins_none_when_one_cannot_be_made(void **state)
 {
 	struct t_pool *t = *state;
 	int r;
@@ -298,15 +329,15 @@ static void pool_begin__opens_none_when_one_cannot_be_made(void **state)
 	assert_int_equal(t->e.reason, XM_REASON_PERMISSION);
 	t->pool = pool_free(t->pool);
 	assert_null(t->pool);
-	assert_int_equal(atomic_load(&n_opened), 0);
+	assert_int_equal(atomic_load(&n_pinned), 0);
 }
 
 /* As Ctrl-C does while the kernel pins a large guest. */
 static void t_begin_slowly(struct t_pool *t, unsigned int n)
 {
-	atomic_store(&opens_slowly, true);
+	atomic_store(&pins_slowly, true);
 	pool_begin(t->pool, POOL_OPEN, 0, NULL);
-	while (atomic_load(&n_opened) < n)
+	while (atomic_load(&n_pinned) < n)
 		(void)t_news(t, 1); /* all are made, go on */
 }
 
@@ -323,7 +354,7 @@ static void pool_free__does_not_wait_for_the_kernel(void **state)
 	assert_null(t->pool);
 }
 
-static void pool_free__opens_no_further_channel(void **state)
+static void pool_free__pins_no_further_channel(void **state)
 {
 	struct t_pool *t = *state;
 
@@ -332,7 +363,8 @@ static void pool_free__opens_no_further_channel(void **state)
 	atomic_store(&is_pinned, true);
 	t->pool = pool_free(t->pool);
 	assert_null(t->pool);
-	assert_int_equal(atomic_load(&n_opened), 1);
+	assert_int_equal(atomic_load(&n_pinned), 1);
+	assert_int_equal(atomic_load(&n_opened), 0);
 }
 
 #define T(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -346,11 +378,12 @@ int main(void)
 		T(pool_check__a_failure_has_a_story),
 		T(pool_report__is_exact_when_the_phase_is_done),
 		T(pool_free__in_the_middle_of_a_phase),
-		T(pool_begin__makes_all_before_it_opens_one),
-		T1(pool_begin__makes_all_before_it_opens_one),
-		T(pool_begin__opens_none_when_one_cannot_be_made),
+		T(pool_begin__takes_all_a_step_further_at_once),
+		T1(pool_begin__takes_all_a_step_further_at_once),
+		T(pool_begin__opens_with_what_is_known_then),
+		T(pool_begin__pins_none_when_one_cannot_be_made),
 		T(pool_free__does_not_wait_for_the_kernel),
-		T1(pool_free__opens_no_further_channel),
+		T1(pool_free__pins_no_further_channel),
 	};
 
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

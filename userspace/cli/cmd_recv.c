@@ -235,6 +235,9 @@ static void recv_step(struct recv *s, enum xm_event_kind kind,
 static void recv_phase_done(struct recv *s)
 {
 	switch (s->phase) {
+	case POOL_MAKE:
+	case POOL_PIN:
+		break; /* on the way to POOL_OPEN */
 	case POOL_OPEN:
 		recv_welcome(s);
 		break;

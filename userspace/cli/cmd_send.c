@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "clock.h"
 #include "core/src.h"
@@ -36,6 +35,7 @@ struct send {
 	struct live live;
 	struct run *run;
 	enum pool_phase phase;
+	bool is_pinned, is_agreed; /* the memory; with the peer */
 	struct report report;
 	struct xm_msg out[XM_ACTIONS_MSGS];
 	uint64_t bandwidth; /* bits per second; 'xdpmig set' changes it */
@@ -143,6 +143,17 @@ static void send_go_on(struct send *s, int r, enum live_next next)
 	}
 }
 
+/* When memory is pinned and the peer is there, whatever comes first. */
+static void send_bind(struct send *s)
+{
+	if (!s->is_pinned || !s->is_agreed)
+		return;
+	s->phase = POOL_OPEN;
+	if (side_open_channels(&s->side, s->opts->in_flight, s->bandwidth,
+			       send_err(s)))
+		send_fail(s);
+}
+
 static void send_open_channels(struct send *s)
 {
 	struct side *side = &s->side;
@@ -157,10 +168,8 @@ static void send_open_channels(struct send *s)
 		return;
 	}
 	side->peer_base = s->src.agreed.port_base;
-	s->phase = POOL_OPEN;
-	if (side_open_channels(side, s->opts->in_flight, s->bandwidth,
-			       send_err(s)))
-		send_fail(s);
+	s->is_agreed = true;
+	send_bind(s);
 }
 
 static void send_begin_epoch(struct send *s, uint32_t epoch)
@@ -218,6 +227,10 @@ static void send_phase_done(struct send *s)
 	struct side *side = &s->side;
 
 	switch (s->phase) {
+	case POOL_PIN:
+		s->is_pinned = true;
+		send_bind(s);
+		break;
 	case POOL_OPEN:
 		if (side_go_live(side, send_err(s))) {
 			send_fail(s);
@@ -239,6 +252,7 @@ static void send_phase_done(struct send *s)
 		side_collect(side);
 		send_step(s, XM_EV_INSTALLED, &side->msg, false);
 		break;
+	case POOL_MAKE:
 	case POOL_CLOSE:
 		break;
 	}
@@ -385,6 +399,9 @@ static void send_run(struct send *s)
 	struct side *side = &s->side;
 
 	send_step(s, XM_EV_START, NULL, false);
+	s->phase = POOL_PIN;
+	if (side_pin_channels(side, send_err(s)))
+		send_fail(s);
 	while (!s->is_over) {
 		switch (send_wait(s)) {
 		case SIDE_MESSAGE:
@@ -416,36 +433,6 @@ static void send_run(struct send *s)
 }
 
 /* -- setting up ------------------------------------------------------------------------------ */
-
-static int send_hello(struct send *s, struct xm_msg_hello *h)
-{
-	struct side *side = &s->side;
-	const struct xm_map *map = &side->ram.map;
-	const struct guest_identity *id = &s->live.guest->id;
-	unsigned int i;
-
-	memset(h, 0, sizeof(*h));
-	h->version_min = h->version_max = XM_MSG_VERSION;
-	if (getrandom(h->session, sizeof(h->session), 0) != sizeof(h->session))
-		return xm_fail(send_err(s), -EIO, XM_REASON_INTERNAL,
-			       "no random numbers");
-	if (id->has_device)
-		h->features |= XM_FEATURE_DEVICE;
-	memcpy(h->uuid, id->uuid, sizeof(h->uuid));
-	memcpy(h->machine, id->machine, sizeof(h->machine));
-	memcpy(h->name, id->name, sizeof(h->name));
-	h->n_channels = (uint16_t)side->n_channels;
-	h->port_base = side->my_base;
-	h->ip_max = side->plan.ip_max;
-	h->max_pages = (uint16_t)side_max_pages(side);
-	h->n_blocks = (uint16_t)map->n_blocks;
-	for (i = 0; i < map->n_blocks; i++) {
-		memcpy(h->block[i].name, map->block[i].name, XM_BLOCK_NAME);
-		h->block[i].len = map->block[i].len;
-		h->block[i].page_size = id->block[i].page_size;
-	}
-	return 0;
-}
 
 /* The peer may be silent, and the user not have the patience. */
 static int send_connect(struct send *s, const struct ctl_addr *peer)
@@ -555,7 +542,7 @@ static int send_main(struct send *s)
 		send_plan(s);
 		return 0;
 	}
-	r = send_hello(s, &hello);
+	r = side_hello(&s->side, &s->live.guest->id, &hello, send_err(s));
 	if (r)
 		return r;
 	xm_src_init(&s->src, &hello, side_trace(&s->side));

@@ -10,9 +10,11 @@
  *                                         its pumps, turns them until done
  *       pool_check()      <--eventfd--    done, or failed
  *
- * POOL_OPEN is two commands: all threads make their pumps, then all open them.
- * The kernel holds the lock of our mappings while it pins, and a thread that
- * maps a ring meanwhile, or whose malloc() maps, waits for it.
+ * Opening is three commands, each begun when all threads have done the one
+ * before.  The kernel holds the lock of our mappings while it pins, and a thread
+ * that maps a ring meanwhile, or whose malloc() maps, waits for it: so all is
+ * mapped before anything is pinned.  A source pins while the destination opens
+ * its own channels; only binding waits for what both agree on.
  *
  * What crosses between them is under the worker's mutex: the command (phase,
  * epoch, set, path, rate, generation) one way, the answer (generation done, error,
@@ -32,317 +34,18 @@
  * readable, a command comes, or a pump's timer is due.  With busy_poll it
  * does not sleep while a phase is under way.
  */
-#include "pool.h"
+#include "pool_priv.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
 #include "clock.h"
-#include "near.h"
 #include "util/fd.h"
 
-#define POOL_REPORT_NS (100 * XM_MS)
-#define POOL_STOP_NS   (500 * XM_MS) /* for threads that open a channel */
-
-struct command {
-	enum pool_phase phase;
-	bool is_making; /* POOL_OPEN: make the pumps, do not open them yet */
-	uint32_t epoch;
-	const struct xm_page_set *set;
-};
-
-struct worker {
-	struct pool *pool;
-	unsigned int index;
-	pthread_t thread;
-	bool has_thread;
-	int wake_fd;
-
-	pthread_mutex_t lock; /* what follows, both ways */
-	unsigned int want;    /* generation commanded */
-	struct command cmd;
-	struct xm_path path;
-	bool has_path, has_rate;
-	unsigned int done; /* generation carried out */
-	struct xm_error err;
-
-	atomic_bool is_opening; /* a channel: may be long in the kernel */
-
-	/* the thread's own */
-	unsigned int gen;
-	struct xm_time reported;
-	uint64_t polls;
-	struct pollfd *fds;
-};
-
-struct pool {
-	struct pool_opts opts;
-	struct pump *pump;
-	struct pump_report *report; /* each under its worker's lock */
-	uint64_t *rate;             /* ditto */
-	struct worker *worker;
-	unsigned int n_workers;
-	atomic_bool must_stop;
-	int done_fd;
-	/* the conductor's own */
-	bool is_busy;   /* a phase is under way */
-	bool is_making; /* it is POOL_OPEN, the first half of it */
-};
-
-static void notify(int fd)
-{
-	uint64_t one = 1;
-
-	/* Fails only when the counter is full: then it is readable anyway. */
-	(void)!write(fd, &one, sizeof(one));
-}
-
-static void drain(int fd)
-{
-	uint64_t n;
-
-	(void)!read(fd, &n, sizeof(n)); /* EAGAIN: nothing there */
-}
-
-/* -- a thread's side -------------------------------------------------------------- */
-
-#define for_each_pump(w, i)                                   \
-	for ((i) = (w)->index; (i) < (w)->pool->opts.n_pumps; \
-	     (i) += (w)->pool->n_workers)
-
-static void worker_report(struct worker *w, struct xm_time now)
-{
-	struct pump_report rep;
-	unsigned int i;
-
-	for_each_pump(w, i)
-	{
-		pump_report(&w->pool->pump[i], &rep);
-		rep.polls = i == w->index ? w->polls : 0;
-		pthread_mutex_lock(&w->lock);
-		w->pool->report[i] = rep;
-		pthread_mutex_unlock(&w->lock);
-	}
-	w->reported = now;
-}
-
-static void worker_answer(struct worker *w, const struct xm_error *e)
-{
-	worker_report(w, xm_clock());
-	pthread_mutex_lock(&w->lock);
-	if (e)
-		w->err = *e;
-	w->done = w->gen;
-	pthread_mutex_unlock(&w->lock);
-	notify(w->pool->done_fd);
-}
-
-static int worker_make(struct worker *w, unsigned int i, struct xm_error *e)
-{
-	struct pump_opts opts = w->pool->opts.pumps[i];
-
-	opts.stop = &w->pool->must_stop;
-	return pump_make(&w->pool->pump[i], &opts, e);
-}
-
-static int worker_open(struct worker *w, unsigned int i, struct xm_error *e)
-{
-	int r;
-
-	atomic_store(&w->is_opening, true);
-	r = pump_open(&w->pool->pump[i], e);
-	atomic_store(&w->is_opening, false);
-	return r;
-}
-
-static int worker_begin(struct worker *w, const struct command *cmd,
-			struct xm_error *e)
-{
-	struct pool *pool = w->pool;
-	struct xm_time now = xm_clock();
-	unsigned int i;
-	int r = 0;
-
-	for_each_pump(w, i)
-	{
-		struct pump *p = &pool->pump[i];
-
-		if (atomic_load(&pool->must_stop))
-			return 0; /* nobody waits for it any more */
-		switch (cmd->phase) {
-		case POOL_OPEN:
-			r = cmd->is_making ? worker_make(w, i, e) :
-					     worker_open(w, i, e);
-			break;
-		case POOL_PROBE:
-			pump_begin_probe(p);
-			break;
-		case POOL_EPOCH:
-			r = pump_begin_epoch(p, cmd->epoch, cmd->set, now, e);
-			break;
-		case POOL_CLOSE:
-			pump_end_epoch(p);
-			break;
-		}
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-static bool worker_is_done(const struct worker *w, enum pool_phase phase)
-{
-	unsigned int i;
-
-	for_each_pump(w, i)
-	{
-		const struct pump *p = &w->pool->pump[i];
-
-		if (phase == POOL_PROBE && !pump_is_proven(p))
-			return false;
-		if (phase == POOL_EPOCH && p->opts.is_sender &&
-		    !pump_is_installed(p))
-			return false;
-	}
-	return true;
-}
-
-static int worker_turn(struct worker *w, struct xm_error *e)
-{
-	struct xm_time now = xm_clock();
-	unsigned int i;
-	int busy = 0, r;
-
-	for_each_pump(w, i)
-	{
-		r = pump_turn(&w->pool->pump[i], now, e);
-		if (r < 0)
-			return r;
-		busy |= r;
-	}
-	if (xm_time_sub(now, w->reported) < POOL_REPORT_NS)
-		return busy;
-	for_each_pump(w, i)
-	{
-		r = pump_check(&w->pool->pump[i], e);
-		if (r < 0)
-			return r;
-	}
-	worker_report(w, now);
-	return busy;
-}
-
-/* Sleep until something may have happened; when the worker failed, until it is
- * told to stop. */
-static void worker_wait(struct worker *w, bool has_failed, bool is_idle)
-{
-	struct xm_time now = xm_clock(), t = XM_TIME_NEVER;
-	struct timespec ts, *timeout = NULL;
-	unsigned int i, n = 1;
-	int64_t ns;
-
-	w->fds[0] = (struct pollfd){ .fd = w->wake_fd, .events = POLLIN };
-	for_each_pump(w, i)
-	{
-		const struct pump *p = &w->pool->pump[i];
-
-		if (!p->chan || has_failed)
-			continue;
-		w->fds[n++] = (struct pollfd){
-			.fd = xsk_chan_fd(p->chan),
-			.events = POLLIN,
-		};
-		t = xm_time_min(t, pump_expiry(p, now));
-	}
-	if (!xm_time_is_never(t)) {
-		ns = xm_time_sub(t, now);
-		if (ns < 0)
-			ns = 0;
-		ts.tv_sec = ns / XM_SEC;
-		ts.tv_nsec = ns % XM_SEC;
-		timeout = &ts;
-	}
-	if (w->pool->opts.busy_poll && !is_idle) {
-		ts = (struct timespec){ 0 };
-		timeout = &ts;
-	}
-	w->polls++;
-	if (ppoll(w->fds, n, timeout, NULL) > 0 && w->fds[0].revents)
-		drain(w->wake_fd);
-}
-
-/* Take a new command, if there is one.  False: stop. */
-static bool worker_take(struct worker *w, bool *ret_new,
-			struct command *ret_cmd)
-{
-	struct xm_path path;
-	unsigned int i;
-	bool has_path;
-
-	pthread_mutex_lock(&w->lock);
-	*ret_new = w->want != w->gen;
-	w->gen = w->want;
-	*ret_cmd = w->cmd;
-	has_path = w->has_path;
-	path = w->path;
-	w->has_path = false;
-	if (w->has_rate)
-		for_each_pump(w, i)
-			pump_set_rate(&w->pool->pump[i], w->pool->rate[i]);
-	w->has_rate = false;
-	pthread_mutex_unlock(&w->lock);
-	if (has_path)
-		for_each_pump(w, i) pump_set_path(&w->pool->pump[i], &path);
-	return !atomic_load(&w->pool->must_stop);
-}
-
-/* A failure always has a story. */
-static int worker_explain(int r, struct xm_error *e)
-{
-	return r < 0 ? xm_fail(e, r, XM_REASON_INTERNAL, "a channel failed: %s",
-			       strerror(-r)) :
-		       r;
-}
-
-static void *worker_main(void *arg)
-{
-	struct worker *w = arg;
-	struct command cmd = { 0 };
-	struct xm_error e = { 0 };
-	bool is_open = false, is_done = true, is_new;
-	int r = 0;
-
-	near_node(w->pool->opts.numa_node);
-	while (worker_take(w, &is_new, &cmd)) {
-		if (is_new && !e.err) {
-			r = worker_begin(w, &cmd, &e);
-			is_open = !cmd.is_making;
-			is_done = false;
-		}
-		if (!r && is_open)
-			r = worker_turn(w, &e);
-		(void)worker_explain(r, &e);
-		if (r < 0 || (!is_done && worker_is_done(w, cmd.phase))) {
-			if (!is_done || r < 0)
-				worker_answer(w, r < 0 ? &e : NULL);
-			is_done = true;
-		}
-		if (r < 0)
-			is_open = false;
-		if (r <= 0)
-			worker_wait(w, e.err != 0, is_done);
-		r = 0;
-	}
-	return NULL;
-}
-
-/* -- the conductor's side ------------------------------------------------------------ */
+#define POOL_STOP_NS (500 * XM_MS) /* for threads that open a channel */
 
 static int pool_start(struct pool *pool, struct xm_error *e)
 {
@@ -484,15 +187,19 @@ struct pool *pool_free(struct pool *pool)
 	return NULL;
 }
 
-static void pool_command(struct pool *pool, const struct command *cmd)
+/* The goal; or what comes before it, if that is not done. */
+static void pool_command(struct pool *pool)
 {
+	struct command cmd = pool->goal;
 	unsigned int i;
 
+	if (cmd.phase <= POOL_OPEN)
+		cmd.phase = (enum pool_phase)pool->built;
 	for (i = 0; i < pool->n_workers; i++) {
 		struct worker *w = &pool->worker[i];
 
 		pthread_mutex_lock(&w->lock);
-		w->cmd = *cmd;
+		w->cmd = cmd;
 		w->want++;
 		pthread_mutex_unlock(&w->lock);
 		notify(w->wake_fd);
@@ -502,16 +209,9 @@ static void pool_command(struct pool *pool, const struct command *cmd)
 void pool_begin(struct pool *pool, enum pool_phase phase, uint32_t epoch,
 		const struct xm_page_set *set)
 {
-	struct command cmd = {
-		.phase = phase,
-		.is_making = phase == POOL_OPEN,
-		.epoch = epoch,
-		.set = set,
-	};
-
+	pool->goal = (struct command){ phase, epoch, set };
 	pool->is_busy = true;
-	pool->is_making = cmd.is_making;
-	pool_command(pool, &cmd);
+	pool_command(pool);
 }
 
 int pool_check(struct pool *pool, struct xm_error *e)
@@ -536,9 +236,8 @@ int pool_check(struct pool *pool, struct xm_error *e)
 		return r;
 	if (!pool->is_busy)
 		return POOL_E_BUSY;
-	if (pool->is_making) {
-		pool->is_making = false;
-		pool_command(pool, &(struct command){ .phase = POOL_OPEN });
+	if (pool->goal.phase <= POOL_OPEN && pool->built++ < pool->goal.phase) {
+		pool_command(pool);
 		return POOL_E_BUSY;
 	}
 	pool->is_busy = false;

@@ -8,7 +8,8 @@
 struct pool;
 
 struct pool_opts {
-	const struct pump_opts *pumps; /* n_pumps, lent until OPEN is done */
+	const struct pump_opts *pumps; /* n_pumps, lent until OPEN is done;
+					* see pump.h for what counts when */
 	unsigned int n_pumps;
 	unsigned int n_threads; /* 0 = as many as CPUs, at most n_pumps */
 	int numa_node;          /* to run on, -1 any */
@@ -16,7 +17,9 @@ struct pool_opts {
 };
 
 enum pool_phase {
-	POOL_OPEN,  /* open sockets; done when all are */
+	POOL_MAKE,  /* map memory and rings */
+	POOL_PIN,   /* pin and fault in guest memory */
+	POOL_OPEN,  /* bind the sockets; done when all are */
 	POOL_PROBE, /* prove paths; done when all are, answers go on */
 	POOL_EPOCH, /* source: done when all is installed; destination: frames
 		     * are taken from now on, done at once */
@@ -36,7 +39,8 @@ int pool_new(struct pool **ret_pool, const struct pool_opts *opts,
  * exits, which should be soon.  Calling again waits again. */
 struct pool *pool_free(struct pool *pool);
 
-/* Begin a phase; the last one must be done.  @set: of POOL_EPOCH at a source,
+/* Begin a phase; the last one must be done.  What comes before POOL_OPEN and
+ * was not begun is done on the way.  @set: of POOL_EPOCH at a source,
  * lent until the phase is done. */
 void pool_begin(struct pool *pool, enum pool_phase phase, uint32_t epoch,
 		const struct xm_page_set *set);

@@ -138,31 +138,32 @@ static void pump_warm_all(const struct pump_opts *o)
 
 int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 {
-	int r;
-
 	memset(p, 0, sizeof(*p));
 	p->opts = *opts;
-	p->path = opts->path;
-	p->path.dport = (uint16_t)(opts->peer_base + opts->channel);
-	r = xsk_chan_make(&p->chan, &opts->chan, e);
-	if (!r && opts->is_sender)
-		r = pump_init_half(p, e);
-	if (r)
-		pump_close(p);
+	return xsk_chan_make(&p->chan, &opts->chan, e);
+}
+
+int pump_pin(struct pump *p, struct xm_error *e)
+{
+	int r = xsk_chan_pin(p->chan, e);
+
+	if (!r)
+		pump_warm_all(&p->opts);
 	return r;
 }
 
-int pump_open(struct pump *p, struct xm_error *e)
+int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 {
 	int r = xsk_chan_bind(p->chan, e);
 
-	if (!r && !p->opts.is_sender) /* its credit is the bound socket's */
+	p->opts = *opts;
+	p->path = opts->path;
+	p->path.dport = (uint16_t)(opts->peer_base + opts->channel);
+	if (!r)
 		r = pump_init_half(p, e);
-	if (r)
-		return r;
-	pump_warm_all(&p->opts);
-	p->state = PUMP_OPEN;
-	return 0;
+	if (!r)
+		p->state = PUMP_OPEN;
+	return r;
 }
 
 void pump_close(struct pump *p)

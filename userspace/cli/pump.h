@@ -87,13 +87,18 @@ struct pump {
 	bool is_stuck; /* something is due, but the TX ring is full */
 };
 
-/* Make socket and protocol, which is quick.  0 or -errno with @e. */
+/* The steps of xsk/chan.h.  0 or -errno with @e; the pump is to be closed either
+ * way.
+ *
+ *   make  is quick.  Of @opts only is_sender, channel, stop, chan and the map
+ *         count yet: what is known before the peer has said anything.
+ *   pin   also faults guest memory in; takes seconds for many GiB, of which the
+ *         kernel's pinning is one system call
+ *   open  binds and makes the protocol; all of @opts counts, and what did before
+ *         is the same */
 int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e);
-/* Then bind the socket, and fault guest memory in.  0 or -errno with @e; the
- * pump is to be closed either way.  Takes as long as pinning and faulting this
- * channel's part of the guest does: seconds for many GiB, of which the kernel's
- * pinning is one system call.  All pumps are made before: see xsk/chan.h. */
-int pump_open(struct pump *p, struct xm_error *e);
+int pump_pin(struct pump *p, struct xm_error *e);
+int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e);
 void pump_close(struct pump *p); /* a zeroed pump is fine */
 
 void pump_begin_probe(struct pump *p);

@@ -13,6 +13,7 @@
 #include "cli.h"
 #include "core/session.h"
 #include "ctl/ctl.h"
+#include "guest/guest.h"
 #include "guest/ram.h"
 #include "pool.h"
 #include "send_opts.h"
@@ -90,6 +91,10 @@ int side_plan(struct side *s, const struct ctl_addr *peer,
 	      const struct ctl_addr *src, uint64_t in_flight,
 	      struct xm_error *e);
 
+/* Source: what it says first, of guest @id.  After side_plan(). */
+int side_hello(const struct side *s, const struct guest_identity *id,
+	       struct xm_msg_hello *h, struct xm_error *e);
+
 /* Whole pages this side can put into a frame, or take out of one. */
 unsigned int side_max_pages(const struct side *s);
 
@@ -97,8 +102,15 @@ unsigned int side_max_pages(const struct side *s);
  * to a guest.  0, or with @e -EBUSY: another migration has one of them. */
 int side_claim(struct side *s, struct xm_error *e);
 
+/* -- side_chan.c -------------------------------------------------------------------- */
+
+/* Source, while the destination considers: map and pin the channels' memory, in
+ * their threads.  pool_begin(POOL_PIN) for the conductor to wait for. */
+int side_pin_channels(struct side *s, struct xm_error *e);
+
 /* Geometry from what was agreed; then open the channels in their threads.
- * @bandwidth: bits per second, 0 none. */
+ * After side_pin_channels(), if that was called, is done.  @bandwidth: bits per
+ * second, 0 none. */
 int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 		       struct xm_error *e);
 

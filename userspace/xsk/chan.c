@@ -124,11 +124,14 @@ int xsk_chan_make(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
 	return 0;
 }
 
+int xsk_chan_pin(struct xsk_chan *chan, struct xm_error *e)
+{
+	return xsk_sock_register(&chan->sock, &chan->umem, &chan->opts, e);
+}
+
 int xsk_chan_bind(struct xsk_chan *chan, struct xm_error *e)
 {
-	int r = xsk_sock_register(&chan->sock, &chan->umem, &chan->opts, e);
-
-	return r ? r : xsk_sock_bind(&chan->sock, &chan->opts, e);
+	return xsk_sock_bind(&chan->sock, &chan->opts, e);
 }
 
 int xsk_chan_open(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
@@ -139,7 +142,9 @@ int xsk_chan_open(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
 
 	if (r)
 		return r;
-	r = xsk_chan_bind(chan, e);
+	r = xsk_chan_pin(chan, e);
+	if (!r)
+		r = xsk_chan_bind(chan, e);
 	if (r)
 		xsk_chan_close(chan);
 	else

@@ -66,20 +66,24 @@ struct xsk_chan_opts {
 
 struct xsk_chan;
 
-/* A channel is opened in two steps.  The first maps the UMEM, opens the socket,
- * maps its rings and fills the fill ring; no memory is pinned yet, and the queue
- * not taken.  The second registers the UMEM and binds, which takes as long as
- * pinning does; EBUSY at bind is retried for a second (pools are released
- * asynchronously).  Who opens channels side by side makes all of them before
- * the first is bound: pinning and mapping wait for each other.
- * 0, or -errno with @e filled: who holds the queue, how many bytes had to be
- * locked, which mapping could not be pinned.  After a failure to bind the
- * channel is only good for xsk_chan_close(). */
+/* A channel is opened in three steps:
+ *
+ *   make  map the UMEM, open the socket, map its rings, fill the fill ring
+ *   pin   register the UMEM: takes as long as pinning it does
+ *   bind  take the queue; EBUSY is retried for a second (pools are released
+ *         asynchronously).  Nothing before this touches the device.
+ *
+ * Who opens channels side by side makes all of them before the first is pinned:
+ * pinning and mapping wait for each other.  0, or -errno with @e filled: who
+ * holds the queue, how many bytes had to be locked, which mapping could not be
+ * pinned; after a failure to pin or bind the channel is only good for
+ * xsk_chan_close(). */
 int xsk_chan_make(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
 		  struct xm_error *e);
+int xsk_chan_pin(struct xsk_chan *chan, struct xm_error *e);
 int xsk_chan_bind(struct xsk_chan *chan, struct xm_error *e);
 
-/* Both. */
+/* All three. */
 int xsk_chan_open(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
 		  struct xm_error *e);
 struct xsk_chan *xsk_chan_close(struct xsk_chan *chan); /* NULL is fine */
