@@ -2,9 +2,9 @@
 /* side.c - building up and taking down what one end of a migration needs
  *
  * The order is the same at both ends: device and steering program, control
- * connection, route, memory, plan, agreement, channels.  Everything that can
- * be refused is refused before a channel is opened, and nothing of the
- * device's is changed before the slots go live.
+ * connection, route, memory, plan, agreement, channels (side_chan.c).
+ * Everything that can be refused is refused before a queue is taken, and
+ * nothing of the device's is changed before the slots go live.
  */
 #include "side.h"
 
