@@ -132,6 +132,43 @@ scenario_ctrl_c_while_memory_is_pinned() {
 	detach_both
 }
 
+# A source pins its memory while it waits for an answer.  A refusal ends it then,
+# too; and when both agree, no queue is taken before all is pinned.
+scenario_answered_while_memory_is_pinned() {
+	net_up queues=4
+	run src "$XDPMIG" attach "$SRC_DEV"
+	assert_eq "$RC" 0 "attach"
+	run dst "$XDPMIG" attach --queues 2 "$DST_DEV"
+	assert_eq "$RC" 0 "attach"
+	recv_start
+	BEGAN=$(now_ms)
+	XDPMIG=$TMP/slow send_start "$GUEST"
+	ended_soon 3 3
+	said send refused "the peer: 4 channels asked for"
+	home send source
+	assert_clean
+	recv_start
+	XDPMIG=$TMP/slow send_start "$GUEST" --queues 2
+	wait_for 10 grep -q '^pinning$' "$(err_of send)"
+	wait_for 10 dst_is_live
+	assert_eq "$(taken dst) $(taken src)" "2 0" "queues taken at either end"
+	: >"$TMP/pinned"
+	ended 0 0
+	check_results "$GUEST"
+	assert_same_file "$GUEST" "$COPY" "guest memory"
+	rm "$COPY" "$TMP/pinned"
+	assert_clean
+	detach_both
+}
+
+taken() { # HOST
+	"$1" cat /proc/net/unix | grep -c '@xdpmig/device-' || true
+}
+
+dst_is_live() {
+	[ "$(live_queues dst)" = 0-1 ]
+}
+
 # The same with memory that really takes long; on a slow machine, that is.
 scenario_ctrl_c_with_a_large_guest() {
 	local who dir=$TMP/large
