@@ -4,7 +4,6 @@
  * Waits for one source (who connects and does not say HELLO is none: it is sent
  * away, and the wait goes on), carries out what the session machine (core/dst.c)
  * says, and exits:
- *
  *   CONSIDER    compare what the source announces with what is here, make the
  *               memory, open the channels; then WELCOME
  *   PROBE       prove the paths
@@ -15,10 +14,8 @@
  *   TAKE_GUEST  let the guest run; with --ram there is nothing to start
  *
  * Device, steering and memory are looked at before it waits, and again when a
- * source has come: much may have changed by then.
- *
- * Nothing is made or allocated before a source has said what it wants.  A
- * migration that fails takes away the file it made.
+ * source has come: much may have changed.  Nothing is made before it has said
+ * what it wants.  A migration that fails takes away the file it made.
  */
 #include "side.h"
 
@@ -90,9 +87,9 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 	side->n_channels = h->n_channels;
 	side->peer_base = h->port_base;
 	r = side_claim(side, e);
-	if (r)
-		return r;
-	r = side_plan(side, ctl_peer(side->ctl), ctl_local(side->ctl), 0, e);
+	if (!r)
+		r = side_plan(side, ctl_peer(side->ctl), ctl_local(side->ctl),
+			      0, e);
 	if (!r)
 		r = take_make(&s->take, h, &side->ram, e);
 	if (!r)
@@ -235,9 +232,6 @@ static void recv_step(struct recv *s, enum xm_event_kind kind,
 static void recv_phase_done(struct recv *s)
 {
 	switch (s->phase) {
-	case POOL_MAKE:
-	case POOL_PIN:
-		break; /* on the way to POOL_OPEN */
 	case POOL_OPEN:
 		recv_welcome(s);
 		break;
@@ -256,6 +250,9 @@ static void recv_phase_done(struct recv *s)
 		s->report.finished = xm_clock();
 		side_collect(&s->side);
 		recv_step(s, XM_EV_INSTALLED, &s->side.msg);
+		break;
+	case POOL_MAKE:
+	case POOL_PIN: /* on the way to POOL_OPEN */
 		break;
 	}
 }
