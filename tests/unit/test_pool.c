@@ -57,6 +57,7 @@ int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 		atomic_store(&was_early, true);
 	atomic_fetch_add(&n_opened, 1);
 	p->opts = *opts;
+	p->path = opts->path;
 	p->state = PUMP_OPEN;
 	return 0;
 }
@@ -134,6 +135,7 @@ void pump_report(struct pump *p, struct pump_report *ret_report)
 {
 	memset(ret_report, 0, sizeof(*ret_report));
 	ret_report->credit = p->opts.channel + 10 * p->epoch;
+	ret_report->pages_done = p->path.sport;
 }
 
 int xsk_chan_fd(const struct xsk_chan *chan)
@@ -315,6 +317,22 @@ static void pool_begin__opens_with_what_is_known_then(void **state)
 	assert_int_equal(rep.credit, 5);
 }
 
+static void pool_set_path__is_not_lost_while_channels_open(void **state)
+{
+	const struct xm_path moved = { .sport = 7 };
+	struct t_pool *t = *state;
+	struct pump_report rep;
+	unsigned int i;
+
+	t_phase(t, POOL_PIN, 0);
+	pool_set_path(t->pool, &moved);
+	t_phase(t, POOL_OPEN, 0);
+	for (i = 0; i < N_PUMPS; i++) {
+		pool_report(t->pool, i, &rep);
+		assert_int_equal(rep.pages_done, 7);
+	}
+}
+
 static void pool_begin__pins_none_when_one_cannot_be_made(void **state)
 {
 	struct t_pool *t = *state;
@@ -381,6 +399,7 @@ int main(void)
 		T(pool_begin__takes_all_a_step_further_at_once),
 		T1(pool_begin__takes_all_a_step_further_at_once),
 		T(pool_begin__opens_with_what_is_known_then),
+		T(pool_set_path__is_not_lost_while_channels_open),
 		T(pool_begin__pins_none_when_one_cannot_be_made),
 		T(pool_free__does_not_wait_for_the_kernel),
 		T1(pool_free__pins_no_further_channel),

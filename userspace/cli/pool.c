@@ -258,7 +258,7 @@ void pool_set_path(struct pool *pool, const struct xm_path *path)
 
 		pthread_mutex_lock(&w->lock);
 		w->path = *path;
-		w->has_path = true;
+		w->has_path = w->is_rerouted = true;
 		pthread_mutex_unlock(&w->lock);
 		notify(w->wake_fd);
 	}

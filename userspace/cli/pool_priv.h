@@ -27,6 +27,7 @@ struct worker {
 	unsigned int want;    /* generation commanded */
 	struct command cmd;
 	struct xm_path path;
+	bool is_rerouted; /* path is newer than the pumps' options */
 	bool has_path, has_rate;
 	unsigned int done; /* generation carried out */
 	struct xm_error err;

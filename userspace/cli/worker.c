@@ -79,6 +79,10 @@ static int worker_open(struct worker *w, unsigned int i, struct xm_error *e)
 	atomic_store(&w->is_opening, true);
 	r = pump_open(&w->pool->pump[i], &opts, e);
 	atomic_store(&w->is_opening, false);
+	pthread_mutex_lock(&w->lock);
+	if (w->is_rerouted) /* since its options were written */
+		pump_set_path(&w->pool->pump[i], &w->path);
+	pthread_mutex_unlock(&w->lock);
 	return r;
 }
 
