@@ -12,6 +12,8 @@
  *   die-after 9  SIGKILL when it was sent
  *   stop 9       SIGSTOP before sending it
  *   mute 9       not send it nor anything after it, and say that it was sent
+ *   die-in 9 50  SIGKILL 50 us after sending it, whatever is done then
+ *   die-in 0 50  the same after the program's begin
  *
  * With XM_PIN_UNTIL=FILE registering a UMEM, which pins the guest's memory, takes
  * long, as that of a large guest does: until FILE is there, or half a minute.
@@ -27,6 +29,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/msg.h"
@@ -51,18 +54,43 @@ static bool has_message(const uint8_t *p, size_t len, unsigned int type)
 	return false;
 }
 
+/* The kernel does it; no thread of ours is in the way. */
+static void die_in(unsigned int us)
+{
+	struct sigevent how = { .sigev_notify = SIGEV_SIGNAL,
+				.sigev_signo = SIGKILL };
+	struct itimerspec in = {
+		.it_value = { .tv_sec = us / 1000000,
+			      .tv_nsec = us % 1000000 * 1000L + 1 },
+	};
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &how, &timer) ||
+	    timer_settime(timer, 0, &in, NULL))
+		abort();
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	const char *fault = getenv("XM_FAULT");
+	unsigned int us;
+
+	if (fault && sscanf(fault, "die-in 0 %u", &us) == 1)
+		die_in(us);
+}
+
 ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
 	ssize_t (*next)(int, const void *, size_t, int);
 	const char *fault = getenv("XM_FAULT");
 	char what[16] = "";
-	unsigned int type;
+	unsigned int type, us = 0;
 	ssize_t sent;
 
 	*(void **)&next = dlsym(RTLD_NEXT, "send");
 	if (is_mute)
 		return (ssize_t)n;
-	if (!fault || sscanf(fault, "%15s %u", what, &type) != 2 ||
+	if (!fault || sscanf(fault, "%15s %u %u", what, &type, &us) < 2 ||
 	    !has_message(buf, n, type))
 		return next(fd, buf, n, flags);
 	unsetenv("XM_FAULT"); /* once */
@@ -76,6 +104,8 @@ ssize_t send(int fd, const void *buf, size_t n, int flags)
 	sent = next(fd, buf, n, flags);
 	if (!strcmp(what, "die-after"))
 		raise(SIGKILL);
+	if (!strcmp(what, "die-in"))
+		die_in(us);
 	return sent;
 }
 

@@ -95,16 +95,25 @@ turn_round() {
 
 # -- running ----------------------------------------------------------------------------
 
+# How the next recv or send is begun: recv_by=("${BY[@]}") after 'faulty'
+recv_by=() send_by=()
+
+# faulty WHAT...: fault_at.c's fault, as a command's prefix in BY
+faulty() {
+	BY=(env "LD_PRELOAD=$FAULT_AT" "XM_FAULT=$*"
+		ASAN_OPTIONS=verify_asan_link_order=0)
+}
+
 # recv_live [OPTION...]: until it waits
 recv_live() {
-	spawn recv "$TO" "$XDPMIG" recv --dev "$(dev_of "$TO")" --qmp "$B/mig" \
+	spawn recv "$TO" "${recv_by[@]}" "$XDPMIG" recv --dev "$(dev_of "$TO")" --qmp "$B/mig" \
 		--name at-target --json "$@"
 	wait_for 10 grep -q 'waiting for a source' "$(err_of recv)"
 }
 
-# send_live [OPTION...]; FAULT="die COMMIT" etc. as in commit.sh
+# send_live [OPTION...]
 send_live() {
-	spawn send "$FROM" "$XDPMIG" send --dev "$(dev_of "$FROM")" \
+	spawn send "$FROM" "${send_by[@]}" "$XDPMIG" send --dev "$(dev_of "$FROM")" \
 		--qmp "$A/mig" --json "$@" "${PEER:-$(address_of "$TO")}"
 }
 
