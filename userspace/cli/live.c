@@ -558,7 +558,12 @@ void live_report(const struct live *l, json_t *o)
 
 void live_status(const struct live *l, json_t *o)
 {
-	cli_put_str(o, "state", live_state_name(l->state));
+	enum live_state state = l->state;
+
+	/* The deadline may come in the middle of an epoch, which goes on. */
+	if (state == LIVE_COPY && l->was_asked)
+		state = LIVE_PAUSE;
+	cli_put_str(o, "state", live_state_name(state));
 	cli_put_u64(o, "epoch", l->now.epoch);
 	cli_put_u64(o, "pages", l->now.pages);
 	cli_put_u64(o, "dirty_pages_per_s", l->converge.dirty_per_s);
