@@ -15,6 +15,8 @@
  *   die-in 9 50  SIGKILL 50 us after sending it, whatever is done then
  *   die-in 0 50  the same after the program's begin
  *
+ * "stop 9 #2": at the second one.
+ *
  * With XM_PIN_UNTIL=FILE registering a UMEM, which pins the guest's memory, takes
  * long, as that of a large guest does: until FILE is there, or half a minute.
  * "pinning" on stderr says that it began.
@@ -83,6 +85,8 @@ ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
 	ssize_t (*next)(int, const void *, size_t, int);
 	const char *fault = getenv("XM_FAULT");
+	static unsigned int seen;
+	const char *nth = fault ? strchr(fault, '#') : NULL;
 	char what[16] = "";
 	unsigned int type, us = 0;
 	ssize_t sent;
@@ -92,6 +96,8 @@ ssize_t send(int fd, const void *buf, size_t n, int flags)
 		return (ssize_t)n;
 	if (!fault || sscanf(fault, "%15s %u %u", what, &type, &us) < 2 ||
 	    !has_message(buf, n, type))
+		return next(fd, buf, n, flags);
+	if (++seen < (nth ? strtoul(nth + 1, NULL, 10) : 1))
 		return next(fd, buf, n, flags);
 	unsetenv("XM_FAULT"); /* once */
 	if (!strcmp(what, "die"))

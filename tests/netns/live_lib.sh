@@ -95,10 +95,12 @@ turn_round() {
 
 # -- running ----------------------------------------------------------------------------
 
-# How the next recv or send is begun: recv_by=("${BY[@]}") after 'faulty'
-recv_by=() send_by=()
+# How the next recv or send is begun: recv_by=("${BY[@]}") after 'faulty'; and
+# options for a recv that somebody else begins
+recv_by=() send_by=() recv_with=()
 
 # faulty WHAT...: fault_at.c's fault, as a command's prefix in BY
+# shellcheck disable=SC2034 # it is the caller's
 faulty() {
 	BY=(env "LD_PRELOAD=$FAULT_AT" "XM_FAULT=$*"
 		ASAN_OPTIONS=verify_asan_link_order=0)
@@ -107,7 +109,7 @@ faulty() {
 # recv_live [OPTION...]: until it waits
 recv_live() {
 	spawn recv "$TO" "${recv_by[@]}" "$XDPMIG" recv --dev "$(dev_of "$TO")" --qmp "$B/mig" \
-		--name at-target --json "$@"
+		--name at-target --json "${recv_with[@]}" "$@"
 	wait_for 10 grep -q 'waiting for a source' "$(err_of recv)"
 }
 
@@ -141,6 +143,16 @@ runs_not() { # DIR
 	assert_eq "$(live_beats "$1")" "$beats" "beats of ${1##*/}, which is paused"
 }
 
+# Nothing of ours is in its QEMU: no log, no mark on its memory, no thread held.
+untouched() { # DIR
+	local pid
+
+	pid=$(cat "$1/pid")
+	! find "/proc/$pid/fd" -lname '*userfaultfd*' | grep -q . &&
+		! grep -qE '^VmFlags:.* u[wm]( |$)' "/proc/$pid/smaps" &&
+		! grep -Lx 'TracerPid:.0' "/proc/$pid/task/"*/status | grep -q .
+}
+
 # memory_right DIR: as its guest knows it; an oracle is stopped for the look
 memory_right() {
 	if [ "$(live_get "$1" kind)" = oracle ]; then
@@ -165,6 +177,7 @@ same_memory() {
 # The guest never left, and has come to no harm.
 at_home() {
 	runs "$A"
+	wait_for 5 untouched "$A"
 	memory_right "$A"
 	[ ! -f "$B/pid" ] || ! guest_alive "$B" || runs_not "$B"
 }
