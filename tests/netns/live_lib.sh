@@ -28,6 +28,7 @@ FROM=src TO=dst
 live_cleanup() {
 	local status=$?
 
+	set +e # or its failing status ended all here
 	live_quit "$A" "$B" || true
 	(exit $status)
 	cleanup

@@ -17,6 +17,7 @@ live_needs "$FAULT_AT"
 quit_all() {
 	local status=$?
 
+	set +e # or its failing status ended all here
 	live_quit "$TMP/guest-c" "$TMP/guest-d"
 	(exit $status)
 	live_cleanup
