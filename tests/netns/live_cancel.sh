@@ -105,8 +105,8 @@ scenario_after_commit() {
 	until_phase load
 	kill -STOP "$(cat "$B/pid")" # so that it does not answer "cont"
 	kill -CONT "$(pid_of recv)"
-	wait_for 10 state_is "$FROM" victim commit
-	wait_for 10 state_is "$TO" at-target commit
+	wait_for 10 state_is victim commit
+	wait_for 10 state_is at-target commit
 	no_way_back "$FROM" victim
 	no_way_back "$TO" at-target
 	kill -CONT "$(cat "$B/pid")"

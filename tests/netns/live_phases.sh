@@ -37,10 +37,16 @@ is_stopped() { # NAME
 	grep -q '^State:.T (' "/proc/$(pid_of "$1")/status"
 }
 
-state_is() { # VERB NAME STATE
-	"$1" "$XDPMIG" status --json | tail -n 1 |
-		jq -e --arg name "$2" --arg state "$3" '.migrations[] |
-			select(.name == $name) | .state == $state'
+# 'xdpmig status' would ask the other end, too, which may be stopped.
+state_is() { # NAME STATE
+	python3 - "/run/xdpmig/$1.sock" "$2" <<-'END'
+		import json, socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		s.settimeout(5)
+		s.connect(sys.argv[1])
+		s.send(b'{"ask": "status"}')
+		sys.exit(json.loads(s.recv(16384))["state"] != sys.argv[2])
+	END
 }
 
 # recv_stops FAULT: recv will stop there
@@ -72,7 +78,7 @@ hold() { # [SEND_OPTION...]
 	recv_live
 	send_live --name victim --max-downtime 60min --pause-before-switchover \
 		"$@"
-	wait_for 20 state_is "$FROM" victim held
+	wait_for 20 state_is victim held
 }
 
 hand_over() {
@@ -85,7 +91,7 @@ to_setup() {
 	kill -STOP "$(pid_of recv)"
 	send_live --name victim "$@"
 	wait_for 10 is_connected
-	wait_for 10 state_is "$FROM" victim setup
+	wait_for 10 state_is victim setup
 }
 
 to_proving() { sent_until $PROVEN "$@"; }
@@ -109,7 +115,7 @@ to_later() {
 to_deadline() {
 	sent_slowly --converge stop --timeout 1s "$@"
 	wait_for 10 not live_is "$A" running
-	wait_for 10 state_is "$FROM" victim pausing
+	wait_for 10 state_is victim pausing
 }
 
 to_pausing() {
@@ -124,21 +130,21 @@ to_paused() {
 	run "$FROM" "$XDPMIG" set victim --bandwidth 20G
 	assert_eq "$RC" 0 "set"
 	recv_has_stopped
-	wait_for 10 state_is "$FROM" victim paused
+	wait_for 10 state_is victim paused
 }
 
 to_device() {
 	hold "$@"
 	kill -STOP "$(pid_of recv)"
 	hand_over
-	wait_for 10 state_is "$FROM" victim device
+	wait_for 10 state_is victim device
 }
 
 to_hanging() {
 	hold "$@"
 	kill -STOP "$(cat "$B/pid")"
 	hand_over
-	wait_for 10 state_is "$FROM" victim device
+	wait_for 10 state_is victim device
 }
 
 until_phase() { # PHASE [SEND_OPTION...]
