@@ -143,6 +143,44 @@ scenario_targets_qemu_is_killed() {
 	detach_both
 }
 
+# -- /dev/shm fills up at the target (before that: live_refusals.sh) ---------------
+
+# What came is gone, as if it had not been there yet, and there is no room for it
+# any more.
+fill_up() {
+	kill -STOP "$(pid_of recv)"
+	fallocate --punch-hole --offset 4M --length 24M "$(readlink "$B/ram")"
+	! head -c 64M /dev/zero >"$TMP/small/else" 2>/dev/null ||
+		fail "there is room for more"
+	kill -CONT "$(pid_of recv)"
+}
+
+scenario_room_runs_out() {
+	local phase
+
+	hosts queues=2
+	oracle 64
+	mkdir "$TMP/small"
+	mount -t tmpfs -o size=64m small "$TMP/small"
+	for phase in first later pausing; do
+		say "$phase"
+		incoming "shm=$TMP/small"
+		"to_$phase"
+		fill_up
+		ended 3 1
+		said recv memory "space|full|room"
+		home send source
+		home recv source
+		back
+		rm "$TMP/small/else"
+	done
+	live_quit "$B"
+	umount "$TMP/small"
+	move_after
+	guests_quit
+	detach_both
+}
+
 # -- dead at a message of the switchover (see commit.sh) -----------------------
 
 KILLED=137 # status of a process that SIGKILL ended
