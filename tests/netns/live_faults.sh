@@ -5,8 +5,8 @@
 # in each phase (live_phases.sh): the guest runs on at the source as if nothing
 # had been, and a later move works
 #
-# live_cancel.sh has 'xdpmig cancel', live_cut.sh the link, live_kills.sh
-# moments that chance chooses.
+# PHASES="load load": these only.  live_cancel.sh has 'xdpmig cancel', live_cut.sh
+# the link, live_kills.sh moments that chance chooses.
 
 # shellcheck disable=SC2119 # functions that can do without arguments
 # shellcheck source=tests/netns/lib.sh
@@ -19,7 +19,7 @@
 . "${0%/*}/live_phases.sh"
 live_needs relay "$FAULT_AT"
 
-PHASES='setup proving first later pausing paused held'
+PHASES=${PHASES:-"setup proving first later pausing paused held load"}
 
 recv_goes_on() {
 	goes_on "$(pid_of recv)"
@@ -31,14 +31,14 @@ back() {
 	at_home
 }
 
-# -- cancelled ------------------------------------------------------------------------
+# -- interrupted ----------------------------------------------------------------------
 
 scenario_interrupted() {
 	local phase
 
 	hosts queues=2
 	oracle 64
-	for phase in $PHASES; do
+	for phase in setup first pausing held; do
 		say "$phase"
 		until_phase "$phase"
 		kill -INT "$(pid_of send)"
@@ -54,12 +54,12 @@ scenario_interrupted() {
 	detach_both
 }
 
-scenario_cancelled_at_the_target() {
+scenario_interrupted_at_the_target() {
 	local phase
 
 	hosts queues=2
 	oracle 64
-	for phase in first later pausing held; do
+	for phase in first pausing; do
 		say "$phase"
 		until_phase "$phase"
 		kill -INT "$(pid_of recv)"
