@@ -21,15 +21,18 @@
  * one that has been there longest.  However many they are and whatever they
  * say, run_next() comes to an end: the migration goes on in between.
  *
- * The record is written to a new file, which then takes the name, so that
- * there is always a whole one.  It has the time, and the session's id: a guest
- * moves more than once, and an answer about another of its moves would be a
- * wrong one.  So the record of the last goes when the next one begins, and
- * a guest that came and went on has one of each.
+ * The record (util/record.c) has the time, and the session's id: a guest moves
+ * more than once, and an answer about another of its moves would be a wrong
+ * one.  So the record of the last goes when the next one begins, and a guest
+ * that came and went on has one of each.
+ *
+ * A source that is killed, or cannot let its guest run, leaves both lock and
+ * record to its guardian (guest/guardian.c): the name stays taken, and the
+ * record says "trying", until the guest is back.
  */
 #include "run.h"
 
-#include <dirent.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,22 +44,26 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "run_priv.h"
 #include "util/fd.h"
+#include "util/record.h"
 
 #define RUN_DIR    "/run/xdpmig"
 #define RUN_PACKET 16384 /* bytes of a request or an answer */
 #define RUN_TURNS  64    /* clients and packets looked at, at a time */
 #define RUN_PATH   sizeof(((struct sockaddr_un *)0)->sun_path)
 
+static_assert(RUN_RECORD == RUN_PATH, "a record's path is one of ours");
+
 struct run {
 	char name[RUN_NAME];
 	int lock_fd, listen_fd, epoll_fd;
 	int client[RUN_CLIENTS]; /* a ring: the oldest at `next` */
 	unsigned int next;
-	int asking; /* who waits for run_answer() */
+	int asking;   /* who waits for run_answer() */
+	bool is_left; /* somebody else has the lock, too */
 };
 
 /* "": not looked for yet.  So long that a name and the longest suffix fit. */
@@ -93,6 +100,11 @@ static int run_find_dir(struct xm_error *e)
 		       sizeof(run_dir) - sizeof("/xdpmig"));
 }
 
+const char *run_get_dir(struct xm_error *e)
+{
+	return run_find_dir(e) ? NULL : run_dir;
+}
+
 static void run_path(char path[static RUN_PATH], const char *name,
 		     const char *suffix)
 {
@@ -102,11 +114,11 @@ static void run_path(char path[static RUN_PATH], const char *name,
 
 /* @role: "send" or "recv". */
 static void run_record_path(char path[static RUN_PATH], const char *name,
-			    const char *role, const char *tail)
+			    const char *role)
 {
-	char suffix[sizeof("send.json.new")];
+	char suffix[sizeof("send.json")];
 
-	(void)snprintf(suffix, sizeof(suffix), "%.4s.json%.4s", role, tail);
+	(void)snprintf(suffix, sizeof(suffix), "%.4s.json", role);
 	run_path(path, name, suffix);
 }
 
@@ -219,7 +231,7 @@ static int run_forget(const struct run *run, const char *command,
 {
 	char path[RUN_PATH];
 
-	run_record_path(path, run->name, command, "");
+	run_record_path(path, run->name, command);
 	if (!unlink(path) || errno == ENOENT)
 		return 0;
 	return xm_fail(e, -errno, XM_REASON_PERMISSION,
@@ -262,7 +274,8 @@ struct run *run_close(struct run *run)
 	run_path(path, run->name, "sock");
 	(void)unlink(path);
 	run_path(path, run->name, "lock");
-	(void)unlink(path); /* while it is locked */
+	if (!run->is_left)
+		(void)unlink(path); /* while it is locked */
 	fd_closep(&run->lock_fd);
 	free(run);
 	return NULL;
@@ -406,38 +419,28 @@ void run_put_session(json_t *o, const uint8_t session[static 16])
 	(void)json_object_set_new(o, "session", json_string(text));
 }
 
-/* Now, in UTC, as ISO 8601 has it. */
-static void run_put_time(json_t *o)
-{
-	char text[32] = "";
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (gmtime_r(&now, &tm))
-		(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	(void)json_object_set_new(o, "time", json_string(text));
-}
-
 int run_record(struct run *run, json_t *o, struct xm_error *e)
 {
 	const char *role = json_string_value(json_object_get(o, "command"));
-	char path[RUN_PATH], fresh[RUN_PATH];
-	int fd, r = 0;
+	char path[RUN_PATH];
+	int r;
 
-	run_record_path(path, run->name, role, "");
-	run_record_path(fresh, run->name, role, ".new");
-	run_put_time(o);
-	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || json_dumpfd(o, fd, JSON_COMPACT) || fsync(fd) ||
-	    rename(fresh, path)) {
-		r = xm_fail(e, errno ? -errno : -EIO, XM_REASON_PERMISSION,
-			    "%s: cannot write down where the guest runs: %s",
-			    path, strerror(errno));
-		(void)unlink(fresh);
-	}
-	(void)fd_close(fd);
+	run_record_path(path, run->name, role);
+	r = record_write(path, o, e);
 	json_decref(o);
 	return r;
+}
+
+int run_lend(const struct run *run, const char *command,
+	     char ret_record[RUN_RECORD])
+{
+	run_record_path(ret_record, run->name, command);
+	return run->lock_fd;
+}
+
+void run_leave(struct run *run)
+{
+	run->is_left = true;
 }
 
 /* -- asking ------------------------------------------------------------------------- */
@@ -523,76 +526,4 @@ int run_ask_one(const char *name, json_t *request, json_t **ret_answer,
 	}
 	json_decref(request);
 	return r;
-}
-
-static json_t *run_read_record(const char *file)
-{
-	char path[RUN_PATH + RUN_NAME];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", run_dir, file);
-	return json_load_file(path, 0, NULL);
-}
-
-/* @record: a file's name, or NULL: it has a socket. */
-static void run_list_add(json_t *list, const char *name, const char *record)
-{
-	struct xm_error e = { 0 };
-	json_t *o = NULL, *row;
-	int r = run_ask_one(name, NULL, &o, &e);
-
-	if (record && r != -ENOENT) {
-		json_decref(o); /* it is listed by its socket */
-		return;
-	}
-	if (record)
-		o = run_read_record(record);
-	else if (r && r != -ENOENT) /* that: of a process that was killed */
-		o = json_pack("{s:s}", "error", e.msg);
-	if (!o)
-		return;
-	row = json_pack("{s:s, s:b}", "name", name, "under_way", !record);
-	(void)json_object_update_missing(row, o);
-	(void)json_array_append_new(list, row);
-	json_decref(o);
-}
-
-/* Is @file a name and @suffix?  Then @ret_name. */
-static bool run_parse_name(const char *file, const char *suffix,
-			   char ret_name[RUN_NAME])
-{
-	size_t len = strlen(file), tail = strlen(suffix);
-
-	if (len <= tail || len - tail >= RUN_NAME ||
-	    strcmp(file + len - tail, suffix))
-		return false;
-	(void)snprintf(ret_name, RUN_NAME, "%.*s", (int)(len - tail), file);
-	return true;
-}
-
-int run_list(json_t *list, struct xm_error *e)
-{
-	struct dirent **entry;
-	char name[RUN_NAME];
-	const char *file;
-	int i, n;
-
-	if (run_find_dir(NULL))
-		return 0; /* then there are none */
-	n = scandir(run_dir, &entry, NULL, alphasort);
-	if (n < 0)
-		return errno == ENOENT ?
-			       0 :
-			       xm_fail(e, -errno, XM_REASON_PERMISSION,
-				       "%s: %s", run_dir, strerror(errno));
-	for (i = 0; i < n; i++) {
-		file = entry[i]->d_name;
-		if (run_parse_name(file, ".sock", name))
-			run_list_add(list, name, NULL);
-		else if (run_parse_name(file, ".send.json", name) ||
-			 run_parse_name(file, ".recv.json", name))
-			run_list_add(list, name, file);
-		free(entry[i]);
-	}
-	free(entry);
-	return 0;
 }

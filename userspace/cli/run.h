@@ -15,8 +15,9 @@
 
 #include "util/error.h"
 
-#define RUN_NAME    64 /* bytes, NUL included */
-#define RUN_CLIENTS 8  /* that are listened to at a time */
+#define RUN_NAME    64  /* bytes, NUL included */
+#define RUN_CLIENTS 8   /* that are listened to at a time */
+#define RUN_RECORD  108 /* bytes of a record's path, NUL included */
 
 struct run;
 
@@ -75,6 +76,13 @@ void run_put_session(json_t *o, const uint8_t session[static 16]);
  * "command", "send" or "recv", and gets "time"; it is taken over.  0 or -errno
  * with @e. */
 int run_record(struct run *run, json_t *o, struct xm_error *e);
+
+/* For who writes the record of @command if we do not: its path, and the lock
+ * that keeps others from the name as long as a copy of it is open. */
+int run_lend(const struct run *run, const char *command,
+	     char ret_record[RUN_RECORD]);
+/* He does: run_close() leaves him both. */
+void run_leave(struct run *run);
 
 /* -- for the commands that ask ---------------------------------------------------- */
 
