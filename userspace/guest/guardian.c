@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* guardian.c - a process that brings the guest back if ours is killed
+/* guardian.c - a process that brings the guest back if ours cannot
  *
  * Forked before anything is done to the guest, so that it exists when it is
  * needed, and is no child of a session that Ctrl-C or a closed terminal ends.
- * It keeps three descriptors, and no memory of the guest's:
+ * It may be there for long after us, so it keeps what it needs and no more: no
+ * memory of the guest's, nothing of the network (it goes to QEMU's network
+ * namespace, if it may), no working directory, unless the monitor's path is
+ * relative to it.
  *
- *   pipe     to us: one byte is a command, and the same byte is the answer
+ *   pipe     to us: a packet is a command, and its first byte is the answer
  *   monitor  our connection to QEMU, which has room for one client only
+ *   pidfds   ours and QEMU's; when that ends, it ends
+ *   locks    files of the guest's RAM, whose locks (source_check.c) are thus
+ *            held until it ends: no other xdpmig moves the guest meanwhile,
+ *            at whatever monitor; and the lock of the record's name
  *   stderr   one line, if it had to act
  *
  *   'A'   armed: our death brings the guest back
  *   'P'   armed, for a guest that was paused: ends the migration only
- *   'S'   armed, for a guest that we stopped and do not migrate: step 3 only,
- *         and not for postmigrate: that would be somebody else's migration
- *   'D'   disarmed: our death is none of its business
+ *   'S'   armed, for a guest that we stopped and do not migrate: let it run,
+ *         but not from postmigrate: that would be somebody else's migration
+ *   'D'   disarmed: our death is written down
+ *   'C'   the guest was handed over: our death is none of its business
+ *   'N'   what to write down, and where (struct guest_note)
+ *   'E'   we end, and all is well
  *
  * Death is an end of file on the pipe, or the pidfd of its parent: a process
  * that we forked meanwhile may hold the pipe open.  A command that was written
- * before the death counts, so the pipe is read to its end first.
+ * before the death counts, so the pipe is read to its end first.  What it does
+ * then is in guardian_act.c.
  *
- * Armed, and we are dead:
- *
- *   1. take the connection over (qmp_adopt()): what we had half said to QEMU is
- *      thrown away, what we had said is done, in order, before it is asked
- *   2. query-migrate; is it under way: migrate_cancel, until it has ended.  Our
- *      end of QEMU's device state is closed by our death, so it cannot hang
- *   3. query-status; paused or postmigrate: cont, until it is running
- *
- * QEMU itself restarts a guest whose migration was cancelled or failed; step 3
- * is for the one that we had stopped to drain its disks, and for a migration
- * that QEMU had completed and that we had not committed.  There the target's
- * QEMU may hold the disks' locks for a while and cont is refused: all of it is
- * tried again for RESCUE_MS.  Other states the guest got into by itself (it shut
- * down, its disk failed), or was never started; they stay.
+ * Before COMMIT it must be certain that it never lets the guest run.  So one that
+ * does not confirm that is killed: it is our child, its number is nobody
+ * else's.
  *
  * What stays behind are migration capabilities and parameters that we had set:
  * the next migration sets its own.  And nothing guards the guardian: who kills
@@ -43,10 +43,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -54,15 +57,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guardian_priv.h"
+#include "procmaps.h"
 #include "util/fd.h"
 
-#define ANSWER_MS 5000  /* the guardian's, to us: it only ever sleeps */
-#define QMP_MS    5000  /* QEMU's, to the guardian */
-#define RESCUE_MS 30000 /* then it gives up */
-#define AGAIN_MS  50    /* between two looks at QEMU */
-#define END_MS    2000  /* for a disarmed guardian to end */
+#define ANSWER_MS 5000 /* the guardian's, to us: it only ever sleeps */
+#define END_MS    2000 /* for one to end: disarmed, or if it is quick */
+#define NOTE_LEN  8192 /* bytes of a command, at most */
 
-enum command { ARM = 'A', ARM_PAUSED = 'P', ARM_DRAIN = 'S', DISARM = 'D' };
+enum { NOTE = 'N', END = 'E' };
 
 static int64_t now_ms(void)
 {
@@ -77,167 +80,76 @@ static void sleep_ms(long ms)
 	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
 }
 
-/* -- the guardian: bringing a guest back -------------------------------------- */
+/* -- the guardian: listening --------------------------------------------------- */
 
-static int ask_status(struct qmp *qmp, const char *command, char *ret_status,
-		      size_t len, struct xm_error *e)
+/* A packet; a descriptor that came with it in @ret_fd, or -1. */
+static ssize_t take(int pipe, char *buf, size_t len, int *ret_fd)
 {
-	json_t *v = NULL;
-	const char *status;
-	int r = qmp_run(qmp, command, NULL, &v, e);
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { buf, len };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n = recvmsg(pipe, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 
-	if (r)
-		return r;
-	status = json_string_value(json_object_get(v, "status"));
-	snprintf(ret_status, len, "%s", status ? status : "none");
-	json_decref(v);
-	return 0;
+	*ret_fd = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+	return n;
 }
 
-static bool is_one_of(const char *status, const char *const *list)
+/* @text: path and fields, each with its NUL. */
+static void keep_note(struct guard *g, const char *text, size_t len, int lock)
 {
-	for (; *list; list++)
-		if (!strcmp(status, *list))
-			return true;
-	return false;
+	size_t path_len = strnlen(text, len);
+
+	free(g->path);
+	json_decref(g->note);
+	fd_close(g->lock);
+	g->path = strndup(text, path_len);
+	g->note = path_len < len ? json_loads(text + path_len + 1, 0, NULL) :
+				   NULL;
+	g->lock = lock;
+	if (!g->note)
+		g->note = json_object();
 }
-
-/* No migration is under way any more when this returns 0. */
-static int end_migration(struct qmp *qmp, int64_t until, struct xm_error *e)
-{
-	static const char *const ended[] = { "none", "cancelled", "failed",
-					     "completed", NULL };
-	bool is_cancelled = false;
-	char status[32];
-	int r;
-
-	for (;;) {
-		r = ask_status(qmp, "query-migrate", status, sizeof(status), e);
-		if (r || is_one_of(status, ended))
-			return r;
-		if (!is_cancelled)
-			r = qmp_run(qmp, "migrate_cancel", NULL, NULL, e);
-		if (r)
-			return r;
-		is_cancelled = true;
-		if (now_ms() > until)
-			return xm_fail(e, -ETIMEDOUT, XM_REASON_STALLED,
-				       "its migration is still %s", status);
-		sleep_ms(AGAIN_MS);
-	}
-}
-
-/* The guest runs, or is in a state of its own, when this returns 0. */
-static int start_guest(struct qmp *qmp, int64_t until, struct xm_error *e)
-{
-	static const char *const stopped[] = { "paused", "postmigrate", NULL };
-	char status[32];
-	int r;
-
-	for (;;) {
-		r = ask_status(qmp, "query-status", status, sizeof(status), e);
-		if (r)
-			return r;
-		if (is_one_of(status, stopped))
-			return qmp_run(qmp, "cont", NULL, NULL, e);
-		if (strcmp(status, "finish-migrate"))
-			return 0;
-		if (now_ms() > until)
-			return xm_fail(e, -ETIMEDOUT, XM_REASON_STALLED,
-				       "it is still %s", status);
-		sleep_ms(AGAIN_MS);
-	}
-}
-
-/* We stopped it, and migrated nothing: nor is a migration ours to end. */
-static int end_drain(struct qmp *qmp, struct xm_error *e)
-{
-	char status[32];
-	int r = ask_status(qmp, "query-status", status, sizeof(status), e);
-
-	return r || strcmp(status, "paused") ?
-		       r :
-		       qmp_run(qmp, "cont", NULL, NULL, e);
-}
-
-static int try_rescue(int monitor, const char *path, char how, int64_t until,
-		      char *ret_state, size_t len, struct xm_error *e)
-{
-	struct qmp *qmp = NULL;
-	int fd = fcntl(monitor, F_DUPFD_CLOEXEC, 3);
-	int r;
-
-	if (fd < 0)
-		return xm_fail(e, -errno, XM_REASON_INTERNAL, "%s",
-			       strerror(errno));
-	r = qmp_adopt(&qmp, fd, path, QMP_MS, e);
-	if (!r)
-		r = how == ARM_DRAIN ? end_drain(qmp, e) :
-				       end_migration(qmp, until, e);
-	if (!r && how == ARM)
-		r = start_guest(qmp, until, e);
-	if (!r)
-		r = ask_status(qmp, "query-status", ret_state, len, e);
-	qmp_close(qmp);
-	return r;
-}
-
-static void rescue(int monitor, const char *path, char how)
-{
-	int64_t until = now_ms() + RESCUE_MS;
-	struct xm_error e;
-	char state[32];
-	int r;
-
-	for (;;) {
-		e = (struct xm_error){ 0 };
-		r = try_rescue(monitor, path, how, until, state, sizeof(state),
-			       &e);
-		if (!r || r == -EPIPE || now_ms() > until)
-			break;
-		sleep_ms(AGAIN_MS);
-	}
-	if (!r)
-		dprintf(STDERR_FILENO,
-			"xdpmig-guardian: %s: xdpmig was killed; the migration "
-			"is over, and the guest here is %s\n",
-			path, state);
-	else if (r == -EPIPE)
-		dprintf(STDERR_FILENO,
-			"xdpmig-guardian: %s: xdpmig was killed, and QEMU is "
-			"gone\n",
-			path);
-	else
-		dprintf(STDERR_FILENO,
-			"xdpmig-guardian: %s: xdpmig was killed, and the guest "
-			"could not be brought back in %d s (%s); see "
-			"query-status, and say cont\n",
-			path, RESCUE_MS / 1000, e.msg);
-}
-
-/* -- the guardian: waiting ---------------------------------------------------- */
 
 /* Take and confirm what was said.  False: nobody will say anything more. */
-static bool listen_to(int pipe, char *state)
+static bool listen_to(struct guard *g)
 {
-	char c;
+	char text[NOTE_LEN + 1];
 	ssize_t n;
+	int fd;
 
-	while ((n = recv(pipe, &c, 1, MSG_DONTWAIT)) == 1) {
-		*state = c;
-		(void)send(pipe, &c, 1, MSG_NOSIGNAL); /* maybe to nobody */
+	while ((n = take(g->pipe, text, NOTE_LEN, &fd)) > 0) {
+		text[n] = '\0';
+		if (text[0] == END)
+			_exit(0);
+		if (text[0] == NOTE)
+			keep_note(g, text + 1, (size_t)n, fd);
+		else
+			g->state = (enum guard_state)text[0];
+		(void)send(g->pipe, text, 1,
+			   MSG_NOSIGNAL); /* maybe to nobody */
 	}
 	return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-static void watch(int pipe, int monitor, int parent, const char *path)
+/* True: the guest was to be brought back, and is. */
+static bool watch(struct guard *g)
 {
 	struct pollfd p[] = {
-		{ .fd = pipe, .events = POLLIN },
-		{ .fd = parent, .events = POLLIN }, /* may be -1 */
-		{ .fd = monitor, .events = 0 },     /* hang-up only */
+		{ .fd = g->pipe, .events = POLLIN },
+		{ .fd = g->parent, .events = POLLIN }, /* may be -1 */
+		{ .fd = g->q->pidfd, .events = POLLIN },
 	};
-	char state = DISARM;
 	bool is_alive = true;
 
 	do {
@@ -246,55 +158,90 @@ static void watch(int pipe, int monitor, int parent, const char *path)
 		/* Dead or not is asked before: what is in the pipe after a
 		 * death is all there will ever be. */
 		is_alive = !p[1].revents;
-		if (!listen_to(pipe, &state))
+		if (!listen_to(g))
 			is_alive = false;
 		if (is_alive && p[2].revents)
-			return; /* no QEMU, no guest */
+			return false; /* no QEMU, no guest */
 	} while (is_alive);
-	if (state != DISARM)
-		rescue(monitor, path, state);
+	if (g->state == GUARD_COMMIT || (g->state == GUARD_IDLE && !g->path))
+		return false;
+	(void)prctl(PR_SET_NAME, GUARDIAN_ACTS);
+	return guardian_act(g);
+}
+
+/* -- the guardian: a process of its own ------------------------------------------ */
+
+/* Move @n descriptors to 3 and up, and close all others but stderr. */
+static void keep_only(int **fds, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) /* out of the way */
+		*fds[i] = fcntl(*fds[i], F_DUPFD, 3 + n);
+	for (i = 0; i < n; i++)
+		if (*fds[i] >= 0)
+			*fds[i] = dup2(*fds[i], (int)(3 + i));
+	(void)close_range(3 + n, ~0u, 0);
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+}
+
+/* Memory that others have, too, is none of ours: rings, maps of the kernel's,
+ * and the guest's. */
+static int unmap_shared(void *arg, const struct procmap *map)
+{
+	(void)arg; /* none */
+	if (map->perms[3] == 's')
+		(void)munmap((void *)(uintptr_t)map->start,
+			     (size_t)(map->end - map->start));
+	return 0;
 }
 
 /* All of the child; does not return. */
-static void be_guardian(int pipe, int monitor, const char *path, pid_t parent)
+static void be_guardian(struct guard *g, struct qemu *q, pid_t parent)
 {
 	static const int ignored[] = { SIGINT,  SIGTERM, SIGHUP,
 				       SIGQUIT, SIGPIPE, SIGUSR1,
 				       SIGUSR2, SIGALRM, SIGTSTP };
-	int fds[3] = { pipe, monitor, -1 }, i;
+	int *fds[4 + XM_BLOCK_MAX] = { &g->pipe, &g->monitor, &q->pidfd,
+				       &g->parent };
+	bool is_back = false;
+	unsigned int i;
 
-	for (i = 0; i < (int)(sizeof(ignored) / sizeof(*ignored)); i++)
+	for (i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	(void)setsid(); /* it cannot fail in a child */
-	(void)prctl(PR_SET_NAME, "xdpmig-guardian");
-	fds[2] = (int)syscall(SYS_pidfd_open, parent, 0);
+	(void)prctl(PR_SET_NAME, GUARDIAN_WAITS);
+	g->parent = (int)syscall(SYS_pidfd_open, parent, 0);
 	if (getppid() != parent)
 		_exit(0); /* dead already, and never armed */
-	/* Out of the way of 3, 4 and 5, then there, and nothing else stays. */
-	for (i = 0; i < 3; i++)
-		fds[i] = fcntl(fds[i], F_DUPFD, 16);
-	for (i = 0; i < 3; i++)
-		if (fds[i] >= 0)
-			fds[i] = dup2(fds[i], 3 + i);
-	(void)close_range(fds[2] >= 0 ? 6 : 5, ~0u, 0);
-	close(STDIN_FILENO);
-	close(STDOUT_FILENO);
-	if (fds[0] >= 0 && fds[1] >= 0)
-		watch(fds[0], fds[1], fds[2], path);
-	_exit(0);
+	for (i = 0; i < q->n_blocks; i++)
+		fds[4 + i] = &q->block[i].fd;
+	keep_only(fds, 4 + q->n_blocks);
+	(void)procmaps_each(getpid(), unmap_shared, NULL, NULL);
+	(void)setns(q->pidfd,
+		    CLONE_NEWNET); /* where QEMU is, we are no burden */
+	if (qmp_path(q->qmp)[0] == '/')
+		(void)!chdir("/");
+	if (g->pipe >= 0 && g->monitor >= 0 && q->pidfd >= 0)
+		is_back = watch(g);
+	fd_close(g->lock);
+	for (i = 0; i < q->n_blocks; i++)
+		fd_close(q->block[i].fd);
+	_exit(!is_back);
 }
 
 /* -- ours ------------------------------------------------------------------- */
 
-int guardian_start(struct guardian *g, const struct qmp *qmp,
-		   struct xm_error *e)
+int guardian_start(struct guardian *g, const struct qemu *q, struct xm_error *e)
 {
+	struct guard its = { .q = q, .state = GUARD_IDLE, .lock = -1 };
 	pid_t parent = getpid();
 	int pair[2];
 
 	g->pipe = -1;
 	g->is_armed = false;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return xm_fail(e, -errno, XM_REASON_INTERNAL,
 			       "no pipe for the guardian: %s", strerror(errno));
 	g->pid = fork();
@@ -308,8 +255,14 @@ int guardian_start(struct guardian *g, const struct qmp *qmp,
 			       "no process for the guardian: %s",
 			       strerror(err));
 	}
-	if (!g->pid)
-		be_guardian(pair[1], qmp_fd(qmp), qmp_path(qmp), parent);
+	if (!g->pid) {
+		struct qemu own = *q; /* its descriptors have other numbers */
+
+		its.q = &own;
+		its.pipe = pair[1];
+		its.monitor = qmp_fd(q->qmp);
+		be_guardian(&its, &own, parent);
+	}
 	close(pair[1]);
 	g->pipe = pair[0];
 	return 0;
@@ -324,16 +277,14 @@ static int fail_guardian(const struct guardian *g, int err, struct xm_error *e)
 					   "without it the guest is not safe");
 }
 
-/* Say @command, and wait until it is heard. */
-static int say(struct guardian *g, char command, struct xm_error *e)
+/* Wait until it has heard @command. */
+static int await(struct guardian *g, char command, struct xm_error *e)
 {
 	int64_t until = now_ms() + ANSWER_MS;
 	struct pollfd p = { .fd = g->pipe, .events = POLLIN };
 	char answer = 0;
 	int64_t left;
 
-	if (send(g->pipe, &command, 1, MSG_NOSIGNAL) != 1)
-		return fail_guardian(g, -EPIPE, e);
 	while (answer != command) {
 		left = until - now_ms();
 		if (left <= 0)
@@ -347,12 +298,53 @@ static int say(struct guardian *g, char command, struct xm_error *e)
 	return 0;
 }
 
+static int say(struct guardian *g, char command, struct xm_error *e)
+{
+	if (send(g->pipe, &command, 1, MSG_NOSIGNAL) != 1)
+		return fail_guardian(g, -EPIPE, e);
+	return await(g, command, e);
+}
+
+static int send_note(struct guardian *g, const struct guest_note *note,
+		     struct xm_error *e)
+{
+	char text[NOTE_LEN];
+	int len = snprintf(text, sizeof(text), "%c%s%c%s", NOTE, note->path, 0,
+			   note->text);
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				 .cmsg_level = SOL_SOCKET,
+				 .cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { text, (size_t)len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if ((size_t)len >= sizeof(text))
+		return xm_fail(e, -E2BIG, XM_REASON_INTERNAL,
+			       "too much to be written down of the guest");
+	if (note->lock >= 0) {
+		memcpy(CMSG_DATA(&control.align), &note->lock, sizeof(int));
+		msg.msg_control = control.buf;
+		msg.msg_controllen = sizeof(control.buf);
+	}
+	if (sendmsg(g->pipe, &msg, MSG_NOSIGNAL) != len)
+		return fail_guardian(g, -EPIPE, e);
+	return await(g, NOTE, e);
+}
+
+int guardian_note(struct guardian *g, const struct guest_note *note,
+		  struct xm_error *e)
+{
+	return send_note(g, note, e);
+}
+
 int guardian_arm(struct guardian *g, struct xm_error *e)
 {
 	int r = say(g,
-		    g->is_drain     ? ARM_DRAIN :
-		    g->leave_paused ? ARM_PAUSED :
-				      ARM,
+		    g->is_drain     ? GUARD_DRAIN :
+		    g->leave_paused ? GUARD_PAUSED :
+				      GUARD_RUN,
 		    e);
 
 	if (!r)
@@ -360,26 +352,68 @@ int guardian_arm(struct guardian *g, struct xm_error *e)
 	return r;
 }
 
-int guardian_disarm(struct guardian *g, struct xm_error *e)
+/* Wait until it has ended, but not for ever.  Its status, or -1: it has not, or
+ * badly. */
+static int wait_for_end(pid_t pid)
 {
-	int r = say(g, DISARM, e);
+	int64_t until = now_ms() + END_MS;
+	int status = -1;
 
-	if (!r)
-		g->is_armed = false;
-	return r;
+	while (!waitpid(pid, &status, WNOHANG) && now_ms() < until)
+		sleep_ms(1);
+	return status;
+}
+
+/* If it cannot be told, it ends: a killed process does nothing more, even if it
+ * takes its time to be gone. */
+static void silence(struct guardian *g, enum guard_state state)
+{
+	g->is_armed = false;
+	if (g->pid <= 0 || !say(g, (char)state, NULL))
+		return;
+	(void)kill(g->pid, SIGKILL);
+	(void)wait_for_end(g->pid);
+	g->pipe = fd_close(g->pipe);
+	g->pid = 0;
+}
+
+void guardian_disarm(struct guardian *g)
+{
+	silence(g, GUARD_IDLE);
+}
+
+void guardian_commit(struct guardian *g)
+{
+	silence(g, GUARD_COMMIT);
 }
 
 void guardian_stop(struct guardian *g)
 {
-	int64_t until = now_ms() + END_MS;
+	static const char end = END;
 
 	if (g->pid <= 0)
 		return;
+	if (!g->is_armed)
+		(void)send(g->pipe, &end, 1, MSG_NOSIGNAL);
 	/* Whoever else has this descriptor: it ends for all. */
 	(void)shutdown(g->pipe, SHUT_RDWR);
 	g->pipe = fd_close(g->pipe);
-	while (!g->is_armed && !waitpid(g->pid, NULL, WNOHANG) &&
-	       now_ms() < until)
-		sleep_ms(1);
+	if (!g->is_armed)
+		(void)wait_for_end(g->pid);
 	*g = (struct guardian){ .pipe = -1 };
+}
+
+int guardian_leave(struct guardian *g, pid_t *ret_pid)
+{
+	pid_t pid = g->is_armed ? g->pid : 0;
+	int status;
+
+	guardian_stop(g);
+	if (!pid)
+		return -ECHILD;
+	status = wait_for_end(pid);
+	if (status != -1)
+		return status ? -ECHILD : 0;
+	*ret_pid = pid;
+	return kill(pid, 0) ? -ECHILD : -EINPROGRESS;
 }

@@ -75,7 +75,16 @@ void guest_source_done(struct guest_source *s)
 
 int guest_source_resume(struct guest_source *s, struct xm_error *e)
 {
-	return s->ops->resume ? s->ops->resume(s, e) : 0;
+	if (s->ops->resume)
+		return s->ops->resume(s, e);
+	s->is_back = true; /* it did not go */
+	return 0;
+}
+
+int guest_source_note(struct guest_source *s, const struct guest_note *note,
+		      struct xm_error *e)
+{
+	return s->ops->note ? s->ops->note(s, note, e) : 0;
 }
 
 int guest_source_throttle(struct guest_source *s, unsigned int percent,

@@ -52,6 +52,13 @@ struct guest_identity {
 
 #define GUEST_FDS_MAX 3
 
+/* What is to be written down of a guest when we cannot do it any more. */
+struct guest_note {
+	const char *path; /* of the record (util/record.h), absolute */
+	const char *text; /* what it says in any case: a JSON object */
+	int lock;         /* kept open as long as it may be written; -1: none */
+};
+
 struct guest_source;
 struct guest_target;
 
@@ -69,6 +76,8 @@ struct guest_source_ops {
 	int (*commit)(struct guest_source *s, struct xm_error *e);
 	void (*done)(struct guest_source *s);
 	int (*resume)(struct guest_source *s, struct xm_error *e);
+	int (*note)(struct guest_source *s, const struct guest_note *note,
+		    struct xm_error *e);
 	int (*throttle)(struct guest_source *s, unsigned int percent,
 			struct xm_error *e);
 	unsigned int (*fds)(struct guest_source *s, struct pollfd *fds);
@@ -87,6 +96,11 @@ struct guest_source {
 			     * for the switchover; 0: not known */
 	int64_t drain_ns;   /* spent so, all harvests */
 	int64_t harvest_ns; /* in all harvests, drains included */
+	bool is_back;       /* resume() saw that it is as it was, whatever else
+			     * failed */
+	pid_t guardian;     /* resume() failed, and left the guest to this
+			     * process, which goes on trying, and writes the
+			     * record; 0: to nobody */
 	bool is_choked; /* the driver's: device state cannot be taken now, so
 			 * its descriptor is not waited for */
 };
@@ -146,8 +160,13 @@ ssize_t guest_source_read_device(struct guest_source *s, void *buf, size_t len,
 int guest_source_commit(struct guest_source *s, struct xm_error *e);
 /* The target has it.  The guest here stays paused. */
 void guest_source_done(struct guest_source *s);
-/* Back to how it was before open(); idempotent.  0 or -errno with @e. */
+/* Back to how it was before open(); idempotent.  0 or -errno with @e: then
+ * is_back and guardian say more. */
 int guest_source_resume(struct guest_source *s, struct xm_error *e);
+/* If we die from now on, this is written down with what becomes of it; in
+ * place of the note before.  0 or -errno with @e. */
+int guest_source_note(struct guest_source *s, const struct guest_note *note,
+		      struct xm_error *e);
 /* Take @percent (0..99) of the virtual CPUs' time away. */
 int guest_source_throttle(struct guest_source *s, unsigned int percent,
 			  struct xm_error *e);

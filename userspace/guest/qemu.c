@@ -36,6 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guardian.h"
 #include "qemu_priv.h"
 #include "util/fd.h"
 
@@ -483,6 +484,8 @@ int qemu_open(struct qemu *q, const char *socket, bool is_target,
 	memset(q, 0, sizeof(*q));
 	q->pidfd = -1;
 	r = qmp_open(&q->qmp, socket, QEMU_TIMEOUT_MS, e);
+	if (!r && !is_target) /* else its state is taken for a mystery */
+		r = guardian_check(qmp_pid(q->qmp), socket, e);
 	if (!r)
 		r = learn_version(q, e);
 	if (!r)

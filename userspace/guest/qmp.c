@@ -54,6 +54,8 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "guardian.h"
+#include "qmp_priv.h"
 #include "util/fd.h"
 
 #define QMP_MESSAGE_MAX (16u << 20) /* bytes; query-block of 1000 disks: 2 M */
@@ -440,6 +442,11 @@ void qmp_set_timeout(struct qmp *qmp, int timeout_ms)
 	qmp->timeout_ms = timeout_ms;
 }
 
+int qmp_broken(const struct qmp *qmp)
+{
+	return qmp->broken;
+}
+
 pid_t qmp_pid(const struct qmp *qmp)
 {
 	return qmp->pid;
@@ -480,50 +487,6 @@ static int fail_memory(const char *path, struct xm_error *e)
 		       "%s: no memory for a connection", path);
 }
 
-static int fail_connect(int err, const char *path, struct xm_error *e)
-{
-	if (err == EAGAIN) /* the listener's queue is full */
-		return xm_fail(e, -ETIMEDOUT, XM_REASON_CONNECT,
-			       "%s: other clients wait for this monitor "
-			       "already; give QEMU a second -qmp socket",
-			       path);
-	if (err == ENOENT)
-		return xm_fail(e, -ENOENT, XM_REASON_CONNECT,
-			       "%s: no such socket; start QEMU with -qmp "
-			       "unix:PATH,server=on,wait=off",
-			       path);
-	if (err == ECONNREFUSED)
-		return xm_fail(e, -err, XM_REASON_CONNECT,
-			       "%s: nobody listens; does its QEMU still run?",
-			       path);
-	return xm_fail(e, -err,
-		       err == EACCES || err == EPERM ? XM_REASON_PERMISSION :
-						       XM_REASON_CONNECT,
-		       "%s: connect: %s", path, strerror(err));
-}
-
-/* The connected socket, or -errno with @e. */
-static int connect_to(const char *path, int timeout_ms, struct xm_error *e)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000L };
-	int fd fd_cleanup = -1;
-
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return xm_fail(
-			e, -ENAMETOOLONG, XM_REASON_USAGE,
-			"%.40s...: a socket's path has at most %zu bytes", path,
-			sizeof(sun.sun_path) - 1);
-	strcpy(sun.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* A connect that does not wait would fail on a full queue at once. */
-	if (fd < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) ||
-	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)))
-		return fail_connect(errno, path, e);
-	return fd_steal(&fd);
-}
-
 /* The greeting, and out of negotiation mode. */
 static int negotiate(struct qmp *qmp, struct xm_error *e)
 {
@@ -532,6 +495,8 @@ static int negotiate(struct qmp *qmp, struct xm_error *e)
 	int r;
 
 	r = await(qmp, NULL, now_ms() + qmp->timeout_ms, &greeting, e);
+	if (r == -ETIMEDOUT && guardian_check(qmp->pid, qmp->path, e))
+		return -EBUSY;
 	if (r == -ETIMEDOUT)
 		return xm_fail(
 			e, r, XM_REASON_CONNECT,
@@ -554,7 +519,7 @@ int qmp_open(struct qmp **ret_qmp, const char *path, int timeout_ms,
 	struct qmp *qmp;
 	int fd, r;
 
-	fd = connect_to(path, timeout_ms, e);
+	fd = qmp_connect(path, timeout_ms, e);
 	if (fd < 0)
 		return fd;
 	qmp = make(fd, path, timeout_ms);

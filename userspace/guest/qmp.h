@@ -17,7 +17,7 @@ struct qmp;
 /* Connect to the UNIX socket @path, read the greeting, leave negotiation mode.
  * @timeout_ms: for each answer of QEMU's, from now on.  0, or with @e: -ENOENT,
  * -ECONNREFUSED (nobody listens), -ETIMEDOUT (another client has the monitor),
- * -EPROTO (no QMP). */
+ * -EBUSY (a guardian has it), -EPROTO (no QMP). */
 int qmp_open(struct qmp **ret_qmp, const char *path, int timeout_ms,
 	     struct xm_error *e);
 
@@ -50,6 +50,10 @@ int qmp_fd(const struct qmp *qmp);
 /* The next event (the caller's): 0; -EAGAIN: none now; -EPIPE with @e: QEMU is
  * gone; other -errno with @e. */
 int qmp_event(struct qmp *qmp, json_t **ret_event, struct xm_error *e);
+
+/* What the connection failed with, -errno: nothing more can be said or heard;
+ * 0: it is good. */
+int qmp_broken(const struct qmp *qmp);
 
 /* The process that listens at the other end, 0 if the kernel does not say. */
 pid_t qmp_pid(const struct qmp *qmp);

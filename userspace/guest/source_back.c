@@ -15,6 +15,9 @@
  *
  * QEMU says "cancelled", "failed" or "completed" a moment before its run state
  * follows ("finish-migrate" until then), so both are waited for.
+ *
+ * What takes longer than some seconds, or does not work, is left to the guardian
+ * (guardian_act.c), which has time.
  */
 #include <errno.h>
 #include <poll.h>
@@ -38,6 +41,13 @@ static int64_t now_ns(void)
 static void look_again(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
+}
+
+int source_arm(struct source_qemu *y, bool is_drain, struct xm_error *e)
+{
+	y->guardian.is_drain = is_drain;
+	y->guardian.leave_paused = !y->s.was_running;
+	return guardian_arm(&y->guardian, e);
 }
 
 /* -- talking to it ------------------------------------------------------------- */
@@ -177,11 +187,13 @@ int source_undrain(struct source_qemu *y, struct xm_error *e)
 	if (r)
 		return r;
 	y->is_drained = false;
-	return y->guardian.is_armed ? guardian_disarm(&y->guardian, e) : 0;
+	if (y->guardian.is_armed)
+		guardian_disarm(&y->guardian);
+	return 0;
 }
 
-int source_bring_back(struct source_qemu *y, bool *ret_completed,
-		      struct xm_error *e)
+static int come_back(struct source_qemu *y, bool *ret_completed,
+		     struct xm_error *e)
 {
 	char state[SOURCE_STATE_LEN];
 	int r;
@@ -193,4 +205,61 @@ int source_bring_back(struct source_qemu *y, bool *ret_completed,
 	}
 	r = source_undrain(y, e);
 	return r ? r : source_check_alone(y, state, e);
+}
+
+/* Tell the network where the guest is: the target, whose QEMU has loaded the
+ * guest's devices, may have told it otherwise. */
+static void announce(struct source_qemu *y)
+{
+	(void)source_tell(y, "announce-self",
+			  json_pack("{s:i, s:i, s:i, s:i}", "initial", 50,
+				    "max", 550, "rounds", 5, "step", 100),
+			  NULL); /* it runs, with or without */
+}
+
+/* What is needed in any case, also if QEMU is gone. */
+void source_let_go(struct source_qemu *y)
+{
+	throttle_close(&y->throttle);
+	y->stream = fd_close(y->stream);
+	y->log = dirtylog_close(y->log);
+}
+
+/* We cannot; it can wait for longer. */
+static void leave_to_guardian(struct source_qemu *y)
+{
+	y->s.is_back = !guardian_leave(&y->guardian, &y->s.guardian);
+	y->is_settled = true;
+}
+
+int source_resume(struct guest_source *s, struct xm_error *e)
+{
+	struct source_qemu *y = (struct source_qemu *)s;
+	bool completed;
+	int r, r2;
+
+	if (y->is_settled)
+		return 0;
+	source_let_go(y);
+	if (source_is_gone(y)) {
+		y->is_settled = true;
+		return source_fail_gone(y, e);
+	}
+	/* After commit(), with the target's word: our death counts again. */
+	if (y->is_migrating && !y->guardian.is_armed)
+		(void)source_arm(y, false, NULL);
+	r = come_back(y, &completed, e);
+	if (r && (y->is_migrating || y->is_drained)) {
+		leave_to_guardian(y);
+		return r;
+	}
+	s->is_back = !r;
+	if (y->guardian.is_armed)
+		guardian_disarm(&y->guardian);
+	if (completed)
+		announce(y);
+	r2 = settings_restore(&y->old, y->q.qmp, r ? NULL : e);
+	y->is_migrating = false;
+	y->is_settled = true;
+	return r ? r : r2;
 }

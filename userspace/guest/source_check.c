@@ -13,7 +13,8 @@
  *   paused .. commit  RESUME: somebody let it run; RESET: its memory changed
  *   commit            it rests in postmigrate
  *
- * Two of us: the files of a QEMU's RAM are locked by the one that moves it.
+ * Two of us: the files of a QEMU's RAM are locked by the one that moves it, and
+ * after its death by its guardian, until the guest is back.
  * These are locks of fcntl(), of our own open file each; those of flock() keep
  * sources and destinations apart (ram.c), and both may be held.
  */
@@ -26,6 +27,18 @@
 #include "source_qemu.h"
 
 #define REST_MS 10000 /* from "completed" to "postmigrate" */
+
+static int fail_locked(const struct source_qemu *y, struct xm_error *e)
+{
+	int r = guardian_check(y->q.pid, qmp_path(y->q.qmp), e);
+
+	if (r)
+		return r;
+	return xm_fail(e, -EBUSY, XM_REASON_UNKNOWN_OUTCOME,
+		       "%s: another xdpmig is moving this guest already, and "
+		       "says where it runs; see 'xdpmig status'",
+		       qmp_path(y->q.qmp));
+}
 
 int source_lock(const struct source_qemu *y, struct xm_error *e)
 {
@@ -42,12 +55,7 @@ int source_lock(const struct source_qemu *y, struct xm_error *e)
 		if (!fcntl(b->fd, F_OFD_SETLK, &lock))
 			continue;
 		if (errno == EAGAIN || errno == EACCES)
-			return xm_fail(
-				e, -EBUSY, XM_REASON_UNKNOWN_OUTCOME,
-				"%s: another xdpmig is moving this guest "
-				"already, and says where it runs; see "
-				"'xdpmig status'",
-				qmp_path(y->q.qmp));
+			return fail_locked(y, e);
 		return xm_fail(e, -errno, XM_REASON_MEMORY, "%s: locking: %s",
 			       b->path, strerror(errno));
 	}

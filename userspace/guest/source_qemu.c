@@ -27,7 +27,8 @@
  * What that does to the migration (failed) is as good as cancelled.  A
  * migration that had completed leaves the guest in "postmigrate" with its disks
  * handed over; "cont" takes both back, and is tried again while the target
- * still holds the disks.  The guardian does this when we are killed; it is
+ * still holds the disks.  The guardian does this when we are killed, or when
+ * it does not work within some seconds (QEMU does not answer, or refuses); it is
  * armed before anything is done that may leave the guest stopped.  What we did
  * not do is not undone: others stop guests and migrate them, too, and a "cont"
  * to one that they moved makes two of it (source_check.c).
@@ -63,13 +64,6 @@ static int64_t now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static int arm(struct source_qemu *y, bool is_drain, struct xm_error *e)
-{
-	y->guardian.is_drain = is_drain;
-	y->guardian.leave_paused = !y->s.was_running;
-	return guardian_arm(&y->guardian, e);
-}
-
 /* -- memory --------------------------------------------------------------------- */
 
 static int qemu_map(struct guest_source *s, struct guest_ram *ram,
@@ -88,7 +82,7 @@ static int drain(struct source_qemu *y, struct xm_error *e)
 	r = source_run_state(y, state, e);
 	if (r || strcmp(state, "running"))
 		return r;
-	r = arm(y, true, e);
+	r = source_arm(y, true, e);
 	if (r)
 		return r;
 	y->is_drained = true; /* even if it fails: it may still happen */
@@ -213,9 +207,8 @@ static int refused(struct source_qemu *y, const struct xm_error *why,
 	/* QEMU kept the descriptor then; best effort */
 	(void)source_tell(y, "closefd", json_pack("{s:s}", "fdname", STREAM),
 			  NULL);
-	r = guardian_disarm(&y->guardian, e);
-	if (!r)
-		r = source_check_alone(y, state, e);
+	guardian_disarm(&y->guardian);
+	r = source_check_alone(y, state, e);
 	return r ? r : xm_fail(e, why->err, why->reason, "%s", why->msg);
 }
 
@@ -261,7 +254,7 @@ static int qemu_pause(struct guest_source *s, struct xm_error *e)
 	if (!r)
 		r = forget_events(y, e);
 	if (!r)
-		r = arm(y, false, e);
+		r = source_arm(y, false, e);
 	return r ? r : begin_migrate(y, e);
 }
 
@@ -448,7 +441,9 @@ static int qemu_commit(struct guest_source *s, struct xm_error *e)
 	r = source_check_moved(y, e);
 	if (!r)
 		r = take_events(y, &news, e);
-	return r ? r : guardian_disarm(&y->guardian, e);
+	if (!r)
+		guardian_commit(&y->guardian);
+	return r;
 }
 
 static unsigned int qemu_fds(struct guest_source *s, struct pollfd *fds)
@@ -467,56 +462,17 @@ static unsigned int qemu_fds(struct guest_source *s, struct pollfd *fds)
 
 /* -- its end ---------------------------------------------------------------------- */
 
-/* Tell the network where the guest is: the target, whose QEMU has loaded the
- * guest's devices, may have told it otherwise. */
-static void announce(struct source_qemu *y)
+static int qemu_note(struct guest_source *s, const struct guest_note *note,
+		     struct xm_error *e)
 {
-	(void)source_tell(y, "announce-self",
-			  json_pack("{s:i, s:i, s:i, s:i}", "initial", 50,
-				    "max", 550, "rounds", 5, "step", 100),
-			  NULL); /* it runs, with or without */
-}
-
-/* What is needed in any case, also if QEMU is gone. */
-static void let_go(struct source_qemu *y)
-{
-	throttle_close(&y->throttle);
-	y->stream = fd_close(y->stream);
-	y->log = dirtylog_close(y->log);
-}
-
-static int qemu_resume(struct guest_source *s, struct xm_error *e)
-{
-	struct source_qemu *y = to_qemu(s);
-	bool completed;
-	int r, r2;
-
-	if (y->is_settled)
-		return 0;
-	let_go(y);
-	if (source_is_gone(y)) {
-		y->is_settled = true;
-		return source_fail_gone(y, e);
-	}
-	r = source_bring_back(y, &completed, e);
-	if (r && (y->is_migrating || y->is_drained))
-		return r; /* the guardian will try at our end */
-	if (completed)
-		announce(y);
-	r2 = settings_restore(&y->old, y->q.qmp, r ? NULL : e);
-	r = r ? r : r2;
-	r2 = y->guardian.is_armed ? guardian_disarm(&y->guardian, e) : 0;
-	r = r ? r : r2;
-	y->is_migrating = false;
-	y->is_settled = true;
-	return r;
+	return guardian_note(&to_qemu(s)->guardian, note, e);
 }
 
 static void qemu_done(struct guest_source *s)
 {
 	struct source_qemu *y = to_qemu(s);
 
-	let_go(y);
+	source_let_go(y);
 	/* Best effort: the guest is elsewhere, this QEMU may be gone. */
 	(void)settings_restore(&y->old, y->q.qmp, NULL);
 	y->is_settled = true;
@@ -527,8 +483,9 @@ static struct guest_source *qemu_close_source(struct guest_source *s)
 	struct source_qemu *y = to_qemu(s);
 
 	if (!y->is_settled)
-		(void)qemu_resume(s, NULL); /* who wants to know asks before */
-	let_go(y);
+		(void)source_resume(s,
+				    NULL); /* who wants to know asks before */
+	source_let_go(y);
 	guardian_stop(&y->guardian);
 	settings_forget(&y->old);
 	news_close(&y->news);
@@ -547,7 +504,8 @@ static const struct guest_source_ops qemu_ops = {
 	.read_device = qemu_read_device,
 	.commit = qemu_commit,
 	.done = qemu_done,
-	.resume = qemu_resume,
+	.resume = source_resume,
+	.note = qemu_note,
 	.throttle = qemu_throttle,
 	.fds = qemu_fds,
 	.turn = qemu_turn,
@@ -583,7 +541,7 @@ int guest_source_qemu(struct guest_source **ret_s, const char *socket,
 	if (!r)
 		r = source_check_state(y, state, e);
 	if (!r)
-		r = guardian_start(&y->guardian, y->q.qmp, e);
+		r = guardian_start(&y->guardian, &y->q, e);
 	if (r) {
 		y->is_settled = true; /* nothing was done to it */
 		qemu_close_source(&y->s);

@@ -74,11 +74,16 @@ int source_check_moved(struct source_qemu *y, struct xm_error *e);
 
 /* Let the guest run that we stopped for a moment; nothing if we did not. */
 int source_undrain(struct source_qemu *y, struct xm_error *e);
-/* End the migration, if we began one, and bring the guest back to how it was
- * before; its stream is closed already.  A guest that we neither stopped nor
- * migrated is left alone.  @ret_completed: QEMU had moved it.  0 or -errno with
- * @e; takes 20 s at most. */
-int source_bring_back(struct source_qemu *y, bool *ret_completed,
-		      struct xm_error *e);
+/* From the return on our death brings the guest back: lets it run (@is_drain),
+ * or ends the migration, too. */
+int source_arm(struct source_qemu *y, bool is_drain, struct xm_error *e);
+
+/* Of the guest's process: what is needed in any case, also if it is gone. */
+void source_let_go(struct source_qemu *y);
+
+/* guest_source_resume(): ends the migration, if we began one, and brings the
+ * guest back to how it was before.  A guest that we neither stopped nor migrated
+ * is left alone.  Takes 20 s at most. */
+int source_resume(struct guest_source *s, struct xm_error *e);
 
 #endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* guardian_priv.h - of the guardian's own process: guardian.c, guardian_act.c */
+#ifndef XM_GUEST_GUARDIAN_PRIV_H
+#define XM_GUEST_GUARDIAN_PRIV_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "qemu.h"
+
+/* What it was told last. */
+enum guard_state {
+	GUARD_RUN = 'A',    /* bring the guest back, and let it run */
+	GUARD_PAUSED = 'P', /* end the migration; it was paused before */
+	GUARD_DRAIN = 'S',  /* let it run; there is no migration of ours */
+	GUARD_IDLE = 'D',   /* it runs: only look */
+	GUARD_COMMIT = 'C', /* nothing, ever */
+};
+
+struct guard {
+	int pipe;
+	int monitor;          /* the connection that we share; -1: broken */
+	int parent;           /* pidfd, or -1 */
+	const struct qemu *q; /* of the time of the fork; its pidfd is ours */
+	enum guard_state state;
+	char *path;   /* of the record, or NULL */
+	json_t *note; /* what it always says */
+	int lock;     /* on the record's name, or -1 */
+};
+
+/* Our parent is dead: do what @g->state asks for, until it is done or QEMU has
+ * ended.  True: the guest is back. */
+bool guardian_act(struct guard *g);
+
+#endif
