@@ -24,6 +24,7 @@
 #include "clock.h"
 #include "core/src.h"
 #include "guest/fault.h"
+#include "home.h"
 #include "live.h"
 #include "report.h"
 #include "run.h"
@@ -39,7 +40,8 @@ struct send {
 	struct report report;
 	struct xm_msg out[XM_ACTIONS_MSGS];
 	uint64_t bandwidth; /* bits per second; 'xdpmig set' changes it */
-	bool is_over;
+	bool is_over, has_session, is_settled;
+	struct home home; /* see send_home() */
 };
 
 static struct xm_error *send_err(struct send *s)
@@ -90,20 +92,16 @@ static void send_device_end(struct send *s)
 
 /* -- carrying out actions ------------------------------------------------------------- */
 
-/* For who asks when we are gone.  Memory alone runs nowhere. */
-static int send_record(struct send *s, const char *home, struct xm_error *e)
+static const struct home *send_home(struct send *s)
 {
-	json_t *o;
-
-	if (!s->live.guest->id.has_device)
-		return 0;
-	o = json_object();
-	cli_put_str(o, "command", "send");
-	cli_put_str(o, "peer", s->opts->peer);
-	cli_put_str(o, "guest", s->live.guest->id.name);
-	cli_put_str(o, "guest_runs_at", home);
-	run_put_session(o, s->src.hello.session);
-	return run_record(s->run, o, e);
+	s->home = (struct home){
+		.cli = s->side.cli,
+		.guest = s->live.guest,
+		.run = s->run,
+		.peer = s->opts->peer,
+		.session = s->has_session ? s->src.hello.session : NULL,
+	};
+	return &s->home;
 }
 
 /* The guest goes to the peer: from the record on nobody may resume it here
@@ -111,7 +109,8 @@ static int send_record(struct send *s, const char *home, struct xm_error *e)
  * comes back or there is one. */
 static void send_hand_over(struct send *s)
 {
-	if (send_record(s, xm_home_name(XM_HOME_UNKNOWN), send_err(s)) ||
+	if (home_record(send_home(s), xm_home_name(XM_HOME_UNKNOWN),
+			send_err(s)) ||
 	    live_commit(&s->live, send_err(s)))
 		send_fail(s);
 	else
@@ -465,6 +464,8 @@ static int send_prepare(struct send *s)
 	if (!r && !side->opts->dry_run)
 		r = run_open_as(&s->run, side->opts->name,
 				s->live.guest->id.name, "send", e);
+	if (!r && s->run)
+		r = home_note(send_home(s), e);
 	if (!r)
 		r = ctl_addr_parse(&peer, s->opts->peer, XM_PORT_CTL, e);
 	if (!r && !side->opts->dry_run)
@@ -507,28 +508,19 @@ static void send_plan(struct send *s)
 	cli_echo_options(s->side.cli);
 }
 
-/* The peer does not have it, but somebody else may. */
-static const char *send_home(struct send *s)
+/* The guest first, before the peer is waited for: it may be paused.  Returns
+ * what the command comes to. */
+static int send_settle(struct send *s, int r)
 {
-	return xm_home_name(send_err(s)->reason == XM_REASON_UNKNOWN_OUTCOME ?
-				    XM_HOME_UNKNOWN :
-				    s->src.outcome.home);
-}
+	struct xm_error why = { 0 };
+	bool is_back = !live_finish(&s->live, s->src.outcome.home, &why);
 
-/* The guest first, before the peer is waited for: it may be paused. */
-static void send_settle(struct send *s)
-{
-	struct xm_error e = { 0 };
-	enum xm_home home = s->src.outcome.home;
-
-	if (!live_finish(&s->live, home, &e))
-		return;
-	if (e.reason == XM_REASON_UNKNOWN_OUTCOME) {
-		*send_err(s) = e;
-		return;
+	s->is_settled = true;
+	if (s->is_over) {
+		side_finish(&s->side);
+		r = side_outcome(&s->src.outcome, send_err(s));
 	}
-	cli_warn(s->side.cli, "THE GUEST MAY NOT RUN: %s", e.msg);
-	cli_put_str(cli_result(s->side.cli), "resume_error", e.msg);
+	return is_back ? r : home_not_back(send_home(s), &why);
 }
 
 static int send_main(struct send *s)
@@ -546,15 +538,18 @@ static int send_main(struct send *s)
 	if (r)
 		return r;
 	xm_src_init(&s->src, &hello, side_trace(&s->side));
+	s->has_session = true;
+	r = home_note(send_home(s), send_err(s));
+	if (r)
+		return r;
 	send_event_start(s);
 	send_run(s);
-	send_settle(s);
-	side_finish(&s->side);
-	r = side_outcome(&s->src.outcome, send_err(s));
+	r = send_settle(s, 0);
 	report_result(&s->side, &s->report);
 	live_report(&s->live, cli_result(s->side.cli));
 	run_put_session(cli_result(s->side.cli), s->src.hello.session);
-	(void)send_record(s, send_home(s), NULL);
+	(void)home_record(send_home(s),
+			  home_name(send_home(s), s->src.outcome.home), NULL);
 	return r;
 }
 
@@ -576,8 +571,11 @@ int cmd_send(struct cli_ctx *cli, const void *opts)
 	if (!r)
 		r = send_main(s);
 	/* Also of a migration that never began: the first thing to know. */
+	if (!s->opts->x.dry_run && !s->is_settled)
+		r = send_settle(s, r);
 	if (!s->opts->x.dry_run)
-		cli_put_str(cli_result(cli), "guest_runs_at", send_home(s));
+		cli_put_str(cli_result(cli), "guest_runs_at",
+			    home_name(send_home(s), s->src.outcome.home));
 	side_stop(&s->side); /* before the memory goes */
 	live_close(&s->live);
 	side_close(&s->side);

@@ -2,7 +2,7 @@
 /* exit.c - from the reason of a failure to the exit status
  *
  * The status answers one question for whoever runs xdpmig from a script:
- * where may the guest run now?  Only 6 means "ask the target first", and only
+ * where may the guest run now?  Only 6 means "nobody knows: look first", and only
  * XM_REASON_UNKNOWN_OUTCOME gives it.
  */
 #include "cli.h"
