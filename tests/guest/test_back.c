@@ -221,6 +221,8 @@ static void guest_source_pause__asks_whether_it_runs_now(void **state)
 {
 	struct t_move *m = *state;
 
+	t_vm_quit(
+		&m->b); /* what it is sent here is of no guest it could load */
 	t_vm_tell(&m->a, "stop");
 	t_move_open(m);
 	assert_false(m->s->was_running);
