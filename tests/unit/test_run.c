@@ -199,6 +199,24 @@ static void run_open__who_is_not_root_has_a_place_too(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* Somebody else has its lock, and goes on. */
+static void run_leave__the_name_stays_taken(void **state)
+{
+	char record[RUN_RECORD];
+	struct t *t = *state;
+	int lock;
+
+	lock = dup(run_lend(t->run, "send", record));
+	assert_true(lock >= 0);
+	assert_string_equal(record, t_path("vm1.send.json"));
+	run_leave(t->run);
+	t->run = run_close(t->run);
+	assert_int_equal(run_open(&t->run, "vm1", &t->e), -EADDRINUSE);
+	close(lock);
+	memset(&t->e, 0, sizeof(t->e));
+	assert_int_equal(run_open(&t->run, "vm1", &t->e), 0);
+}
+
 static void run_close__null(void **state)
 {
 	(void)state;
@@ -452,6 +470,9 @@ static void run_list__all_there_is(void **state)
 	t_write("odd.send.json", "{\"guest_runs_at\": \"source\"}");
 	t_write("killed.send.json", "{\"guest_runs_at\": \"unknown\"}");
 	t_write("old.send.json", "{\"guest_runs_at\": \"target\"}");
+	t_write("left.send.json", "{\"guest_runs_at\": \"unknown\", "
+				  "\"guardian\": \"trying\", "
+				  "\"guardian_pid\": 1}");
 	t_write("half.send.json", "{\"guest_runs_at\": ");
 	t_write("no.send.json.new", "{}");
 	t_write("README", "");
@@ -459,7 +480,10 @@ static void run_list__all_there_is(void **state)
 	t_write("former.json", "{}");
 	if (run_list(list, &t->e))
 		fail_msg("%s", t->e.msg);
-	assert_int_equal(json_array_size(list), 4);
+	assert_int_equal(json_array_size(list), 5);
+	o = row(list, "left"); /* process 1 is no guardian */
+	assert_string_equal(json_string_value(json_object_get(o, "guardian")),
+			    "killed");
 	o = row(list, "new");
 	assert_true(json_is_true(json_object_get(o, "under_way")));
 	assert_string_equal(json_string_value(json_object_get(o, "state")),
@@ -495,6 +519,7 @@ int main(void)
 		CASE(run_open__no_place_for_it),
 		CASE(run_open__is_for_its_user_alone),
 		CASE(run_open__who_is_not_root_has_a_place_too),
+		CASE(run_leave__the_name_stays_taken),
 		CASE(run_close__null),
 		CASE(run_record__is_replaced),
 		CASE(run_record__each_role_has_its_own),
