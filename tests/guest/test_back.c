@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "guest/source_qemu.h"
 #include "t_move.h"
 
 static const struct t_vm_opts source = { .pace = 100 };
@@ -110,6 +112,39 @@ static void guest_source_resume__while_its_stream_is_full(void **state)
 	T_OK(guest_source_pause(m->s, &m->e));
 	T_OK(guest_source_resume(m->s, &m->e));
 	t_is_well(&m->a);
+}
+
+/* QEMU has closed it, with the guest at the switchover: resume() can do nothing,
+ * the guardian connects anew. */
+static void guest_source_resume__when_the_monitor_is_closed(void **state)
+{
+	struct t_move *m = *state;
+	struct source_qemu *y;
+
+	t_move_to(m, T_PAUSED);
+	y = (struct source_qemu *)m->s;
+	assert_int_equal(shutdown(qmp_fd(y->q.qmp), SHUT_RDWR), 0);
+	assert_int_equal(guest_source_resume(m->s, &m->e), -EPIPE);
+	assert_true(m->s->is_back);
+	assert_int_equal(m->s->guardian, 0);
+	t_is_well(&m->a);
+}
+
+/* Nobody brings it back, and nobody is said to. */
+static void guest_source_resume__when_the_guardian_is_dead_too(void **state)
+{
+	struct t_move *m = *state;
+	struct source_qemu *y;
+
+	t_move_to(m, T_PAUSED);
+	y = (struct source_qemu *)m->s;
+	kill(y->guardian.pid, SIGKILL);
+	assert_int_equal(shutdown(qmp_fd(y->q.qmp), SHUT_RDWR), 0);
+	assert_int_equal(guest_source_resume(m->s, &m->e), -EPIPE);
+	assert_false(m->s->is_back);
+	assert_int_equal(m->s->guardian, 0);
+	m->s = guest_source_close(m->s);
+	assert_string_not_equal(t_vm_state(&m->a), "running");
 }
 
 /* As it was before a move that failed: QEMU 7.2 says "postmigrate" to that, and
@@ -511,6 +546,8 @@ int main(void)
 		CASE(guest_source_resume__when_loaded),
 		CASE(guest_source_resume__when_the_target_did_not_take_it),
 		CASE(guest_source_resume__while_its_stream_is_full),
+		CASE(guest_source_resume__when_the_monitor_is_closed),
+		CASE(guest_source_resume__when_the_guardian_is_dead_too),
 		CASE(guest_source_resume__paused_stays_paused),
 		CASE(guest_source_close__resumes),
 		CASE(guest_source_resume__then_a_second_move_succeeds),

@@ -79,7 +79,7 @@ is_old() { # DIR
 scenario_every_question() {
 	local name
 
-	for name in qemu qemu_refused move back guardian harvest; do
+	for name in qemu qemu_refused move back guardian guardian_act harvest; do
 		PATH=${NEW%/*}:$PATH CMOCKA_MESSAGE_OUTPUT=TAP \
 			"$BUILD/tests/guest/guest-$name" >"$TMP/$name.out" 2>&1 ||
 			fail "guest-$name: $(grep '^not ok' "$TMP/$name.out")"
