@@ -34,7 +34,7 @@
  * readable, a command comes, or a pump's timer is due.  With busy_poll it
  * does not sleep while a phase is under way.
  */
-#include "pool_priv.h"
+#include "pool.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,6 +43,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "pool_priv.h"
 #include "util/fd.h"
 
 #define POOL_STOP_NS (500 * XM_MS) /* for threads that open a channel */
