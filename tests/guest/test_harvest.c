@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* While a real QEMU's guest runs: its writes are harvested, a guest with a disk
  * that the kernel reads straight into its memory is stopped for each harvest
- * and runs on, its disk is one QEMU's at a time, and the throttle takes its time
- * away. */
+ * and runs on, also if the disk was plugged meanwhile, its disk is one QEMU's at
+ * a time, and the throttle takes its time away. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -235,6 +235,131 @@ static void guest__runs_when_we_are_killed_in_a_harvest(void **state)
 	t_vm_check(&m->a);
 }
 
+/* -- what is plugged meanwhile --------------------------------------------------- */
+
+static void t_run(struct t_move *m, const char *command, const char *args)
+{
+	json_decref(t_qemu_run(&m->a.q, command, args));
+}
+
+/* A disk with cache.direct=on, as device_add has it. */
+static void t_plug_disk(struct t_move *m)
+{
+	char args[256];
+
+	snprintf(args, sizeof(args),
+		 "{\"driver\": \"file\", \"node-name\": \"late\", "
+		 "\"filename\": \"%s\", \"cache\": {\"direct\": true}}",
+		 disk);
+	t_run(m, "blockdev-add", args);
+	t_run(m, "device_add",
+	      "{\"driver\": \"virtio-blk-pci\", \"id\": \"late\", "
+	      "\"drive\": \"late\"}");
+}
+
+/* Memory shared with others; its master QEMU would migrate. */
+static void t_plug_window(struct t_move *m)
+{
+	t_run(m, "object-add",
+	      "{\"qom-type\": \"memory-backend-memfd\", \"id\": \"late\", "
+	      "\"size\": 1048576, \"share\": true}");
+	t_run(m, "device_add",
+	      "{\"driver\": \"ivshmem-plain\", \"id\": \"window\", "
+	      "\"memdev\": \"late\", \"master\": \"on\"}");
+}
+
+static void t_track_running(struct t_move *m)
+{
+	static const struct t_vm_opts opts = { .pace = 100 };
+
+	t_vm_start(&m->a, &opts);
+	t_move_to(m, T_TRACK);
+	assert_false(m->s->has_drain);
+	t_vm_goes_on(&m->a);
+}
+
+static void t_comes_back(struct t_move *m)
+{
+	memset(&m->e, 0, sizeof(m->e));
+	T_OK(guest_source_resume(m->s, &m->e));
+	t_vm_goes_on(&m->a);
+}
+
+/* The harvest that finds it is drained already: a read may be under way. */
+static void guest_source_harvest__drains_a_disk_plugged_later(void **state)
+{
+	struct t_move *m = *state;
+	uint64_t pages;
+
+	t_track_running(m);
+	t_plug_disk(m);
+	T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+	assert_true(pages >= m->a.pages);
+	assert_true(m->s->has_drain);
+	assert_int_equal(t_vm_stops(&m->a), 1);
+	t_vm_goes_on(&m->a);
+	T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+	assert_int_equal(t_vm_stops(&m->a), 2);
+	t_comes_back(m);
+}
+
+static void guest_source_track__drains_a_disk_plugged_since_open(void **state)
+{
+	static const struct t_vm_opts opts = { .pace = 100 };
+	struct t_move *m = *state;
+
+	t_vm_start(&m->a, &opts);
+	t_move_open(m);
+	t_plug_disk(m);
+	T_OK(guest_source_track(m->s, &m->e));
+	assert_true(m->s->has_drain);
+	assert_int_equal(t_vm_stops(&m->a), 1);
+	t_vm_goes_on(&m->a);
+}
+
+/* It cannot be drained any more: QEMU is about to stop the guest by itself. */
+static void
+guest_source_harvest__refuses_a_disk_plugged_at_the_end(void **state)
+{
+	struct t_move *m = *state;
+	uint64_t pages;
+
+	t_track_running(m);
+	T_OK(guest_source_pause(m->s, &m->e));
+	/* QEMU plugs no device now, but changes those it has. */
+	t_run(m, "blockdev-add",
+	      "{\"driver\": \"null-co\", \"node-name\": \"late\", "
+	      "\"cache\": {\"direct\": true}}");
+	assert_int_equal(guest_source_harvest(m->s, m->dirty, &pages, &m->e),
+			 -ESTALE);
+	assert_non_null(strstr(m->e.msg, "migrate it again"));
+	t_comes_back(m);
+}
+
+static void guest_source_harvest__refuses_what_was_plugged_later(void **state)
+{
+	struct t_move *m = *state;
+	uint64_t pages;
+
+	t_track_running(m);
+	t_plug_window(m);
+	assert_int_equal(guest_source_harvest(m->s, m->dirty, &pages, &m->e),
+			 -EOPNOTSUPP);
+	assert_non_null(strstr(m->e.msg, "window"));
+	t_comes_back(m);
+}
+
+static void guest_source_pause__refuses_what_was_plugged_later(void **state)
+{
+	struct t_move *m = *state;
+
+	t_track_running(m);
+	t_plug_window(m);
+	assert_int_equal(guest_source_pause(m->s, &m->e), -EOPNOTSUPP);
+	assert_non_null(strstr(m->e.msg, "window"));
+	t_comes_back(m);
+}
+
 /* -- throttle ----------------------------------------------------------------------- */
 
 /* Is one of its threads held, as by a debugger? */
@@ -325,6 +450,11 @@ int main(void)
 		CASE(guest__with_direct_io_comes_back_when_loaded),
 		CASE(guest_target_run__refused_it_quits),
 		CASE(guest__runs_when_we_are_killed_in_a_harvest),
+		CASE(guest_source_harvest__drains_a_disk_plugged_later),
+		CASE(guest_source_track__drains_a_disk_plugged_since_open),
+		CASE(guest_source_harvest__refuses_a_disk_plugged_at_the_end),
+		CASE(guest_source_harvest__refuses_what_was_plugged_later),
+		CASE(guest_source_pause__refuses_what_was_plugged_later),
 		CASE(guest_source_throttle__takes_half_of_its_time),
 		CASE(guest_source_pause__ends_the_throttle),
 	};

@@ -417,6 +417,13 @@ static int check_obstacles(struct qemu *q, struct xm_error *e)
 	return r ? r : check_network(q, e);
 }
 
+int qemu_check_devices(struct qemu *q, struct xm_error *e)
+{
+	int r = check_obstacles(q, e);
+
+	return r ? r : check_disks(q, e);
+}
+
 /* -- virtual CPUs ----------------------------------------------------------- */
 
 static int add_vcpu(struct qemu *q, pid_t tid, struct xm_error *e)

@@ -64,6 +64,11 @@ int qemu_map_ram(const struct qemu *q, struct guest_ram *ram, bool is_target,
  * -EBUSY: a DIMM was plugged or unplugged meanwhile. */
 int qemu_check_ram(const struct qemu *q, struct xm_error *e);
 
+/* Look at its devices and disks again, as qemu_open() did: some may have been
+ * plugged.  0, perhaps with has_direct_io, which is not taken back; or -errno
+ * with @e. */
+int qemu_check_devices(struct qemu *q, struct xm_error *e);
+
 /* "running", "paused", "inmigrate", ...: query-status, fresh. */
 int qemu_run_state(struct qemu *q, char *ret_state, size_t len,
 		   struct xm_error *e);

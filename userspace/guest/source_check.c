@@ -9,7 +9,10 @@
  *   opened, harvest   nobody else migrates it, or has: QEMU allows one at a
  *   pause             time, so from our "migrate" on that is settled
  *   pause             it runs, or is merely paused
- *   "migrate" taken   its RAM is what was opened: from here on QEMU plugs none
+ *   harvest           no device came that writes memory by itself; a disk that
+ *                     did, and needs it, is drained (source_harvest.c)
+ *   "migrate" taken   the same, and its RAM is what was opened: from here on QEMU
+ *                     plugs nothing
  *   paused .. commit  RESUME: somebody let it run; RESET: its memory changed
  *   commit            it rests in postmigrate
  *
@@ -116,6 +119,18 @@ int source_check_ram(struct source_qemu *y, struct xm_error *e)
 		       qmp_path(y->q.qmp),
 		       i < now.n_blocks ? now.block[i].name :
 					  y->q.block[i].name);
+}
+
+int source_check_devices(struct source_qemu *y, struct xm_error *e)
+{
+	struct xm_error from = { 0 };
+	int r = qemu_check_devices(&y->q, &from);
+
+	news_post(&y->news, 0);
+	if (r)
+		return source_explain(y, r, &from, e);
+	y->s.has_drain = y->s.has_drain || y->q.has_direct_io;
+	return 0;
 }
 
 int source_check_moved(struct source_qemu *y, struct xm_error *e)

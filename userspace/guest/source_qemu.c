@@ -7,7 +7,7 @@
  *
  *   verb        QEMU is told                    and then it is
  *   track       -                               running, its writes are logged
- *   harvest     -, or stop and cont (below)     running
+ *   harvest     -, or stop and cont             running (source_harvest.c)
  *   pause       migrate fd:                     active: VRAM, ROMs and so on
  *                                               flow while the guest runs;
  *                                               pre-switchover: no CPU runs,
@@ -16,11 +16,6 @@
  *                                               socket ends -> DEVICE_END
  *   commit      -                               completed; postmigrate
  *   resume      migrate_cancel, cont            running, settings as before
- *
- * A guest with disks whose data the kernel writes straight into its memory
- * (cache.direct=on) is stopped for each harvest, and for the beginning of the
- * log: a page was logged when such a read was begun, and what lands after the
- * harvest would be missed.  "stop" returns when no I/O is under way.
  *
  * Coming back.  The stream is closed first, always: QEMU's thread may be
  * waiting for us to read, with its big lock held, and would answer no command.
@@ -56,123 +51,12 @@ static struct source_qemu *to_qemu(struct guest_source *s)
 	return (struct source_qemu *)s;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* -- memory --------------------------------------------------------------------- */
 
 static int qemu_map(struct guest_source *s, struct guest_ram *ram,
 		    struct xm_error *e)
 {
 	return qemu_map_ram(&to_qemu(s)->q, ram, false, e);
-}
-
-/* Stop the guest, if it runs, so that no I/O is under way. */
-static int drain(struct source_qemu *y, struct xm_error *e)
-{
-	struct xm_error slow = { 0 };
-	char state[SOURCE_STATE_LEN];
-	int r;
-
-	r = source_run_state(y, state, e);
-	if (r || strcmp(state, "running"))
-		return r;
-	r = source_arm(y, true, e);
-	if (r)
-		return r;
-	y->is_drained = true; /* even if it fails: it may still happen */
-	r = source_tell(y, "stop", NULL, &slow);
-	/* A slow disk: QEMU answers nothing until it is drained.  Wait as long
-	 * again. */
-	if (r == -ETIMEDOUT) {
-		memset(&slow, 0, sizeof(slow));
-		r = source_run_state(y, state, &slow);
-		if (!r && !strcmp(state, "running"))
-			r = xm_fail(e, -ETIMEDOUT, XM_REASON_MEMORY,
-				    "%s: the guest does not stop",
-				    qmp_path(y->q.qmp));
-	}
-	return r ? xm_fail(e, r, slow.reason, "%s", slow.msg) : 0;
-}
-
-/* Do @act while the guest is stopped, if that is needed for it. */
-static int drained(struct source_qemu *y, bool must_stop,
-		   int (*act)(struct source_qemu *y, void *arg,
-			      struct xm_error *e),
-		   void *arg, struct xm_error *e)
-{
-	int64_t begun = now_ns();
-	int r = 0, r2;
-
-	if (must_stop && !y->is_migrating)
-		r = drain(y, e);
-	if (!r)
-		r = act(y, arg, e);
-	if (!y->is_drained)
-		return r;
-	r2 = source_undrain(y, e);
-	y->s.drain_ns += now_ns() - begun;
-	return r ? r : r2;
-}
-
-static int act_open_log(struct source_qemu *y, void *arg, struct xm_error *e)
-{
-	struct dirtylog_range range[XM_BLOCK_MAX];
-	unsigned int i;
-
-	(void)arg; /* none */
-	for (i = 0; i < y->q.n_blocks; i++)
-		range[i] = (struct dirtylog_range){
-			.addr = y->q.block[i].hva,
-			.len = y->q.block[i].len,
-			.page_size = y->q.block[i].page_size,
-		};
-	return dirtylog_open(&y->log, y->q.pid, y->q.pidfd, range,
-			     y->q.n_blocks, e);
-}
-
-static int qemu_track(struct guest_source *s, struct xm_error *e)
-{
-	struct source_qemu *y = to_qemu(s);
-	int r = drained(y, y->q.has_direct_io, act_open_log, NULL, e);
-
-	if (!r && dirtylog_needs_stop(y->log))
-		s->has_drain = true;
-	return r;
-}
-
-struct harvest {
-	uint64_t *const *dirty;
-	uint64_t *ret_pages;
-};
-
-static int act_harvest(struct source_qemu *y, void *arg, struct xm_error *e)
-{
-	struct harvest *h = arg;
-
-	return dirtylog_harvest(y->log, h->dirty, h->ret_pages, e);
-}
-
-static int qemu_harvest(struct guest_source *s, uint64_t *const *dirty,
-			uint64_t *ret_pages, struct xm_error *e)
-{
-	struct harvest h = { dirty, ret_pages };
-	struct source_qemu *y = to_qemu(s);
-	char state[SOURCE_STATE_LEN];
-	int r = 0;
-
-	/* QEMU is about to stop the guest; if it finds it stopped by us, it
-	 * takes it for one that shall not run.  The log forgets nothing. */
-	if (s->has_drain && y->is_migrating && !y->is_paused)
-		return 0;
-	if (!y->is_migrating)
-		r = source_check_alone(y, state, e);
-	return r ? r : drained(y, s->has_drain, act_harvest, &h, e);
 }
 
 static int qemu_throttle(struct guest_source *s, unsigned int percent,
@@ -232,7 +116,8 @@ static int begin_migrate(struct source_qemu *y, struct xm_error *e)
 		return refused(y, &why, e);
 	if (r)
 		return xm_fail(e, r, why.reason, "%s", why.msg);
-	return source_check_ram(y, e);
+	r = source_check_devices(y, e);
+	return r ? r : source_check_ram(y, e);
 }
 
 static int qemu_pause(struct guest_source *s, struct xm_error *e)
@@ -497,8 +382,8 @@ static struct guest_source *qemu_close_source(struct guest_source *s)
 static const struct guest_source_ops qemu_ops = {
 	.kind = "qemu",
 	.map = qemu_map,
-	.track = qemu_track,
-	.harvest = qemu_harvest,
+	.track = source_track,
+	.harvest = source_harvest,
 	.pause = qemu_pause,
 	.hand_over = qemu_hand_over,
 	.read_device = qemu_read_device,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* source_qemu.h - between source_qemu.c, source_back.c and source_check.c */
+/* source_qemu.h - between the source_*.c of a QEMU */
 #ifndef XM_GUEST_SOURCE_QEMU_H
 #define XM_GUEST_SOURCE_QEMU_H
 
@@ -69,6 +69,17 @@ int source_check_state(const struct source_qemu *y, const char *state,
 int source_check_ram(struct source_qemu *y, struct xm_error *e);
 /* Our migration is over and the guest rests, as QEMU left it. */
 int source_check_moved(struct source_qemu *y, struct xm_error *e);
+
+/* Is there a device, now, whose writes no log shows?  Then -EOPNOTSUPP.  A disk
+ * whose reads must be drained sets has_drain and q.has_direct_io. */
+int source_check_devices(struct source_qemu *y, struct xm_error *e);
+
+/* -- source_harvest.c */
+
+/* The verbs of struct guest_source_ops. */
+int source_track(struct guest_source *s, struct xm_error *e);
+int source_harvest(struct guest_source *s, uint64_t *const *dirty,
+		   uint64_t *ret_pages, struct xm_error *e);
 
 /* -- source_back.c, again */
 
