@@ -56,6 +56,7 @@
 
 #include "guardian.h"
 #include "qmp_priv.h"
+#include "tracee_stop.h"
 #include "util/fd.h"
 
 #define QMP_MESSAGE_MAX (16u << 20) /* bytes; query-block of 1000 disks: 2 M */
@@ -385,17 +386,18 @@ static int run(struct qmp *qmp, const char *command, json_t *args, int fd,
 	if (!text)
 		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
 			       "%s: no memory for a command", qmp->path);
-	if (qmp->broken)
-		r = stream_fail_again(qmp, e);
-	else
-		r = write_all(qmp, text, strlen(text), fd, until, e);
+	r = qmp->broken ? stream_fail_again(qmp, e) :
+			  write_all(qmp, text, strlen(text), fd, until, e);
 	free(text);
 	if (!r) {
 		r = await(qmp, id, until, &answer, e);
 		if (r == -ETIMEDOUT)
-			(void)xm_fail(e, r, XM_REASON_MEMORY,
-				      "%s: QEMU did not answer %s within %d ms",
-				      qmp->path, command, qmp->timeout_ms);
+			(void)xm_fail(
+				e, r, XM_REASON_MEMORY,
+				"%s: QEMU did not answer %s within %d ms: %s",
+				qmp->path, command, qmp->timeout_ms,
+				tracee_why_silent(qmp->pid,
+						  "it hangs (on a disk?)"));
 	}
 	if (!r)
 		r = unpack(qmp, command, answer, ret_result, e);
@@ -498,11 +500,13 @@ static int negotiate(struct qmp *qmp, struct xm_error *e)
 	if (r == -ETIMEDOUT && guardian_check(qmp->pid, qmp->path, e))
 		return -EBUSY;
 	if (r == -ETIMEDOUT)
-		return xm_fail(
-			e, r, XM_REASON_CONNECT,
-			"%s: no greeting within %d ms: another client "
-			"has the monitor; give QEMU a second -qmp socket",
-			qmp->path, qmp->timeout_ms);
+		return xm_fail(e, r, XM_REASON_CONNECT,
+			       "%s: no greeting within %d ms: %s", qmp->path,
+			       qmp->timeout_ms,
+			       tracee_why_silent(
+				       qmp->pid,
+				       "another client has the monitor; give "
+				       "QEMU a second -qmp socket"));
 	if (r)
 		return r;
 	is_qmp = json_is_object(json_object_get(greeting, "QMP"));

@@ -64,6 +64,16 @@ int tracee_status(pid_t tid, const char *key, char *ret_value, size_t size)
 	return r;
 }
 
+const char *tracee_why_silent(pid_t pid, const char *or_else)
+{
+	char state[32] = "";
+
+	(void)tracee_status(pid, "State:", state, sizeof(state));
+	return *state == 'T' || *state == 't' ?
+		       "its process is stopped (SIGSTOP, or a debugger)" :
+		       or_else;
+}
+
 /* Why a thread may not be traced. */
 static int seize_failed(pid_t tid, int err, struct xm_error *e)
 {

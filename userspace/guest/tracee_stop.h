@@ -35,6 +35,9 @@ int tracee_thread_start(pthread_t *ret_thread, void *(*fn)(void *), void *arg,
  * -ENOENT: no such line. */
 int tracee_status(pid_t tid, const char *key, char *ret_value, size_t size);
 
+/* Why process @pid says nothing: that somebody stopped it, or @or_else. */
+const char *tracee_why_silent(pid_t pid, const char *or_else);
+
 /* Make the calling thread the tracer of @tid and ask it to stop.  0, -ESRCH
  * (no such thread, or only its remains; no @e), or another -errno with @e. */
 int tracee_seize(pid_t tid, struct xm_error *e);
