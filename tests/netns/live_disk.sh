@@ -42,25 +42,21 @@ reads_reach() { # DIR N
 	[ "$(reads_of "$1")" -ge "$2" ]
 }
 
-# disk_moves DISK_OPTIONS: from the slow disk, or $PLAIN, a file of tmpfs
-disk_moves() {
-	local reads load
-
-	hosts queues=4
-	if [ -n "${PLAIN:-}" ]; then
-		load=$(guest_tool guestload)
-		DISK=$TMP/disk.raw
-		"$load" make-disk "$DISK" 64
-	else
-		disk_make 64 300
-	fi
-	linux 256 load="rate=20 size=32 disk=/dev/vda,32" "disk=$DISK" \
-		"disk_opts=$1"
+# disk_guest FILE DISK_OPTIONS: it reads
+disk_guest() {
+	linux 256 load="rate=20 size=32 disk=/dev/vda,32" "disk=$1" \
+		"disk_opts=$2"
 	wait_for 30 reads_reach "$A" 200
 	incoming
-	recv_live
-	# harvest upon harvest, while reads are under way
-	send_live --max-downtime 1ms --converge stop --timeout 4s
+}
+
+# Harvest upon harvest, while reads are under way.
+often=(--max-downtime 1ms --converge stop --timeout 4s)
+
+# disk_moved: and it has lost nothing of what the disk wrote
+disk_moved() {
+	local reads
+
 	moved
 	assert_jq '.epochs >= 3' "$(out_of send)" "epochs"
 	DRAINED=$(value_of '.drain_ms | floor' "$(out_of send)")
@@ -69,10 +65,24 @@ disk_moves() {
 	reads=$(reads_of "$B")
 	wait_for 40 reads_reach "$B" $((reads + 200))
 	live_linux_check "$A" "$B" || fail "what the disk wrote was lost"
+}
+
+disk_done() {
 	guests_quit
-	[ -n "${PLAIN:-}" ] || stop disk
+	stop disk
 	rm "$TMP/disk.raw"
 	detach_both
+}
+
+# disk_moves DISK_OPTIONS: from the slow disk
+disk_moves() {
+	hosts queues=4
+	disk_make 64 300
+	disk_guest "$DISK" "$1"
+	recv_live
+	send_live "${often[@]}"
+	disk_moved
+	disk_done
 }
 
 scenario_direct_reads_by_threads() {
@@ -88,9 +98,39 @@ scenario_direct_reads_by_io_uring() {
 }
 
 # From the page cache it is copied through QEMU's page tables, which the log sees.
-scenario_cached_reads() {
-	PLAIN=1 disk_moves cache=writeback
+# On the way back it becomes a direct disk while it moves, as if its storage was
+# moved, or a disk plugged.
+scenario_cached_reads_that_become_direct() {
+	hosts queues=4
+	disk_make 64 300
+	disk_guest "$TMP/disk.raw" \
+		cache=writeback,node-name=top,file.node-name=plain
+	recv_live
+	send_live "${often[@]}"
+	disk_moved
 	assert_eq "$DRAINED" 0 "ms of draining a guest that needs none"
+
+	turn_round
+	incoming
+	recv_live
+	send_live "${often[@]}" --name victim --bandwidth 400M
+	wait_for 10 grep -q '"event":"progress"' "$(out_of send)"
+	reopen_slow
+	run "$FROM" "$XDPMIG" set victim --bandwidth 20G
+	assert_eq "$RC" 0 "set --bandwidth"
+	disk_moved
+	[ "$DRAINED" -gt 0 ] || fail "the guest was not drained"
+	disk_done
+}
+
+# reopen_slow: $A's disk is $DISK now
+reopen_slow() {
+	guest_qmp "$A" blockdev-add "{\"driver\": \"file\",
+		\"node-name\": \"slow\", \"filename\": \"$DISK\",
+		\"read-only\": true, \"cache\": {\"direct\": true}}" >/dev/null
+	guest_qmp "$A" blockdev-reopen '{"options": [{"driver": "raw",
+		"node-name": "top", "file": "slow", "read-only": true,
+		"cache": {"direct": true}}]}' >/dev/null
 }
 
 # A file system that does without the page cache, whatever QEMU asks for.
