@@ -121,4 +121,74 @@ scenario_no_room_at_the_target() {
 	detach_both
 }
 
+# -- hands on QEMU's process ----------------------------------------------------------
+
+# trace DIR: as a debugger does; its threads run on
+trace() {
+	cat >"$TMP/trace.py" <<-'END'
+		import ctypes, os, sys
+		SEIZE, WALL = 0x4206, 0x40000000
+		libc = ctypes.CDLL(None)
+		for tid in os.listdir(f"/proc/{sys.argv[1]}/task"):
+		    if libc.ptrace(SEIZE, int(tid), None, None):
+		        sys.exit("not to be traced")
+		print("ready", flush=True)
+		while True:
+		    os.waitpid(-1, WALL)
+	END
+	spawn tracer here python3 "$TMP/trace.py" "$(cat "$1/pid")"
+	wait_for 10 grep -q ready "$(out_of tracer)"
+}
+
+# Nothing was done to the guest: nobody holds its threads, no descriptor is left.
+assert_untouched() { # DIR
+	local pid
+
+	pid=$(cat "$1/pid")
+	assert_eq "$(cat "/proc/$pid"/task/*/status | grep -c '^TracerPid:	[1-9]')" \
+		0 "threads of ${1##*/} that are held"
+	find "/proc/$pid/fd" -lname '*userfaultfd*' >"$TMP/fds"
+	assert_eq "$(cat "$TMP/fds")" "" "userfaultfds in ${1##*/}"
+}
+
+# refuses NAME PATTERN: within the 5 s that QEMU has for an answer
+refuses() {
+	reap "$1" 20
+	assert_eq "$RC" 1 "$1"
+	assert_grep "$2" "$(err_of "$1")" "message of $1"
+}
+
+# A debugger; then QEMU is stopped while it is copied, and two more want what the
+# first ones have.
+scenario_traced_or_stopped() {
+	hosts queues=2
+	oracle 64
+	incoming
+	recv_live
+	trace "$A"
+	send_fails 1 "traced by process $(pid_of tracer)"
+	stop tracer KILL
+	assert_untouched "$A"
+
+	send_live --bandwidth 200M
+	wait_for 10 grep -q '"event":"progress"' "$(out_of send)"
+	kill -STOP "$(cat "$A/pid")"
+	spawn other-send src "$XDPMIG" send --dev "$SRC_DEV" --qmp "$A/qmp" \
+		--json "$DST4"
+	spawn other-recv dst "$XDPMIG" recv --dev "$DST_DEV" --qmp "$B/mig" \
+		--json
+	refuses other-send 'process is stopped'
+	refuses other-recv 'another client has the monitor'
+	ended 1 3 30
+	said send memory 'did not answer.*process is stopped'
+	assert_grep 'GUEST MAY NOT RUN' "$(err_of send)" "warning"
+	home send source
+	kill -CONT "$(cat "$A/pid")"
+	at_home
+	assert_untouched "$A"
+	move_after
+	guests_quit
+	detach_both
+}
+
 run_scenarios "$@"
