@@ -8,6 +8,8 @@
 # bytes again: "beat N ok", or "beat N CORRUPT", which no test may see.
 #
 # With load=ARG:ARG... it becomes guestload ARG ARG... instead (guestload.c).
+# With control it does what comes on the second serial port, a word a line:
+# suspend (ACPI S3).
 export PATH=/bin
 /bin/busybox mkdir -p /dev /proc /data
 /bin/busybox mount -t devtmpfs dev /dev
@@ -17,13 +19,24 @@ export PATH=/bin
 
 fill=0
 load=
+control=
 # shellcheck disable=SC2013 # words are wanted
 for word in $(cat /proc/cmdline); do
 	case $word in
 	fill=*) fill=${word#fill=} ;;
 	load=*) load=${word#load=} ;;
+	control) control=1 ;;
 	esac
 done
+
+if [ -n "$control" ]; then
+	mkdir -p /sys
+	mount -t sysfs sys /sys
+	stty -F /dev/ttyS1 raw -echo
+	while read -r word; do
+		[ "$word" != suspend ] || echo mem >/sys/power/state
+	done </dev/ttyS1 &
+fi
 
 if [ -n "$load" ]; then
 	case $load in

@@ -28,6 +28,9 @@
 #                                  each (DIR/ram is the first, DIR/ram1...)
 #   shm=DIRECTORY                  for its RAM, instead of /dev/shm
 #   mem=MEMORY-BACKEND             all of -object, %s is the file
+#   args="-m slots=1"              more of QEMU's, by spaces
+#   control=1                      live_linux: it does what is written to
+#                                  DIR/control.in, a word a line: suspend
 #
 #   live_beats DIR                 how often its heart has beaten
 #   live_goes_on DIR [N [SECONDS]] it beats N (5) times more, or fails
@@ -103,7 +106,7 @@ live_memory() {
 
 # live_devices DIR: the rest of QEMU's options, into live_args
 live_devices() {
-	local dir=$1 machine kernel initrd disk opts load
+	local dir=$1 machine kernel initrd disk opts load args
 	machine=$(live_get "$dir" machine)
 	[ "$(live_get "$dir" backends)" != 1 ] || machine+=,memory-backend=ram0
 	live_args+=(-machine "$machine" -uuid "$(live_get "$dir" uuid)"
@@ -115,12 +118,23 @@ live_devices() {
 		kernel=$(guest_kernel) && initrd=$(guest_initrd "$kernel") || return
 		load=$(live_get "$dir" load)
 		live_args+=(-cpu max -kernel "$kernel" -initrd "$initrd" -append
-			"console=ttyS0 quiet panic=-1 load=${load// /:}")
+			"console=ttyS0 quiet panic=-1 load=${load// /:} $(
+				sed -n 's/^control=1/control/p' "$dir/spec"
+			)")
 	fi
+	[ -z "$(live_get "$dir" control)" ] || live_control "$dir" || return
+	read -ra args <<<"$(live_get "$dir" args)"
+	live_args+=("${args[@]}")
 	disk=$(live_get "$dir" disk) opts=$(live_get "$dir" disk_opts)
 	[ -z "$disk" ] || live_args+=(-drive
 		"if=none,id=disk,format=raw,read-only=on,file=$disk${opts:+,$opts}"
 		-device virtio-blk-pci,drive=disk)
+}
+
+live_control() { # DIR
+	mkfifo "$1/control.in" "$1/control.out" &&
+		live_args+=(-chardev "pipe,id=control,path=$1/control"
+			-device isa-serial,chardev=control,index=1)
 }
 
 # -- its life ------------------------------------------------------------------------
