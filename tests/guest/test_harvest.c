@@ -360,6 +360,65 @@ static void guest_source_pause__refuses_what_was_plugged_later(void **state)
 	t_comes_back(m);
 }
 
+static void t_plug_tablet(struct t_move *m)
+{
+	t_run(m, "device_add",
+	      "{\"driver\": \"usb-tablet\", \"id\": \"tablet\"}");
+}
+
+/* QEMU says so a moment after it is gone. */
+static void t_unplug_tablet(struct t_move *m)
+{
+	const char *id = NULL;
+	json_t *event = NULL;
+
+	t_run(m, "device_del", "{\"id\": \"tablet\"}");
+	while (!id || strcmp(id, "tablet")) {
+		json_decref(event);
+		event = NULL;
+		T_UNTIL(!qmp_event(m->a.q.qmp, &event, NULL));
+		id = json_string_value(json_object_get(
+			json_object_get(event, "data"), "device"));
+	}
+	json_decref(event);
+}
+
+/* One that goes is one that was looked at, or nobody knows what it wrote. */
+static void guest_source_turn__refuses_what_came_and_went(void **state)
+{
+	struct t_move *m = *state;
+	unsigned int news;
+	uint64_t pages;
+
+	t_track_running(m);
+	t_run(m, "device_add", "{\"driver\": \"qemu-xhci\"}");
+	t_plug_tablet(m);
+	T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+	t_unplug_tablet(m);
+	T_OK(guest_source_turn(m->s, &news, &m->e));
+	T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+	T_OK(guest_source_turn(m->s, &news, &m->e));
+	t_plug_tablet(m);
+	t_unplug_tablet(m);
+	T_OK(guest_source_harvest(m->s, m->dirty, &pages, &m->e));
+	assert_int_equal(guest_source_turn(m->s, &news, &m->e), -ESTALE);
+	assert_non_null(strstr(m->e.msg, "tablet"));
+	t_comes_back(m);
+}
+
+static void guest_source_pause__refuses_what_came_and_went(void **state)
+{
+	struct t_move *m = *state;
+
+	t_track_running(m);
+	t_run(m, "device_add", "{\"driver\": \"qemu-xhci\"}");
+	t_plug_tablet(m);
+	t_unplug_tablet(m);
+	assert_int_equal(guest_source_pause(m->s, &m->e), -ESTALE);
+	assert_non_null(strstr(m->e.msg, "tablet"));
+	t_comes_back(m);
+}
+
 /* -- throttle ----------------------------------------------------------------------- */
 
 /* Is one of its threads held, as by a debugger? */
@@ -455,6 +514,8 @@ int main(void)
 		CASE(guest_source_harvest__refuses_a_disk_plugged_at_the_end),
 		CASE(guest_source_harvest__refuses_what_was_plugged_later),
 		CASE(guest_source_pause__refuses_what_was_plugged_later),
+		CASE(guest_source_turn__refuses_what_came_and_went),
+		CASE(guest_source_pause__refuses_what_came_and_went),
 		CASE(guest_source_throttle__takes_half_of_its_time),
 		CASE(guest_source_pause__ends_the_throttle),
 	};

@@ -304,6 +304,22 @@ static int refuse(const struct qemu *q, const char *name, const char *type,
 		       qmp_path(q->qmp), name, type, why);
 }
 
+/* Best effort: what is not noted is not known when it goes. */
+static void note_device(struct qemu *q, const char *path, const char *name)
+{
+	char key[256];
+
+	if (!q->seen)
+		q->seen = json_object();
+	snprintf(key, sizeof(key), "%s/%s", path, name);
+	(void)json_object_set_new(q->seen, key, json_true());
+}
+
+bool qemu_forget_device(struct qemu *q, const char *path)
+{
+	return !json_object_del(q->seen, path);
+}
+
 /* Children of @path, "child<TYPE>" each. */
 static int check_children(struct qemu *q, const char *path, struct xm_error *e)
 {
@@ -323,6 +339,7 @@ static int check_children(struct qemu *q, const char *path, struct xm_error *e)
 		if (strncmp(type, "child<", 6))
 			continue;
 		type += 6;
+		note_device(q, path, text_of(item, "name"));
 		if (!strncmp(type, "scsi-generic", 12) ||
 		    !strncmp(type, "scsi-block", 10))
 			q->has_direct_io = true;
@@ -529,6 +546,7 @@ void qemu_close(struct qemu *q)
 	if (q->pidfd > 0)
 		fd_close(q->pidfd);
 	free(q->vcpu);
+	json_decref(q->seen);
 	qmp_close(q->qmp);
 	memset(q, 0, sizeof(*q));
 }

@@ -40,6 +40,7 @@ struct qemu {
 			     * into guest memory (cache.direct=on, or a file
 			     * system not known to cache), behind the back of
 			     * the dirty log: harvests must drain it */
+	json_t *seen;       /* QOM paths of the devices looked at, as keys */
 };
 
 /* Connect to the monitor at @socket and describe the guest.  @is_target: a QEMU
@@ -68,6 +69,9 @@ int qemu_check_ram(const struct qemu *q, struct xm_error *e);
  * plugged.  0, perhaps with has_direct_io, which is not taken back; or -errno
  * with @e. */
 int qemu_check_devices(struct qemu *q, struct xm_error *e);
+
+/* The device at QOM path @path is gone.  Was it looked at before? */
+bool qemu_forget_device(struct qemu *q, const char *path);
 
 /* "running", "paused", "inmigrate", ...: query-status, fresh. */
 int qemu_run_state(struct qemu *q, char *ret_state, size_t len,

@@ -11,6 +11,8 @@
  *   pause             it runs, or is merely paused
  *   harvest           no device came that writes memory by itself; a disk that
  *                     did, and needs it, is drained (source_harvest.c)
+ *   any time          a device that was unplugged had been looked at, so it did
+ *                     not write meanwhile
  *   "migrate" taken   the same, and its RAM is what was opened: from here on QEMU
  *                     plugs nothing
  *   paused .. commit  RESUME: somebody let it run; RESET: its memory changed
@@ -130,6 +132,32 @@ int source_check_devices(struct source_qemu *y, struct xm_error *e)
 	if (r)
 		return source_explain(y, r, &from, e);
 	y->s.has_drain = y->s.has_drain || y->q.has_direct_io;
+	return 0;
+}
+
+int source_check_deleted(struct source_qemu *y, const json_t *event,
+			 struct xm_error *e)
+{
+	static const char *const where[] = { "/machine/peripheral/",
+					     "/machine/peripheral-anon/" };
+	const char *path = json_string_value(
+		json_object_get(json_object_get(event, "data"), "path"));
+	unsigned int i;
+	size_t len;
+
+	for (i = 0; path && i < sizeof(where) / sizeof(*where); i++) {
+		len = strlen(where[i]);
+		/* Parts of a device go with it. */
+		if (strncmp(path, where[i], len) || strchr(path + len, '/'))
+			continue;
+		if (!qemu_forget_device(&y->q, path))
+			return xm_fail(e, -ESTALE, XM_REASON_MEMORY,
+				       "%s: device %s was plugged and "
+				       "unplugged while the guest was copied, "
+				       "and may have written memory; migrate "
+				       "it again",
+				       qmp_path(y->q.qmp), path + len);
+	}
 	return 0;
 }
 

@@ -69,14 +69,21 @@ static int qemu_throttle(struct guest_source *s, unsigned int percent,
 
 /* -- switchover ----------------------------------------------------------------- */
 
-/* Events of what was before are nobody's news. */
+/* Events of what was before are nobody's news, but of what was unplugged. */
 static int forget_events(struct source_qemu *y, struct xm_error *e)
 {
+	const char *name;
 	json_t *event;
 	int r;
 
-	while (!(r = qmp_event(y->q.qmp, &event, e)))
+	while (!(r = qmp_event(y->q.qmp, &event, e))) {
+		name = json_string_value(json_object_get(event, "event"));
+		if (name && !strcmp(name, "DEVICE_DELETED"))
+			r = source_check_deleted(y, event, e);
 		json_decref(event);
+		if (r)
+			return r;
+	}
 	return r == -EAGAIN ? 0 : r;
 }
 
@@ -251,6 +258,8 @@ static int take_event(struct source_qemu *y, json_t *event,
 
 	if (!name)
 		return 0;
+	if (!strcmp(name, "DEVICE_DELETED"))
+		return source_check_deleted(y, event, e);
 	if (!y->is_migrating) { /* then whose are they? */
 		if (!strcmp(name, "STOP") || !strcmp(name, "MIGRATION"))
 			y->must_look = true;

@@ -73,6 +73,10 @@ int source_check_moved(struct source_qemu *y, struct xm_error *e);
 /* Is there a device, now, whose writes no log shows?  Then -EOPNOTSUPP.  A disk
  * whose reads must be drained sets has_drain and q.has_direct_io. */
 int source_check_devices(struct source_qemu *y, struct xm_error *e);
+/* DEVICE_DELETED: was the device there when we looked?  Else -ESTALE: nobody
+ * knows what it wrote. */
+int source_check_deleted(struct source_qemu *y, const json_t *event,
+			 struct xm_error *e);
 
 /* -- source_harvest.c */
 
