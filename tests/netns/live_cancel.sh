@@ -46,6 +46,10 @@ cancel_at_target() {
 	home recv source
 }
 
+is_connecting() {
+	"$FROM" ss -Htn state syn-sent | grep -q 198.18.0.77
+}
+
 # stayed: the guest is here alone, is not told of, and moves
 stayed() {
 	wait_for 10 live_is "$A" running
@@ -55,6 +59,27 @@ stayed() {
 	assert_ne "$RC" 0 "cancel of what is over"
 	move_after
 	turn_round
+}
+
+# Who is asked is not there, and does not say so.
+scenario_connecting() {
+	hosts queues=2
+	oracle 64
+	ip -n "$SRC_NS" neigh add 198.18.0.77 lladdr 02:00:00:00:00:77 \
+		dev "$SRC_DEV"
+	PEER=198.18.0.77 send_live --name victim
+	wait_for 5 is_connecting
+	run "$FROM" "$XDPMIG" status --json
+	assert_jq '[.migrations[] | select(.name == "victim") | .state] ==
+		["setup"]' "$OUT" "status"
+	cancel "$FROM" victim
+	send_end 5
+	assert_eq "$SEND_RC" 4 "send"
+	said send cancelled "by 'xdpmig cancel'"
+	home send source
+	runs "$A"
+	guests_quit
+	detach_both
 }
 
 scenario_at_the_source() {

@@ -131,10 +131,10 @@ scenario_targets_qemu_is_killed() {
 			ended 4 1 # recv ends before it has heard of a source
 		else
 			ended 3 1
-			said send refused "QEMU.*(is gone|closed its monitor)"
+			said send refused "QEMU.*is gone"
 			home recv source
 		fi
-		said recv memory "QEMU.*(is gone|closed its monitor)"
+		said recv memory "QEMU.*is gone"
 		home send source
 		back
 	done

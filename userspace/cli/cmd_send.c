@@ -28,6 +28,7 @@
 #include "live.h"
 #include "report.h"
 #include "run.h"
+#include "util/fd.h"
 
 struct send {
 	struct side side;
@@ -326,7 +327,8 @@ static void send_cancel(struct send *s)
 	run_answer(s->run, send_status(s), NULL);
 	(void)xm_fail(send_err(s), -ECANCELED, XM_REASON_CANCELLED,
 		      "cancelled by 'xdpmig cancel'");
-	send_fail(s);
+	if (s->side.ctl) /* else see send_connect() */
+		send_fail(s);
 }
 
 static void send_listen(struct send *s)
@@ -433,17 +435,27 @@ static void send_run(struct send *s)
 
 /* -- setting up ------------------------------------------------------------------------------ */
 
+static bool send_is_cancelled(struct send *s)
+{
+	send_listen(s);
+	return send_err(s)->err ||
+	       cli_signals_cancel(s->side.cli, false, send_err(s));
+}
+
 /* The peer may be silent, and the user not have the patience. */
 static int send_connect(struct send *s, const struct ctl_addr *peer)
 {
 	struct side *side = &s->side;
+	struct xm_error *e = send_err(s);
+	int fd fd_cleanup = fd_either(run_fd(s->run), side->cli->signal_fd);
 	int r;
 
+	if (fd < 0)
+		return xm_fail(e, fd, XM_REASON_INTERNAL,
+			       "nothing to wait with: %s", strerror(-fd));
 	do
-		r = ctl_connect_unless(&side->ctl, peer, NULL, 5000,
-				       side->cli->signal_fd, send_err(s));
-	while (r == -ECANCELED &&
-	       !cli_signals_cancel(side->cli, false, send_err(s)));
+		r = ctl_connect_unless(&side->ctl, peer, NULL, 5000, fd, e);
+	while (r == -ECANCELED && !send_is_cancelled(s));
 	return r;
 }
 

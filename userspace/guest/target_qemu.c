@@ -118,7 +118,8 @@ static int fail_gone(const struct target_qemu *y, struct xm_error *e)
 static int explain(const struct target_qemu *y, int r,
 		   const struct xm_error *from, struct xm_error *e)
 {
-	if (r && is_gone(y, 0))
+	/* One that ends closes its monitor a moment before. */
+	if (r && is_gone(y, r == -EPIPE ? QUIT_MS / 10 : 0))
 		return fail_gone(y, e);
 	return r ? xm_fail(e, r, from->reason, "%s", from->msg) : 0;
 }

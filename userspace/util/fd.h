@@ -7,6 +7,8 @@
 #ifndef XM_UTIL_FD_H
 #define XM_UTIL_FD_H
 
+#include <errno.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 /* Close @fd if it is one.  Returns -1, to be assigned back. */
@@ -20,6 +22,22 @@ static inline int fd_close(int fd)
 static inline void fd_closep(int *fd)
 {
 	*fd = fd_close(*fd);
+}
+
+/* A descriptor, the caller's, that is readable when @a or @b is; or -errno. */
+static inline int fd_either(int a, int b)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int fd = epoll_create1(EPOLL_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	if (!epoll_ctl(fd, EPOLL_CTL_ADD, a, &ev) &&
+	    !epoll_ctl(fd, EPOLL_CTL_ADD, b, &ev))
+		return fd;
+	err = errno;
+	(void)fd_close(fd);
+	return -err;
 }
 
 /* Hand the descriptor out of a cleanup variable's scope. */
