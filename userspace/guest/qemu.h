@@ -65,6 +65,12 @@ int qemu_map_ram(const struct qemu *q, struct guest_ram *ram, bool is_target,
  * -EBUSY: a DIMM was plugged or unplugged meanwhile. */
 int qemu_check_ram(const struct qemu *q, struct xm_error *e);
 
+/* Is it a target for @want: same UUID, machine type, RAM blocks, page sizes?  Then
+ * 0, and its blocks have the order of @want's.  Else -EINVAL with @e
+ * (XM_REASON_REFUSED, names what differs). */
+int qemu_match(struct qemu *q, const struct guest_identity *want,
+	       struct xm_error *e);
+
 /* Look at its devices and disks again, as qemu_open() did: some may have been
  * plugged.  0, perhaps with has_direct_io, which is not taken back; or -errno
  * with @e. */

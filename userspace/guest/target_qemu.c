@@ -28,11 +28,6 @@
  * query-status says that "cont" was done or refused.  Nothing waits for more
  * than ASK_MS then: heartbeats go on.
  *
- * QEMU compares little of what must be equal, and late: so UUID, machine type
- * and the RAM blocks are compared here before a byte of memory is written.  Two
- * UUIDs that are not set are equal, as for QEMU's validate-uuid.  The blocks'
- * order may differ; the memory map has the source's.
- *
  * Disks stay the source's until "cont" (late-block-activate).  If that is
  * refused, a disk may have been taken already, which the source needs: QEMU is
  * told to quit at once.
@@ -134,99 +129,14 @@ static int tell(struct target_qemu *y, const char *command, json_t *args,
 	return explain(y, r, &from, e);
 }
 
-/* -- the same guest? ------------------------------------------------------------ */
-
-static int refuse(const struct target_qemu *y, const char *what,
-		  const char *here, const char *there, struct xm_error *e)
-{
-	return xm_fail(e, -EINVAL, XM_REASON_REFUSED,
-		       "%s: %s: the source has %s, this QEMU %s; start it like "
-		       "the source's",
-		       qmp_path(y->q.qmp), what, there, here);
-}
-
-static void uuid_text(char *dst, size_t len, const uint8_t uuid[16])
-{
-	unsigned int i;
-
-	*dst = 0;
-	for (i = 0; i < 16; i++)
-		snprintf(dst + strlen(dst), len - strlen(dst), "%s%02x",
-			 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-			 uuid[i]);
-}
-
-static int check_identity(const struct target_qemu *y,
-			  const struct guest_identity *want, struct xm_error *e)
-{
-	char here[40], there[40];
-
-	if (!want->has_device)
-		return xm_fail(e, -EINVAL, XM_REASON_REFUSED,
-			       "%s: the source has memory only and no devices; "
-			       "receive it with --ram",
-			       qmp_path(y->q.qmp));
-	if (memcmp(want->uuid, y->q.id.uuid, sizeof(want->uuid))) {
-		uuid_text(here, sizeof(here), y->q.id.uuid);
-		uuid_text(there, sizeof(there), want->uuid);
-		return refuse(y, "UUID", here, there, e);
-	}
-	if (strcmp(want->machine, y->q.id.machine))
-		return refuse(y, "machine type", y->q.id.machine, want->machine,
-			      e);
-	if (want->n_blocks != y->q.n_blocks) {
-		snprintf(here, sizeof(here), "%u", y->q.n_blocks);
-		snprintf(there, sizeof(there), "%u", want->n_blocks);
-		return refuse(y, "number of RAM blocks", here, there, e);
-	}
-	return 0;
-}
-
-/* Bring the source's block @i to that place here. */
-static int match_block(struct target_qemu *y, const struct guest_identity *want,
-		       unsigned int i, struct xm_error *e)
-{
-	struct qemu_block *b = y->q.block, swap;
-	char what[XM_BLOCK_NAME + 32], here[32], there[32];
-	unsigned int n;
-
-	for (n = i; n < y->q.n_blocks; n++)
-		if (!strcmp(b[n].name, want->block[i].name))
-			break;
-	if (n == y->q.n_blocks)
-		return refuse(y, "RAM blocks", "not", want->block[i].name, e);
-	swap = b[i];
-	b[i] = b[n];
-	b[n] = swap;
-	snprintf(what, sizeof(what), "RAM block %.100s", b[i].name);
-	if (b[i].len != want->block[i].len) {
-		snprintf(here, sizeof(here), "%llu bytes",
-			 (unsigned long long)b[i].len);
-		snprintf(there, sizeof(there), "%llu bytes",
-			 (unsigned long long)want->block[i].len);
-		return refuse(y, what, here, there, e);
-	}
-	if (want->block[i].page_size &&
-	    b[i].page_size != want->block[i].page_size) {
-		snprintf(here, sizeof(here), "pages of %zu KiB",
-			 b[i].page_size >> 10);
-		snprintf(there, sizeof(there), "pages of %u KiB",
-			 want->block[i].page_size >> 10);
-		return refuse(y, what, here, there, e);
-	}
-	return 0;
-}
+/* -- memory --------------------------------------------------------------------- */
 
 static int qemu_make(struct guest_target *t, const struct guest_identity *want,
 		     struct guest_ram *ram, struct xm_error *e)
 {
 	struct target_qemu *y = to_qemu(t);
-	unsigned int i;
-	int r;
+	int r = qemu_match(&y->q, want, e);
 
-	r = check_identity(y, want, e);
-	for (i = 0; !r && i < want->n_blocks; i++)
-		r = match_block(y, want, i, e);
 	return r ? r : qemu_map_ram(&y->q, ram, true, e);
 }
 
