@@ -181,7 +181,7 @@ scenario_traced_or_stopped() {
 	refuses other-recv 'another client has the monitor'
 	ended 1 3 30
 	said send memory 'did not answer.*process is stopped'
-	assert_grep 'GUEST MAY NOT RUN' "$(err_of send)" "warning"
+	assert_grep 'the guest is as it was' "$(err_of send)" "warning"
 	home send source
 	kill -CONT "$(cat "$A/pid")"
 	at_home

@@ -90,8 +90,8 @@ int home_not_back(const struct home *h, const struct xm_error *why)
 	json_t *o = cli_result(h->cli);
 	struct xm_error was = h->cli->err;
 
-	if (h->guest->is_back) { /* but not all settings of QEMU's */
-		cli_warn(h->cli, "the guest is back; %s", why->msg);
+	if (h->guest->is_back) { /* but not all settings of QEMU's, maybe */
+		cli_warn(h->cli, "the guest is as it was; %s", why->msg);
 		return was.err;
 	}
 	if (why->reason == XM_REASON_UNKNOWN_OUTCOME) { /* another's doing */

