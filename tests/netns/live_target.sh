@@ -100,6 +100,17 @@ scenario_cont_before_the_end() {
 	finish
 }
 
+# It leaves the end of the stream unread, and has loaded before.
+scenario_no_vmdesc() {
+	hosts queues=2
+	oracle 64
+	incoming machine=q35,suppress-vmdesc=on
+	recv_live
+	send_live --name victim
+	moved
+	finish
+}
+
 scenario_cont_when_loaded() {
 	begin
 	stop_at_loaded

@@ -5,7 +5,8 @@
  *   make          -                            inmigrate; its RAM is ours to
  *                                              write
  *   begin         -                            inmigrate
- *   write_device  first: migrate-incoming fd:  loading
+ *   write_device  first: stop,                 loading
+ *                 migrate-incoming fd:
  *   end_device    stop, the last byte          paused, or what the source was
  *                                              -> LOADED
  *   run           cont                         running -> RUNS
@@ -18,7 +19,9 @@
  * "stop" takes that back and does nothing else.  So it is said last: QEMU reads
  * to the end of the stream before it has loaded, and the last byte is held back
  * until "stop" is answered.  RAM plugged meanwhile, which we would not write,
- * is looked for at the same place.  After that a "cont" is seen as RESUME.  It
+ * is looked for at the same place.  (A QEMU that leaves the end of the stream
+ * unread, suppress-vmdesc, has loaded before: it was told at the begin, too.)
+ * After that a "cont" is seen as RESUME.  It
  * is a second guest: that QEMU is ended before anything else is done, and then
  * the migration fails.
  *
@@ -165,8 +168,10 @@ static int look_again(struct target_qemu *y, struct xm_error *e)
 /* Let it wait at our stream. */
 static int connect_stream(struct target_qemu *y, struct xm_error *e)
 {
-	int pair[2], r;
+	int pair[2], r = tell(y, "stop", NULL, e);
 
+	if (r)
+		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return xm_fail(e, -errno, XM_REASON_MEMORY,
 			       "no socket for QEMU's device state: %m");
@@ -194,9 +199,21 @@ static ssize_t send_stream(struct target_qemu *y, const void *buf, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-/* @r is what send_stream() said. */
+static int take_events(struct target_qemu *y, unsigned int *ret_news,
+		       struct xm_error *e);
+
+/* @r is what send_stream() said.  0: it needs no more. */
 static int fail_stream(struct target_qemu *y, int r, struct xm_error *e)
 {
+	unsigned int news = 0; /* what it is, end_device() tells anew */
+	int r2;
+
+	/* It says that it has loaded before it closes the stream. */
+	if (r == -EPIPE || r == -ECONNRESET) {
+		r2 = take_events(y, &news, e);
+		if (r2 || y->has_loaded)
+			return r2;
+	}
 	/* It closes the stream when it fails, and ends a moment later. */
 	if (r == -EPIPE || r == -ECONNRESET)
 		(void)is_gone(y, QUIT_MS / 10);
@@ -220,8 +237,10 @@ static ssize_t qemu_write_device(struct guest_target *t, const void *buf,
 	n = send_stream(y, bytes, len - 1);
 	if (n == -EAGAIN || n == -EINTR)
 		return -EAGAIN;
-	if (n < 0)
-		return fail_stream(y, (int)n, e);
+	if (n < 0) {
+		r = fail_stream(y, (int)n, e);
+		return r ? r : (ssize_t)len;
+	}
 	n -= y->has_last; /* of @buf; the next one stays here */
 	y->last = bytes[n];
 	y->has_last = true;
