@@ -120,7 +120,6 @@ static void qemu_open__tells_who_it_is(void **state)
 	assert_true(t->q.pidfd > 0);
 	assert_int_equal(t->q.n_vcpus, 2);
 	assert_int_not_equal(t->q.vcpu[0], t->q.vcpu[1]);
-	assert_true(t->q.was_running);
 	assert_false(t->q.has_direct_io);
 }
 
@@ -140,7 +139,6 @@ static void qemu_open__paused(void **state)
 
 	t_start(t, ONE "-S");
 	t_open(t, false);
-	assert_false(t->q.was_running);
 	assert_int_equal(qemu_run_state(&t->q, now, sizeof(now), &t->e), 0);
 	assert_string_equal(now, "prelaunch");
 	json_decref(t_qemu_run(&t->qemu, "cont", NULL));
@@ -155,7 +153,6 @@ static void qemu_open__a_target_that_waits(void **state)
 
 	t_start(t, ONE "-incoming defer");
 	t_open(t, true);
-	assert_false(t->q.was_running);
 	t_map(t, true);
 	assert_non_null(t->ram.map.block[0].dirtied);
 }

@@ -130,6 +130,50 @@ scenario_cont_when_loaded() {
 	finish
 }
 
+# -- one QEMU, one guest -------------------------------------------------------------------
+
+scenario_another_recv() {
+	begin
+	recv_live
+	spawn recv2 "$TO" "$XDPMIG" recv --qmp "$B/qmp" --name second --json \
+		--listen "$DST4:7777"
+	reap recv2 10
+	assert_eq "$RC" 1 "the second recv"
+	assert_grep "another 'xdpmig recv' waits" "$(err_of recv2)" "second recv"
+	send_live --name victim
+	moved
+	finish
+}
+
+# QEMU's own migration fills the target while recv still waits.
+scenario_a_guest_is_there_already() {
+	begin
+	recv_live
+	guest_qmp "$B" migrate-incoming "{\"uri\": \"unix:$TMP/own\"}" >"$TMP/in"
+	guest_qmp "$A" migrate "{\"uri\": \"unix:$TMP/own\"}" >"$TMP/out"
+	recv_end 20
+	assert_eq "$RECV_RC" 1 "recv"
+	assert_grep 'somebody else migrates a guest into' "$(err_of recv)" "recv"
+	wait_for 20 live_is "$B" running
+	runs "$B"
+	finish
+}
+
+# It begins when our memory is on its way already.
+scenario_a_guest_comes_from_elsewhere() {
+	begin
+	recv_live
+	send_live --name victim --bandwidth 200M
+	wait_for 10 grep -q '"event":"progress"' "$(out_of send)"
+	guest_qmp "$B" migrate-incoming "{\"uri\": \"unix:$TMP/own\"}" >"$TMP/in"
+	ended 3 1
+	said recv memory 'somebody else migrates a guest into'
+	home send source
+	runs "$A"
+	guest_alive "$B" || fail "the target's QEMU was ended, and is another's"
+	finish
+}
+
 # -- memory that comes meanwhile -----------------------------------------------------
 
 scenario_dimm_at_the_target() {

@@ -482,10 +482,11 @@ static int send_prepare(struct send *s)
 		r = ctl_addr_parse(&peer, s->opts->peer, XM_PORT_CTL, e);
 	if (!r && !side->opts->dry_run)
 		r = side_claim(side, e);
-	if (!r && !side->opts->dry_run)
-		r = send_connect(s, &peer);
+	/* First what takes as long as a disk does: the peer waits for HELLO. */
 	if (!r && !side->opts->dry_run)
 		r = live_track(&s->live, e);
+	if (!r && !side->opts->dry_run)
+		r = send_connect(s, &peer);
 	if (!r)
 		r = side_scan_memory(side, e);
 	if (r)

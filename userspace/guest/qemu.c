@@ -269,8 +269,12 @@ static int check_state(struct qemu *q, bool is_target, struct xm_error *e)
 	else if (!r)
 		r = check_source_state(q, state, migration, e);
 	json_decref(migration);
-	q->was_running = !strcmp(state, "running");
 	return r;
+}
+
+int qemu_check_target(struct qemu *q, struct xm_error *e)
+{
+	return check_state(q, true, e);
 }
 
 /* -- what stands in the way ----------------------------------------------------- */
@@ -289,6 +293,7 @@ static const struct obstacle obstacles[] = {
 	{ "vhost-vdpa", "a vDPA device, which writes memory by itself" },
 	{ "vhost-scsi", "vhost-scsi, which writes memory behind QEMU's back" },
 	{ "ivshmem-", "memory shared with others, who write it" },
+	{ "pvrdma", "an RDMA device, whose NIC writes memory by itself" },
 	{ "x-pci-proxy-dev",
 	  "a device in another process, which writes memory" },
 	{ "sev-", "an encrypted guest, whose memory means nothing elsewhere" },

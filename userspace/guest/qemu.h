@@ -35,7 +35,6 @@ struct qemu {
 	unsigned int n_blocks;
 	pid_t *vcpu; /* threads of the virtual CPUs, each once */
 	unsigned int n_vcpus;
-	bool was_running;   /* when it was opened */
 	bool has_direct_io; /* a disk whose reads the kernel writes straight
 			     * into guest memory (cache.direct=on, or a file
 			     * system not known to cache), behind the back of
@@ -64,6 +63,14 @@ int qemu_map_ram(const struct qemu *q, struct guest_ram *ram, bool is_target,
 /* Does its guest still have the RAM of qemu_open()?  0, or -errno with @e:
  * -EBUSY: a DIMM was plugged or unplugged meanwhile. */
 int qemu_check_ram(const struct qemu *q, struct xm_error *e);
+
+/* Does it wait for a guest still?  0 or -EBUSY with @e: it has one, or waits for
+ * another's. */
+int qemu_check_target(struct qemu *q, struct xm_error *e);
+
+/* Lock its RAM until qemu_close(), and longer where a child has the same open
+ * files.  0; -EBUSY, without @e: another xdpmig has it; other -errno with @e. */
+int qemu_lock(const struct qemu *q, struct xm_error *e);
 
 /* Is it a target for @want: same UUID, machine type, RAM blocks, page sizes?  Then
  * 0, and its blocks have the order of @want's.  Else -EINVAL with @e

@@ -31,6 +31,7 @@
  * /proc/PID/maps before anything is believed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,4 +363,28 @@ int qemu_check_ram(const struct qemu *q, struct xm_error *e)
 		r = compare_ram(q, now, e);
 	free(now); /* it has no descriptors, and its monitor is another's */
 	return r;
+}
+
+/* Locks of fcntl(), of our own open file each; those of flock() keep sources and
+ * destinations apart (ram.c), and both may be held. */
+int qemu_lock(const struct qemu *q, struct xm_error *e)
+{
+	const struct qemu_block *b;
+	struct flock lock;
+
+	for (b = q->block; b < q->block + q->n_blocks; b++) {
+		lock = (struct flock){
+			.l_type = F_WRLCK,
+			.l_whence = SEEK_SET,
+			.l_start = (off_t)b->file_off,
+			.l_len = (off_t)b->len,
+		};
+		if (!fcntl(b->fd, F_OFD_SETLK, &lock))
+			continue;
+		if (errno == EAGAIN || errno == EACCES)
+			return -EBUSY;
+		return xm_fail(e, -errno, XM_REASON_MEMORY, "%s: locking: %s",
+			       b->path, strerror(errno));
+	}
+	return 0;
 }

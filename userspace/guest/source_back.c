@@ -29,6 +29,7 @@
 
 #define BACK_NS 10000000000ll /* for each of the two */
 #define LOOK_NS 2000000       /* between two looks at its state */
+#define GONE_MS 500           /* from the end of its monitor to its own */
 
 static int64_t now_ns(void)
 {
@@ -70,6 +71,11 @@ int source_fail_gone(const struct source_qemu *y, struct xm_error *e)
 int source_explain(const struct source_qemu *y, int r,
 		   const struct xm_error *from, struct xm_error *e)
 {
+	struct pollfd p = { .fd = y->q.pidfd, .events = POLLIN };
+
+	/* One that ends closes its monitor a moment before. */
+	if (r == -EPIPE)
+		(void)poll(&p, 1, GONE_MS);
 	if (r && source_is_gone(y))
 		return source_fail_gone(y, e);
 	return r ? xm_fail(e, r, from->reason, "%s", from->msg) : 0;

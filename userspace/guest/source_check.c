@@ -20,11 +20,8 @@
  *
  * Two of us: the files of a QEMU's RAM are locked by the one that moves it, and
  * after its death by its guardian, until the guest is back.
- * These are locks of fcntl(), of our own open file each; those of flock() keep
- * sources and destinations apart (ram.c), and both may be held.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
@@ -47,24 +44,9 @@ static int fail_locked(const struct source_qemu *y, struct xm_error *e)
 
 int source_lock(const struct source_qemu *y, struct xm_error *e)
 {
-	const struct qemu_block *b;
-	struct flock lock;
+	int r = qemu_lock(&y->q, e);
 
-	for (b = y->q.block; b < y->q.block + y->q.n_blocks; b++) {
-		lock = (struct flock){
-			.l_type = F_WRLCK,
-			.l_whence = SEEK_SET,
-			.l_start = (off_t)b->file_off,
-			.l_len = (off_t)b->len,
-		};
-		if (!fcntl(b->fd, F_OFD_SETLK, &lock))
-			continue;
-		if (errno == EAGAIN || errno == EACCES)
-			return fail_locked(y, e);
-		return xm_fail(e, -errno, XM_REASON_MEMORY, "%s: locking: %s",
-			       b->path, strerror(errno));
-	}
-	return 0;
+	return r == -EBUSY ? fail_locked(y, e) : r;
 }
 
 int source_check_alone(struct source_qemu *y, char *ret_state,

@@ -31,6 +31,11 @@
  * query-status says that "cont" was done or refused.  Nothing waits for more
  * than ASK_MS then: heartbeats go on.
  *
+ * One QEMU waits for one guest.  Its RAM is locked, so that no other recv takes
+ * it, and whether it still waits is asked when a source has come.  From then on
+ * an event of a migration that we did not begin says that somebody else did.
+ * That guest is not ours to end.
+ *
  * Disks stay the source's until "cont" (late-block-activate).  If that is
  * refused, a disk may have been taken already, which the source needs: QEMU is
  * told to quit at once.
@@ -138,8 +143,10 @@ static int qemu_make(struct guest_target *t, const struct guest_identity *want,
 		     struct guest_ram *ram, struct xm_error *e)
 {
 	struct target_qemu *y = to_qemu(t);
-	int r = qemu_match(&y->q, want, e);
+	int r = qemu_check_target(&y->q, e); /* it may have waited for days */
 
+	if (!r)
+		r = qemu_match(&y->q, want, e);
 	return r ? r : qemu_map_ram(&y->q, ram, true, e);
 }
 
@@ -181,8 +188,11 @@ static int connect_stream(struct target_qemu *y, struct xm_error *e)
 	if (r)
 		return r;
 	y->has_begun = true; /* even if the answer does not come */
-	return tell(y, "migrate-incoming",
-		    json_pack("{s:s}", "uri", "fd:" STREAM), e);
+	r = tell(y, "migrate-incoming", json_pack("{s:s}", "uri", "fd:" STREAM),
+		 e);
+	if (r == -EREMOTEIO)
+		y->has_begun = false; /* it is somebody else's target */
+	return r;
 }
 
 /* The byte held back, if any, and what is behind it.  Bytes sent, or -errno. */
@@ -409,6 +419,14 @@ static int has_completed(struct target_qemu *y, unsigned int *ret_news,
 	return 0;
 }
 
+/* Not ours, so not ours to end. */
+static int fail_taken(const struct target_qemu *y, struct xm_error *e)
+{
+	return xm_fail(e, -EBUSY, XM_REASON_MEMORY,
+		       "%s: somebody else migrates a guest into this QEMU",
+		       qmp_path(y->q.qmp));
+}
+
 static int take_event(struct target_qemu *y, json_t *event,
 		      unsigned int *ret_news, struct xm_error *e)
 {
@@ -416,8 +434,12 @@ static int take_event(struct target_qemu *y, json_t *event,
 	const char *status = json_string_value(
 		json_object_get(json_object_get(event, "data"), "status"));
 
-	if (!y->has_begun || y->was_told || !name)
+	if (y->was_told || !name)
 		return 0;
+	if (!y->has_begun)
+		return strcmp(name, "MIGRATION") && strcmp(name, "RESUME") ?
+			       0 :
+			       fail_taken(y, e);
 	if (!strcmp(name, "RESUME"))
 		return fail_second(y, e);
 	if (!status || strcmp(name, "MIGRATION"))
@@ -533,6 +555,16 @@ int guest_target_qemu(struct guest_target **ret_t, const char *socket,
 		return r;
 	}
 	y->t.id = y->q.id;
+	r = qemu_lock(&y->q, e);
+	if (r) {
+		y->t.ops->close(&y->t);
+		return r != -EBUSY ? r :
+				     xm_fail(e, r, XM_REASON_MEMORY,
+					     "%s: another 'xdpmig recv' waits "
+					     "for this QEMU's guest already; "
+					     "see 'xdpmig status'",
+					     socket);
+	}
 	*ret_t = &y->t;
 	return 0;
 }
