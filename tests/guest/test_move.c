@@ -4,6 +4,7 @@
  * before anything happens, and no target runs before it is told to. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,46 @@ static void guest__suspended_is_not_lost(void **state)
 	assert_true(!strcmp(t_vm_state(&m->b), "running") ||
 		    !strcmp(t_vm_state(&m->b), "suspended"));
 	t_vm_rests(&m->a, "postmigrate");
+}
+
+/* Says that it is there by a byte at 0x601, and turns the i440FX off (S5) when
+ * 0x5a is at 0x600. */
+static const char turns_off[512] = {
+	"\xfa\x31\xc0\x8e\xd8"     /* cli; ds <- 0 */
+	"\xc6\x06\x01\x06\xa5"     /* 0x601 <- 0xa5 */
+	"\x80\x3e\x00\x06\x5a"     /* is 0x5a at 0x600? */
+	"\x75\xf9"                 /* ask again */
+	"\xba\x04\x06\xb8\x00\x20" /* 0x604 <- 0x2000 */
+	"\xef\xeb\xfe"             /* for ever */
+};
+
+/* "cont" is not answered in time, done, and the guest stops by itself in a state
+ * in which QEMU refuses "cont".  It ran: the source must not have it back. */
+static void guest__that_ran_at_the_target_is_not_refused(void **state)
+{
+	struct t_vm_opts a = source;
+	struct t_vm_opts b = target;
+	struct t_move *m = *state;
+	char boot[512];
+
+	memcpy(boot, turns_off, sizeof(boot));
+	boot[510] = '\x55';
+	boot[511] = '\xaa';
+	a.boot = b.boot = boot;
+	t_vm_start(&m->a, &a);
+	T_UNTIL(m->a.mem[0x601] == 0xa5);
+	t_vm_tell(&m->a, "stop");
+	t_vm_start(&m->b, &b);
+	json_decref(
+		t_qemu_run(&m->b.q, "set-action", "{\"shutdown\": \"pause\"}"));
+	t_move_to(m, T_COMMIT);
+	m->to.map.block[0].hva[0x600] = 0x5a;
+	kill(m->b.q.pid, SIGSTOP);
+	T_OK(guest_target_run(m->t, false, &m->e));
+	kill(m->b.q.pid, SIGCONT);
+	T_UNTIL(!strcmp(t_vm_state(&m->b), "shutdown"));
+	t_move_await(m, GUEST_RUNS);
+	assert_string_equal(t_vm_state(&m->b), "shutdown");
 }
 
 static void guest__settings_are_as_before_at_both_ends(void **state)
@@ -375,6 +416,7 @@ int main(void)
 		CASE(guest__does_not_start_by_itself),
 		CASE(guest__paused_stays_paused),
 		CASE(guest__suspended_is_not_lost),
+		CASE(guest__that_ran_at_the_target_is_not_refused),
 		CASE(guest__settings_are_as_before_at_both_ends),
 		CASE(guest_target_make__refuses_another_uuid),
 		CASE(guest_target_make__refuses_no_uuid_for_one),

@@ -28,8 +28,10 @@
  * After COMMIT there is no way back.  A QEMU that does not answer "cont" may
  * do it later, and nobody else will run the guest: as long as its process
  * lives it is asked again.  Commands are answered in order, so an answer to
- * query-status says that "cont" was done or refused.  Nothing waits for more
- * than ASK_MS then: heartbeats go on.
+ * query-status says that "cont" was done or refused.  Done is also what has
+ * stopped again: whatever is not paused any more, or was seen to RESUME, ran, and
+ * must not run at the source.  Nothing waits for more than ASK_MS then:
+ * heartbeats go on.
  *
  * One QEMU waits for one guest.  Its RAM is locked, so that no other recv takes
  * it, and whether it still waits is asked when a source has come.  From then on
@@ -383,7 +385,9 @@ static int start_again(struct target_qemu *y, bool has_spoken,
 		return 0;
 	if (r)
 		return r;
-	if (!strcmp(state, "running")) {
+	/* Shut down, or with an error of its disks, it still ran: a refusal
+	 * would give it back to the source. */
+	if (strcmp(state, "paused")) {
 		has_started(y, false);
 		return 0;
 	}
@@ -434,7 +438,11 @@ static int take_event(struct target_qemu *y, json_t *event,
 	const char *status = json_string_value(
 		json_object_get(json_object_get(event, "data"), "status"));
 
-	if (y->was_told || !name)
+	if (!name)
+		return 0;
+	if (y->is_starting && !strcmp(name, "RESUME"))
+		has_started(y, false);
+	if (y->was_told)
 		return 0;
 	if (!y->has_begun)
 		return strcmp(name, "MIGRATION") && strcmp(name, "RESUME") ?
