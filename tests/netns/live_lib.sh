@@ -209,6 +209,34 @@ check_live_results() {
 		.downtime_ms >= $sum * 0.9 - 2 and
 		.downtime_ms <= $sum * 1.1 + 2' \
 		"$(out_of send)" "the parts of the downtime"
+	check_arrival
+}
+
+# What recv says of it is what send says: the same epochs, and the target's part
+# of the downtime, which begins after the source's and ends before it (a time
+# has three decimals).
+check_arrival() {
+	local epochs='[.[] | select(.event == "epoch")]'
+
+	# shellcheck disable=SC2016 # variables of jq's
+	tail -qn 1 "$(out_of send)" "$(out_of recv)" | jq -se '. as [$s, $r] |
+		def within($part; $whole):
+			$part >= 0 and $part <= $whole + 0.002;
+		$s.epochs == $r.epochs and
+		$s.device_bytes == $r.device_bytes and
+		within($r.downtime_receive_ms;
+			$s.downtime_send_ms + $s.downtime_ack_ms) and
+		within($r.downtime_load_ms; $s.downtime_device_ms) and
+		within($r.downtime_run_ms; $s.downtime_commit_ms)' >/dev/null ||
+		fail "two stories: $(tail -qn 1 "$(out_of send)" "$(out_of recv)")"
+	# shellcheck disable=SC2016
+	jq -ne --slurpfile s "$(out_of send)" --slurpfile r "$(out_of recv)" "
+		(\$s | $epochs | map([.epoch, .final, .pages, .bytes_sent])) ==
+		(\$r | $epochs | map([.epoch, .final, .pages, .bytes_placed])) and
+		(\$r | $epochs | length == \$r[-1].epochs and
+			all(.ms >= 0 and .gbit_per_s >= 0))" >/dev/null ||
+		fail "other epochs: $(grep -h '"event":"epoch"' \
+			"$(out_of send)" "$(out_of recv)")"
 }
 
 # move [OPTION...]: those beginning with recv: are recv's, the others send's

@@ -103,6 +103,21 @@ static void cli_put_real__not_a_number_is_left_out(void **state)
 			    "{\"event\":\"x\",\"schema\":1}\n");
 }
 
+static void cli_put_ms__only_between_two_times(void **state)
+{
+	struct t *t = with_json(state);
+	struct xm_time from = { 5 * XM_MS }, to = { 7 * XM_MS + 250 * XM_US };
+	struct xm_time never = { 0 };
+	json_t *o = cli_event_new("x");
+
+	cli_put_ms(o, "both", from, to);
+	cli_put_ms(o, "not_begun", never, to);
+	cli_put_ms(o, "not_ended", from, never);
+	cli_event_emit(&t->cli, o);
+	assert_string_equal(t_text(&t->out),
+			    "{\"event\":\"x\",\"schema\":1,\"both\":2.25}\n");
+}
+
 static void cli_put__nothing_into_nothing(void **state)
 {
 	(void)state;
@@ -383,6 +398,7 @@ int main(void)
 		CASE(cli_put__types),
 		CASE(cli_put_str__not_utf8),
 		CASE(cli_put_real__not_a_number_is_left_out),
+		CASE(cli_put_ms__only_between_two_times),
 		CASE(cli_put__nothing_into_nothing),
 		CASE(cli_result_emit__success),
 		CASE(cli_result_emit__success_by_another_word),

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "arrive.h"
 #include "clock.h"
 #include "core/dst.h"
 #include "door.h"
@@ -47,8 +48,7 @@ struct recv {
 	struct take take;
 	struct run *run;
 	struct door door;
-	uint64_t frames;         /* that had come when last looked */
-	struct xm_time progress; /* when there were more */
+	struct arrive arrive;
 };
 
 static struct xm_error *recv_err(struct recv *s)
@@ -197,6 +197,7 @@ static void recv_take_guest(struct recv *s)
 static void recv_act(struct recv *s, const struct xm_actions *act)
 {
 	side_send(&s->side, act);
+	arrive_act(&s->arrive, act);
 	if (act->flags & XM_ACT_CONSIDER) {
 		s->has_met = true;
 		s->phase = POOL_OPEN;
@@ -249,7 +250,10 @@ static void recv_phase_done(struct recv *s)
 		}
 		s->report.finished = xm_clock();
 		side_collect(&s->side);
+		arrive_complete(&s->arrive, &s->side.msg.epoch);
 		recv_step(s, XM_EV_INSTALLED, &s->side.msg);
+		if (s->dst.state == XM_DST_READY)
+			arrive_installed(&s->arrive, &s->dst, s->side.cli);
 		break;
 	case POOL_MAKE:
 	case POOL_PIN: /* on the way to POOL_OPEN */
@@ -274,33 +278,6 @@ static void recv_trouble(struct recv *s)
 
 /* -- the loop ------------------------------------------------------------------------------ */
 
-/* While an epoch is open frames come; the source's heartbeat alone is no
- * progress. */
-static void recv_check_stall(struct recv *s)
-{
-	bool is_open = s->dst.state == XM_DST_EPOCH;
-	uint64_t stall_ns = s->opts->x.stall_ns, frames = 0;
-	struct xm_time now = xm_clock();
-	struct pump_report rep;
-	unsigned int i;
-
-	for (i = 0; is_open && i < s->side.n_channels; i++) {
-		pool_report(s->side.pool, i, &rep);
-		frames += rep.rx.frames;
-	}
-	if (!is_open || frames != s->frames) {
-		s->frames = frames;
-		s->progress = now;
-		return;
-	}
-	if ((uint64_t)xm_time_sub(now, s->progress) < stall_ns)
-		return;
-	(void)xm_fail(recv_err(s), -ETIMEDOUT, XM_REASON_STALLED,
-		      "%s: no frame of the source came for %.1f s", s->side.dev,
-		      (double)stall_ns / XM_SEC);
-	recv_fail(s);
-}
-
 /* What the guest has to say. */
 static void recv_look(struct recv *s)
 {
@@ -314,10 +291,14 @@ static void recv_look(struct recv *s)
 			recv_fail(s);
 		return;
 	}
-	if (news & GUEST_LOADED && s->dst.state == XM_DST_LOAD)
+	if (news & GUEST_LOADED && s->dst.state == XM_DST_LOAD) {
+		s->arrive.at.loaded = xm_clock();
 		recv_step(s, XM_EV_LOADED, NULL);
-	if (news & GUEST_RUNS && s->dst.state == XM_DST_COMMIT)
+	}
+	if (news & GUEST_RUNS && s->dst.state == XM_DST_COMMIT) {
+		s->arrive.at.runs = xm_clock();
 		recv_step(s, XM_EV_COMMIT, NULL);
+	}
 	if (!s->is_over && s->take.guest->has_backlog)
 		recv_give(s);
 	if (!s->is_over && guest_fault_check(&s->side.ram, recv_err(s)))
@@ -417,7 +398,9 @@ static void recv_run(struct recv *s)
 			recv_look(s);
 		if (!xm_time_before(xm_clock(), xm_dst_expiry(&s->dst)))
 			recv_step(s, XM_EV_TIMER, NULL);
-		recv_check_stall(s);
+		if (arrive_check_stall(&s->arrive, &s->dst, side,
+				       s->opts->x.stall_ns, recv_err(s)))
+			recv_fail(s);
 		report_progress(side, &s->report);
 	}
 }
@@ -554,7 +537,7 @@ static int recv_main(struct recv *s)
 	report_result(side, &s->report);
 	run_put_session(cli_result(side->cli), s->dst.hello.session);
 	cli_put_str(cli_result(side->cli), "guest_runs_at", home);
-	cli_put_u64(cli_result(side->cli), "epochs", s->dst.epoch);
+	arrive_report(&s->arrive, &s->dst, cli_result(side->cli));
 	cli_put_u64(cli_result(side->cli), "device_bytes", s->take.came);
 	(void)recv_record(s, home, NULL);
 	return r;

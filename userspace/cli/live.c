@@ -525,14 +525,6 @@ void live_close(struct live *l)
 
 /* -- figures ---------------------------------------------------------------------------------------- */
 
-/* Milliseconds from @from to @to, when both happened. */
-static void put_ms(json_t *o, const char *name, struct xm_time from,
-		   struct xm_time to)
-{
-	if (from.ns && to.ns)
-		cli_put_real(o, name, (double)xm_time_sub(to, from) / XM_MS);
-}
-
 void live_report(const struct live *l, json_t *o)
 {
 	const struct live_times *at = &l->at;
@@ -540,14 +532,14 @@ void live_report(const struct live *l, json_t *o)
 	cli_put_u64(o, "epochs", l->epochs);
 	if (!l->guest || !l->guest->is_live)
 		return;
-	put_ms(o, "downtime_ms", at->stopped, at->taken);
-	put_ms(o, "downtime_pause_ms", at->stopped, at->paused);
-	put_ms(o, "downtime_harvest_ms", at->paused, at->harvested);
-	put_ms(o, "downtime_send_ms", at->harvested, at->sent);
-	put_ms(o, "downtime_ack_ms", at->sent, at->installed);
-	put_ms(o, "held_ms", at->installed, at->handed);
-	put_ms(o, "downtime_device_ms", at->handed, at->loaded);
-	put_ms(o, "downtime_commit_ms", at->loaded, at->taken);
+	cli_put_ms(o, "downtime_ms", at->stopped, at->taken);
+	cli_put_ms(o, "downtime_pause_ms", at->stopped, at->paused);
+	cli_put_ms(o, "downtime_harvest_ms", at->paused, at->harvested);
+	cli_put_ms(o, "downtime_send_ms", at->harvested, at->sent);
+	cli_put_ms(o, "downtime_ack_ms", at->sent, at->installed);
+	cli_put_ms(o, "held_ms", at->installed, at->handed);
+	cli_put_ms(o, "downtime_device_ms", at->handed, at->loaded);
+	cli_put_ms(o, "downtime_commit_ms", at->loaded, at->taken);
 	cli_put_u64(o, "device_bytes", l->device_bytes);
 	cli_put_u64(o, "dirty_pages", l->dirty_pages);
 	cli_put_u64(o, "dirty_pages_per_s", l->converge.dirty_per_s);

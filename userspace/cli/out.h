@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/time.h"
+
 struct cli_ctx;
 
 /* syslog's numbers */
@@ -66,6 +68,9 @@ void cli_progress(struct cli_ctx *cli, const struct cli_progress *p);
 void cli_put_u64(json_t *o, const char *name, uint64_t v);
 void cli_put_int(json_t *o, const char *name, int64_t v);
 void cli_put_real(json_t *o, const char *name, double v); /* 3 decimals */
+/* Milliseconds from @from to @to; nothing when one of them is 0: not known. */
+void cli_put_ms(json_t *o, const char *name, struct xm_time from,
+		struct xm_time to);
 void cli_put_bool(json_t *o, const char *name, bool v);
 void cli_put_str(json_t *o, const char *name, const char *v); /* NULL: null */
 json_t *cli_put_object(json_t *o, const char *name);

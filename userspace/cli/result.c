@@ -56,6 +56,13 @@ void cli_put_real(json_t *o, const char *name, double v)
 	put(o, name, json_real(strtod(text, NULL)));
 }
 
+void cli_put_ms(json_t *o, const char *name, struct xm_time from,
+		struct xm_time to)
+{
+	if (from.ns && to.ns)
+		cli_put_real(o, name, (double)xm_time_sub(to, from) / XM_MS);
+}
+
 void cli_put_bool(json_t *o, const char *name, bool v)
 {
 	put(o, name, json_boolean(v));
