@@ -570,13 +570,17 @@ has_vlan() {
 		ip link add link a name a.1 type vlan id 1' >/dev/null 2>&1
 }
 
+list_scenarios() {
+	sed -n 's/^scenario_\([a-z0-9_]*\)().*/\1/p' "$0"
+}
+
 # run_scenarios [NAME...]: these, or every function scenario_*, in the order
 # of the file
 run_scenarios() {
 	local names=("$@") name left
 
 	if [ ${#names[@]} = 0 ]; then
-		mapfile -t names < <(sed -n 's/^scenario_\([a-z0-9_]*\)().*/\1/p' "$0")
+		mapfile -t names < <(list_scenarios)
 	fi
 	for name in "${names[@]}"; do
 		SCENARIO=$name

@@ -5,7 +5,8 @@
 # around COMMIT: the guest runs on at the source; or send does not know, it runs
 # at one host at most, and the target can be asked
 #
-# Mostly it waits for the ten seconds after which silence is the end.
+# Mostly it waits for the ten seconds after which silence is the end: so several
+# guests at a time.
 
 # shellcheck disable=SC2119 # functions that can do without arguments
 # shellcheck disable=SC2034 # recv_with and send_by are live_lib.sh's
@@ -17,6 +18,8 @@
 . "${0%/*}/live_lib.sh"
 # shellcheck source=tests/netns/live_phases.sh
 . "${0%/*}/live_phases.sh"
+# shellcheck source=tests/netns/side_by_side.sh
+. "${0%/*}/side_by_side.sh"
 live_needs "$FAULT_AT"
 
 cut_link() {
@@ -51,19 +54,37 @@ cut_in() {
 	mend_link
 }
 
-# A link that is down when recv looks at its device is recv's own trouble.
-scenario_the_link_is_cut() {
-	local phase
+# cuts_in PHASE...: one guest stays at home each time, and moves at last
+cuts_in() {
+	local phase recv
 
 	hosts queues=2
 	oracle 64
-	cut_in setup 4 1
-	for phase in proving first later pausing held; do
-		cut_in "$phase" 4 4
+	for phase; do
+		# down when recv looks at its device: that is recv's own trouble
+		recv=4
+		[ "$phase" != setup ] || recv=1
+		cut_in "$phase" 4 "$recv"
 	done
 	move_after
 	guests_quit
 	detach_both
+}
+
+scenario_the_link_is_cut_before_pages() {
+	cuts_in setup proving
+}
+
+scenario_the_link_is_cut_while_it_copies() {
+	cuts_in first later pausing
+}
+
+scenario_the_link_is_cut_while_it_is_paused() {
+	cuts_in paused held
+}
+
+scenario_the_link_is_cut_at_its_devices() {
+	cuts_in device load
 }
 
 # The answer is lost: it runs there.
@@ -116,4 +137,4 @@ scenario_the_link_is_cut_before_commit_arrives() {
 	detach_both
 }
 
-run_scenarios "$@"
+run_side_by_side 4 "$@"
