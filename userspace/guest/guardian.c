@@ -21,8 +21,10 @@
  *   'S'   armed, for a guest that we stopped and do not migrate: let it run,
  *         but not from postmigrate: that would be somebody else's migration
  *   'D'   disarmed: our death is written down
- *   'C'   the guest was handed over: our death is none of its business
+ *   'C'   the guest was handed over: our death is none of its business, but
+ *         for QEMU's settings
  *   'N'   what to write down, and where (struct guest_note)
+ *   'O'   QEMU's settings of before (struct settings, as JSON)
  *   'E'   we end, and all is well
  *
  * Death is an end of file on the pipe, or the pidfd of its parent: a process
@@ -34,9 +36,12 @@
  * does not confirm that is killed: it is our child, its number is nobody
  * else's.
  *
- * What stays behind are migration capabilities and parameters that we had set:
- * the next migration sets its own.  And nothing guards the guardian: who kills
- * both (a whole cgroup) has to say "cont" to QEMU himself.
+ * It is told QEMU's settings before any is changed, and puts them back wherever
+ * the guest went: after COMMIT, too, for whoever lets it run here by hand when
+ * the target does not have it.
+ *
+ * Nothing guards the guardian: who kills both (a whole cgroup) has to say "cont"
+ * to QEMU himself, and to set what settings.c lists as it was before.
  */
 #include "guardian.h"
 
@@ -65,7 +70,7 @@
 #define END_MS    2000 /* for one to end: disarmed, or if it is quick */
 #define NOTE_LEN  8192 /* bytes of a command, at most */
 
-enum { NOTE = 'N', END = 'E' };
+enum { NOTE = 'N', OLD = 'O', END = 'E' };
 
 static int64_t now_ms(void)
 {
@@ -134,12 +139,22 @@ static bool listen_to(struct guard *g)
 			_exit(0);
 		if (text[0] == NOTE)
 			keep_note(g, text + 1, (size_t)n, fd);
+		else if (text[0] == OLD)
+			settings_load(&g->old, text + 1);
 		else
 			g->state = (enum guard_state)text[0];
 		(void)send(g->pipe, text, 1,
 			   MSG_NOSIGNAL); /* maybe to nobody */
 	}
 	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* The record and its name are who sends next's. */
+static void hand_over(struct guard *g)
+{
+	free(g->path);
+	g->path = NULL;
+	g->lock = fd_close(g->lock);
 }
 
 /* True: the guest was to be brought back, and is. */
@@ -163,9 +178,13 @@ static bool watch(struct guard *g)
 		if (is_alive && p[2].revents)
 			return false; /* no QEMU, no guest */
 	} while (is_alive);
-	if (g->state == GUARD_COMMIT || (g->state == GUARD_IDLE && !g->path))
+	if (g->state == GUARD_COMMIT)
+		hand_over(g);
+	else
+		(void)prctl(PR_SET_NAME, GUARDIAN_ACTS);
+	if (!settings_any(&g->old) &&
+	    (g->state == GUARD_COMMIT || (g->state == GUARD_IDLE && !g->path)))
 		return false;
-	(void)prctl(PR_SET_NAME, GUARDIAN_ACTS);
 	return guardian_act(g);
 }
 
@@ -298,11 +317,18 @@ static int await(struct guardian *g, char command, struct xm_error *e)
 	return 0;
 }
 
+/* Say @text, which begins with the command. */
+static int say_text(struct guardian *g, const char *text, size_t len,
+		    struct xm_error *e)
+{
+	if (send(g->pipe, text, len, MSG_NOSIGNAL) != (ssize_t)len)
+		return fail_guardian(g, -EPIPE, e);
+	return await(g, text[0], e);
+}
+
 static int say(struct guardian *g, char command, struct xm_error *e)
 {
-	if (send(g->pipe, &command, 1, MSG_NOSIGNAL) != 1)
-		return fail_guardian(g, -EPIPE, e);
-	return await(g, command, e);
+	return say_text(g, &command, 1, e);
 }
 
 static int send_note(struct guardian *g, const struct guest_note *note,
@@ -337,6 +363,21 @@ int guardian_note(struct guardian *g, const struct guest_note *note,
 		  struct xm_error *e)
 {
 	return send_note(g, note, e);
+}
+
+int guardian_settings(struct guardian *g, const struct settings *old,
+		      struct xm_error *e)
+{
+	char *json = settings_dump(old);
+	char text[NOTE_LEN];
+	int len = snprintf(text, sizeof(text), "%c%s", OLD, json ? json : "");
+
+	free(json);
+	if (len <= 1 || (size_t)len >= sizeof(text))
+		return xm_fail(e, -E2BIG, XM_REASON_INTERNAL,
+			       "too many migration settings of QEMU's to be "
+			       "put back");
+	return say_text(g, text, (size_t)len, e);
 }
 
 int guardian_arm(struct guardian *g, struct xm_error *e)

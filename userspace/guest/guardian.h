@@ -4,8 +4,8 @@
  * QEMU keeps a guest paused for a switchover as long as nobody tells it
  * otherwise.  The guardian shares our connection to QEMU's monitor and sleeps
  * on a pipe; when the pipe closes without a word of ours, it cancels the
- * migration and lets the guest run, however long QEMU takes (theory in
- * guardian.c and guardian_act.c).  Until it has, it holds the guest's locks, so
+ * migration and lets the guest run, however long QEMU takes, and puts back what
+ * we had changed of QEMU's settings (theory in guardian.c and guardian_act.c).  Until it has, it holds the guest's locks, so
  * that no other xdpmig begins to move it.
  */
 #ifndef XM_GUEST_GUARDIAN_H
@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "qemu.h"
+#include "settings.h"
 
 /* What it is called (comm): while it waits, and when it acts. */
 #define GUARDIAN_WAITS "xdpmig-guardian"
@@ -39,6 +40,11 @@ int guardian_start(struct guardian *g, const struct qemu *q,
  * 0 or -errno with @e. */
 int guardian_note(struct guardian *g, const struct guest_note *note,
 		  struct xm_error *e);
+/* From the return on our death puts back @old, or another than before, wherever
+ * the guest is, once no migration of ours is under way: say so before anything
+ * of it is changed.  0 or -errno with @e. */
+int guardian_settings(struct guardian *g, const struct settings *old,
+		      struct xm_error *e);
 /* From the return on our death brings the guest back: say so before anything
  * is done that could leave it paused.  0, or -errno with @e: -EPIPE: it is
  * gone, as it is when QEMU is. */
@@ -47,7 +53,7 @@ int guardian_arm(struct guardian *g, struct xm_error *e);
  * One that does not confirm it is killed, so this does not fail. */
 void guardian_disarm(struct guardian *g);
 /* The same before COMMIT: it must never run here again, and what the record
- * says of it is ours to say. */
+ * says of it is ours to say.  QEMU's settings are put back nevertheless. */
 void guardian_commit(struct guardian *g);
 /* A disarmed one ends, and has ended on return.  An armed one takes it for our
  * death and acts, on the connection that it shares with us: leave that alone.

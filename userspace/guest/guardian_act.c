@@ -14,6 +14,11 @@
  *   3. end     is our migration under way: migrate_cancel, until it has ended.
  *              Our end of QEMU's device state is closed, so it cannot hang
  *   4. start   paused or postmigrate: cont, until it is running
+ *   5. settings  put back QEMU's, if ours may be there: last, no guest waits for
+ *              them.  Refused, they are what they are, and the record says so
+ *
+ * A guest that was handed over (COMMIT) gets 1, 2 and 5 only: nobody may start it
+ * but who knows what became of it at the target.  Nothing is written down then.
  *
  * Each that fails is begun again at 1 after a while, longer each time.  QEMU
  * restarts a guest by itself whose migration was cancelled or failed; 4 is for
@@ -29,6 +34,8 @@
  *   our migration had ended, and   somebody else migrates it, or has: leave it,
  *   there is one, or it completed  and say that nobody knows where it runs
  *   a state of its own             shutdown, io-error, ...: its own business
+ *
+ * A migration of somebody else's has its own settings: they are left alone, too.
  *
  * What is done is written down, and what is tried.  Standard error gets one
  * line, and is let go of: who reads it waits for its end.
@@ -63,6 +70,8 @@ struct act {
 	bool was_completed; /* and how */
 	bool was_back;      /* RESUME */
 	bool is_taken;      /* somebody else has it */
+	bool is_settled;    /* the guest is; what is left is QEMU's settings */
+	char left[200];     /* why they are not as before, "" none */
 	char state[32], migration[32];
 };
 
@@ -263,6 +272,8 @@ static int bring_back(struct act *a, struct xm_error *e)
 {
 	int r;
 
+	if (a->g->state == GUARD_COMMIT)
+		return 0;
 	if (a->g->state == GUARD_IDLE || a->g->state == GUARD_DRAIN) {
 		a->is_taken = is_moved(a);
 		if (a->g->state == GUARD_IDLE || a->is_taken || a->was_back)
@@ -280,6 +291,23 @@ static int bring_back(struct act *a, struct xm_error *e)
 	    (strcmp(a->state, "paused") && strcmp(a->state, "postmigrate")))
 		return 0;
 	return start(a, e);
+}
+
+/* What QEMU refuses it would refuse again. */
+static int put_back(struct act *a, struct xm_error *e)
+{
+	struct xm_error why = { 0 };
+	int r;
+
+	if (a->is_taken || !is_over(a->migration))
+		return 0;
+	r = settings_put_back(&a->g->old, a->qmp, &why);
+	if (r == -EREMOTEIO)
+		snprintf(a->left, sizeof(a->left), "%.*s",
+			 (int)sizeof(a->left) - 1, why.msg);
+	if (!r || r == -EREMOTEIO)
+		return 0;
+	return xm_fail(e, r, why.reason, "%s", why.msg);
 }
 
 /* -- saying what is done --------------------------------------------------------------- */
@@ -304,7 +332,7 @@ static void write_down(const struct guard *g, const char *guardian,
 
 static void say(const struct guard *g, const char *message)
 {
-	if (g->state != GUARD_IDLE)
+	if (g->state != GUARD_IDLE && g->state != GUARD_COMMIT)
 		dprintf(STDERR_FILENO, "xdpmig-guardian: %s: %s\n",
 			qmp_path(g->q->qmp), message);
 }
@@ -331,7 +359,7 @@ static void tell_trying(const struct guard *g, const char *why)
 
 static void tell_over(const struct act *a, bool is_there)
 {
-	char message[256];
+	char message[512];
 
 	if (!is_there)
 		snprintf(message, sizeof(message),
@@ -345,8 +373,12 @@ static void tell_over(const struct act *a, bool is_there)
 	else
 		snprintf(message, sizeof(message),
 			 "send has ended too early; its migration is over, "
-			 "and the guest is %s here",
-			 a->state);
+			 "and the guest is %s here%s%s",
+			 a->state,
+			 *a->left ? "; QEMU keeps migration settings of "
+				    "xdpmig's: " :
+				    "",
+			 a->left);
 	say(a->g, message);
 	write_down(a->g, is_there ? "done" : "gone",
 		   is_there && !a->is_taken ? "source" : "unknown", message);
@@ -360,8 +392,12 @@ static int try(struct act *a, struct xm_error *e)
 
 	if (!r)
 		r = look(a, e);
-	if (!r)
+	if (!r && !a->is_settled)
 		r = bring_back(a, e);
+	if (!r)
+		a->is_settled = true;
+	if (!r)
+		r = put_back(a, e);
 	if (r)
 		part(a);
 	return r;
@@ -396,5 +432,5 @@ bool guardian_act(struct guard *g)
 	tell_over(&a, is_there);
 	/* Our connection ends with us, after the locks: who waits for the
 	 * monitor finds the guest free. */
-	return is_there && !a.is_taken;
+	return is_there && !a.is_taken && g->state != GUARD_COMMIT;
 }

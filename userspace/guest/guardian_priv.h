@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "qemu.h"
+#include "settings.h"
 
 /* What it was told last. */
 enum guard_state {
@@ -14,7 +15,7 @@ enum guard_state {
 	GUARD_PAUSED = 'P', /* end the migration; it was paused before */
 	GUARD_DRAIN = 'S',  /* let it run; there is no migration of ours */
 	GUARD_IDLE = 'D',   /* it runs: only look */
-	GUARD_COMMIT = 'C', /* nothing, ever */
+	GUARD_COMMIT = 'C', /* nothing, ever, to the guest */
 };
 
 struct guard {
@@ -23,9 +24,10 @@ struct guard {
 	int parent;           /* pidfd, or -1 */
 	const struct qemu *q; /* of the time of the fork; its pidfd is ours */
 	enum guard_state state;
-	char *path;   /* of the record, or NULL */
-	json_t *note; /* what it always says */
-	int lock;     /* on the record's name, or -1 */
+	char *path;          /* of the record, or NULL */
+	json_t *note;        /* what it always says */
+	int lock;            /* on the record's name, or -1 */
+	struct settings old; /* QEMU's, to put back */
 };
 
 /* Our parent is dead: do what @g->state asks for, until it is done or QEMU has

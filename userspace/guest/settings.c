@@ -15,8 +15,19 @@
  *
  * What an operator may have left set for another kind of migration is switched
  * off: channels of its own, answers from the target (there is no way back in
- * our stream), RAM formats, and modes that exclude the above.  All of it is put
- * back as it was, because the next migration may be QEMU's own.
+ * our stream), RAM formats, and modes that exclude the above.
+ *
+ * All of it is put back as it was, because the next migration may be QEMU's
+ * own: with what is ours it would wait in pre-switchover for ever, or save a
+ * guest without its RAM and call that completed.  So what was there is asked
+ * for first (settings_plan()), and a source tells it to its guardian before
+ * anything is changed (settings_change()): who puts it back is
+ *
+ *   source   we, when the guest is gone or back; the guardian if we die before
+ *            that, or leave the guest to it
+ *   target   we, as soon as QEMU has loaded, before COMMIT: who is killed later
+ *            leaves none of it in a guest's QEMU.  late-block-activate is only
+ *            looked at when the loading ends; "cont" takes the disks anyway
  *
  * Names that a QEMU does not know are left out, if they were to be off.
  */
@@ -103,8 +114,9 @@ static int compare(json_t *have, bool is_target, json_t *set, json_t *back,
 	return 0;
 }
 
-static int apply_capabilities(struct settings *old, struct qmp *qmp,
-			      bool is_target, struct xm_error *e)
+static int plan_capabilities(struct settings *old, struct settings *ours,
+			     struct qmp *qmp, bool is_target,
+			     struct xm_error *e)
 {
 	json_t *set = json_array(), *back = json_array(), *have = NULL;
 	int r;
@@ -112,23 +124,22 @@ static int apply_capabilities(struct settings *old, struct qmp *qmp,
 	r = qmp_run(qmp, "query-migrate-capabilities", NULL, &have, e);
 	if (!r)
 		r = compare(have, is_target, set, back, qmp, e);
-	if (!r && json_array_size(set))
-		r = qmp_run(qmp, "migrate-set-capabilities",
-			    json_pack("{s:O}", "capabilities", set), NULL, e);
-	if (!r)
+	if (!r && json_array_size(set)) {
+		ours->capabilities = json_pack("{s:O}", "capabilities", set);
 		old->capabilities = json_pack("{s:O}", "capabilities", back);
+	}
 	json_decref(have);
 	json_decref(set);
 	json_decref(back);
 	return r;
 }
 
-static int apply_parameters(struct settings *old, struct qmp *qmp,
-			    struct xm_error *e)
+static int plan_parameters(struct settings *old, struct settings *ours,
+			   struct qmp *qmp, struct xm_error *e)
 {
 	static const char *const names[] = { "max-bandwidth", "downtime-limit",
 					     "tls-creds" };
-	json_t *have = NULL, *back, *value, *set;
+	json_t *have = NULL, *value;
 	const char *tls;
 	unsigned int i;
 	int r;
@@ -136,56 +147,124 @@ static int apply_parameters(struct settings *old, struct qmp *qmp,
 	r = qmp_run(qmp, "query-migrate-parameters", NULL, &have, e);
 	if (r)
 		return r;
-	back = json_object();
-	set = json_pack("{s:I, s:I}", names[0], (json_int_t)BANDWIDTH, names[1],
-			(json_int_t)DOWNTIME_LIMIT_MS);
+	old->parameters = json_object();
+	ours->parameters = json_pack("{s:I, s:I}", names[0],
+				     (json_int_t)BANDWIDTH, names[1],
+				     (json_int_t)DOWNTIME_LIMIT_MS);
 	tls = json_string_value(json_object_get(have, names[2]));
 	if (tls && *tls)
-		json_object_set_new(set, names[2], json_string(""));
+		json_object_set_new(ours->parameters, names[2],
+				    json_string(""));
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		value = json_object_get(have, names[i]);
-		if (value && json_object_get(set, names[i]))
-			json_object_set(back, names[i], value);
+		if (value && json_object_get(ours->parameters, names[i]))
+			json_object_set(old->parameters, names[i], value);
 	}
-	r = qmp_run(qmp, "migrate-set-parameters", set, NULL, e);
-	if (!r)
-		old->parameters = json_incref(back);
-	json_decref(back);
 	json_decref(have);
+	return 0;
+}
+
+int settings_plan(struct settings *old, struct settings *ours, struct qmp *qmp,
+		  bool is_target, struct xm_error *e)
+{
+	int r = plan_capabilities(old, ours, qmp, is_target, e);
+
+	if (!r && !is_target)
+		r = plan_parameters(old, ours, qmp, e);
+	if (r) {
+		settings_forget(old);
+		settings_forget(ours);
+	}
 	return r;
+}
+
+static int set_capabilities(const struct settings *s, struct qmp *qmp,
+			    struct xm_error *e)
+{
+	if (!s->capabilities)
+		return 0;
+	return qmp_run(qmp, "migrate-set-capabilities",
+		       json_incref(s->capabilities), NULL, e);
+}
+
+static int set_parameters(const struct settings *s, struct qmp *qmp,
+			  struct xm_error *e)
+{
+	if (!s->parameters)
+		return 0;
+	return qmp_run(qmp, "migrate-set-parameters",
+		       json_incref(s->parameters), NULL, e);
+}
+
+int settings_change(struct settings *old, struct settings *ours,
+		    struct qmp *qmp, struct xm_error *e)
+{
+	int r = set_capabilities(ours, qmp, e);
+
+	/* If that is refused, somebody else's migration is under way, which
+	 * shall not have our parameters. */
+	if (!r)
+		r = set_parameters(ours, qmp, e);
+	if (r)
+		(void)settings_restore(old, qmp, NULL); /* @e says why */
+	settings_forget(ours);
+	return r;
+}
+
+int settings_put_back(const struct settings *old, struct qmp *qmp,
+		      struct xm_error *e)
+{
+	int r = set_capabilities(old, qmp, e);
+	int r2 = set_parameters(old, qmp, r ? NULL : e);
+
+	return r ? r : r2;
 }
 
 int settings_apply(struct settings *old, struct qmp *qmp, bool is_target,
 		   struct xm_error *e)
 {
-	int r = apply_capabilities(old, qmp, is_target, e);
+	struct settings ours = { 0 };
+	int r = settings_plan(old, &ours, qmp, is_target, e);
 
-	if (r || is_target)
-		return r;
-	r = apply_parameters(old, qmp, e);
-	if (r)
-		(void)settings_restore(old, qmp, NULL); /* @e says why */
-	return r;
+	return r ? r : settings_change(old, &ours, qmp, e);
 }
 
 int settings_restore(struct settings *old, struct qmp *qmp, struct xm_error *e)
 {
-	json_t *list = json_object_get(old->capabilities, "capabilities");
-	int r = 0, r2 = 0;
+	int r = settings_put_back(old, qmp, e);
 
-	if (json_array_size(list))
-		r = qmp_run(qmp, "migrate-set-capabilities",
-			    json_incref(old->capabilities), NULL, e);
-	if (json_object_size(old->parameters))
-		r2 = qmp_run(qmp, "migrate-set-parameters",
-			     json_incref(old->parameters), NULL, e);
 	settings_forget(old);
-	return r ? r : r2;
+	return r;
 }
 
-void settings_forget(struct settings *old)
+bool settings_any(const struct settings *s)
 {
-	json_decref(old->capabilities);
-	json_decref(old->parameters);
-	memset(old, 0, sizeof(*old));
+	return s->capabilities || s->parameters;
+}
+
+char *settings_dump(const struct settings *s)
+{
+	json_t *o = json_pack("{s:O*, s:O*}", "capabilities", s->capabilities,
+			      "parameters", s->parameters);
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	json_decref(o);
+	return text;
+}
+
+void settings_load(struct settings *s, const char *text)
+{
+	json_t *o = json_loads(text, 0, NULL);
+
+	settings_forget(s);
+	s->capabilities = json_incref(json_object_get(o, "capabilities"));
+	s->parameters = json_incref(json_object_get(o, "parameters"));
+	json_decref(o);
+}
+
+void settings_forget(struct settings *s)
+{
+	json_decref(s->capabilities);
+	json_decref(s->parameters);
+	memset(s, 0, sizeof(*s));
 }

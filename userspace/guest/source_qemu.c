@@ -127,6 +127,21 @@ static int begin_migrate(struct source_qemu *y, struct xm_error *e)
 	return r ? r : source_check_ram(y, e);
 }
 
+/* QEMU's settings for the switchover; our death puts them back. */
+static int change_settings(struct source_qemu *y, struct xm_error *e)
+{
+	struct settings ours = { 0 };
+	int r = settings_plan(&y->old, &ours, y->q.qmp, false, e);
+
+	if (!r)
+		r = guardian_settings(&y->guardian, &y->old, e);
+	if (!r)
+		return settings_change(&y->old, &ours, y->q.qmp, e);
+	settings_forget(&y->old); /* none was changed */
+	settings_forget(&ours);
+	return r;
+}
+
 static int qemu_pause(struct guest_source *s, struct xm_error *e)
 {
 	struct source_qemu *y = to_qemu(s);
@@ -142,7 +157,7 @@ static int qemu_pause(struct guest_source *s, struct xm_error *e)
 	/* A suspended guest is not paused: it wakes up by itself. */
 	y->was_suspended = !strcmp(state, "suspended");
 	s->was_running = y->was_suspended || !strcmp(state, "running");
-	r = settings_apply(&y->old, y->q.qmp, false, e);
+	r = change_settings(y, e);
 	if (!r)
 		r = forget_events(y, e);
 	if (!r)
