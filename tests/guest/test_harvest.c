@@ -135,6 +135,32 @@ static void guest_source_harvest__does_not_start_a_paused_guest(void **state)
 	t_vm_rests(&m->a, "paused");
 }
 
+/* Has a QEMU the disk, as who writes it?  Its locks are above byte 100. */
+static bool t_disk_is_had(void)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_start = 100, .l_len = 200 };
+	int fd = open(disk, O_RDWR | O_CLOEXEC);
+
+	assert_int_equal(fcntl(fd, F_OFD_GETLK, &lock), 0);
+	close(fd);
+	return lock.l_type != F_UNLCK;
+}
+
+/* Through QEMU, which aborts if its disk was not activated. */
+static void t_write_disk(struct t_vm *vm)
+{
+	char byte = 0;
+	int fd;
+
+	json_decref(t_qemu_run(&vm->q, "human-monitor-command",
+			       "{\"command-line\": "
+			       "\"qemu-io d \\\"write -P 42 1M 4k\\\"\"}"));
+	fd = open(disk, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(fd, &byte, 1, 1 << 20), 1);
+	close(fd);
+	assert_int_equal(byte, 42);
+}
+
 static void guest__with_direct_io_moves(void **state)
 {
 	struct t_vm_opts opts = { .pace = 100, .disk = disk };
@@ -143,7 +169,12 @@ static void guest__with_direct_io_moves(void **state)
 	t_vm_start(&m->a, &opts);
 	opts.is_target = true;
 	t_vm_start(&m->b, &opts);
-	t_move_to(m, T_MOVED);
+	t_move_to(m, T_COMMIT);
+	/* late-block-activate was put back, and has done its work. */
+	assert_false(t_disk_is_had());
+	t_move_step(m, T_MOVED);
+	assert_true(t_disk_is_had());
+	t_write_disk(&m->b);
 	t_vm_goes_on(&m->b);
 	t_vm_rests(&m->a, "postmigrate");
 	t_vm_tell(&m->b, "stop");

@@ -227,16 +227,30 @@ static void guest__settings_are_as_before_at_both_ends(void **state)
 					   "state", 1),
 				 NULL, NULL),
 			 0);
-	t_move_to(m, T_MOVED);
+	t_move_to(m, T_COPIED);
+	/* Who is killed now leaves nothing behind. */
+	t_setting_is(&m->a, "x-ignore-shared", "false");
+	t_setting_is(&m->b, "x-ignore-shared", "false");
+	t_setting_is(&m->b, "late-block-activate", "false");
+	t_move_step(m, T_PAUSED);
+	t_setting_is(&m->a, "x-ignore-shared", "true");
+	t_setting_is(&m->a, "downtime-limit", "2000000");
+	t_move_step(m, T_HANDED);
+	t_setting_is(&m->b, "x-ignore-shared", "true");
+	t_setting_is(&m->b, "late-block-activate", "true");
+	t_move_step(m, T_LOADED);
+	/* Nor at the target from here on, where the guest will run. */
+	t_setting_is(&m->b, "x-ignore-shared", "false");
+	t_setting_is(&m->b, "events", "false");
+	t_setting_is(&m->b, "late-block-activate", "false");
+	t_move_step(m, T_COMMIT);
+	t_move_step(m, T_MOVED);
 	t_setting_is(&m->a, "max-bandwidth", "1234567");
 	t_setting_is(&m->a, "downtime-limit", "77");
 	t_setting_is(&m->a, "auto-converge", "true");
 	t_setting_is(&m->a, "x-ignore-shared", "false");
 	t_setting_is(&m->a, "pause-before-switchover", "false");
-	/* the target's when it is closed: first of all the guest has to run */
-	m->t = guest_target_close(m->t);
-	t_setting_is(&m->b, "x-ignore-shared", "false");
-	t_setting_is(&m->b, "late-block-activate", "false");
+	t_vm_goes_on(&m->b);
 }
 
 /* -- wrong targets ------------------------------------------------------------------ */

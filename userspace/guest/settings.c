@@ -27,7 +27,8 @@
  *            that, or leave the guest to it
  *   target   we, as soon as QEMU has loaded, before COMMIT: who is killed later
  *            leaves none of it in a guest's QEMU.  late-block-activate is only
- *            looked at when the loading ends; "cont" takes the disks anyway
+ *            looked at when the loading ends; "cont" takes the disks anyway.
+ *            Before it loads it has "events" only (settings_watch())
  *
  * Names that a QEMU does not know are left out, if they were to be off.
  */
@@ -209,6 +210,29 @@ int settings_change(struct settings *old, struct settings *ours,
 		(void)settings_restore(old, qmp, NULL); /* @e says why */
 	settings_forget(ours);
 	return r;
+}
+
+/* Leave only capability @name in @s. */
+static void keep_only(struct settings *s, const char *name)
+{
+	json_t *item = json_incref(
+		find(json_object_get(s->capabilities, "capabilities"), name));
+
+	settings_forget(s);
+	if (item)
+		s->capabilities = json_pack("{s:[o]}", "capabilities", item);
+}
+
+int settings_watch(struct settings *old, struct qmp *qmp, struct xm_error *e)
+{
+	struct settings ours = { 0 };
+	int r = settings_plan(old, &ours, qmp, true, e);
+
+	if (r)
+		return r;
+	keep_only(old, "events");
+	keep_only(&ours, "events");
+	return settings_change(old, &ours, qmp, e);
 }
 
 int settings_put_back(const struct settings *old, struct qmp *qmp,

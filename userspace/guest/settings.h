@@ -31,6 +31,11 @@ int settings_change(struct settings *old, struct settings *ours,
 int settings_apply(struct settings *old, struct qmp *qmp, bool is_target,
 		   struct xm_error *e);
 
+/* Of a target, before it gets anything: could it have ours?  And from now on it
+ * tells of whatever migration begins, which harms nobody if it stays so.  The
+ * same outcomes. */
+int settings_watch(struct settings *old, struct qmp *qmp, struct xm_error *e);
+
 /* Put back what was there; it may be done again.  No migration may be running.
  * 0 or -errno with @e. */
 int settings_put_back(const struct settings *old, struct qmp *qmp,

@@ -4,11 +4,11 @@
  *   verb          QEMU is told                 and then it is
  *   make          -                            inmigrate; its RAM is ours to
  *                                              write
- *   begin         -                            inmigrate
- *   write_device  first: stop,                 loading
+ *   begin         events                       inmigrate
+ *   write_device  first: stop, settings,       loading
  *                 migrate-incoming fd:
  *   end_device    stop, the last byte          paused, or what the source was
- *                                              -> LOADED
+ *                 settings as before           -> LOADED
  *   run           cont                         running -> RUNS
  *   turn          query-status, cont           the same, if it was slow
  *   abandon       quit                         gone
@@ -38,7 +38,8 @@
  * an event of a migration that we did not begin says that somebody else did.
  * That guest is not ours to end.
  *
- * Disks stay the source's until "cont" (late-block-activate).  If that is
+ * Disks stay the source's until "cont" (late-block-activate, which QEMU looks at
+ * when it has loaded, and never again: it is put back then).  If that is
  * refused, a disk may have been taken already, which the source needs: QEMU is
  * told to quit at once.
  *
@@ -48,7 +49,10 @@
  * quit: one that has failed to load quits by itself, but one that has loaded
  * would run at anybody's "cont", beside the source's.  If it does not quit, it
  * is killed.  That is why QEMU is connected to the stream only when the first
- * byte is there, which is still before the source is paused.
+ * byte is there, which is still before the source is paused.  And why it gets
+ * our settings no sooner, but for "events", which harm nobody: we may be killed,
+ * and what is left of them would be "as before" for the next migration, and stay
+ * with its guest.
  */
 #include <errno.h>
 #include <poll.h>
@@ -158,7 +162,7 @@ static int qemu_begin(struct guest_target *t, struct xm_error *e)
 {
 	struct target_qemu *y = to_qemu(t);
 
-	return settings_apply(&y->old, y->q.qmp, true, e);
+	return settings_watch(&y->old, y->q.qmp, e);
 }
 
 /* What others may have done to it meanwhile. */
@@ -187,6 +191,10 @@ static int connect_stream(struct target_qemu *y, struct xm_error *e)
 	y->stream = pair[0];
 	r = qmp_give_fd(y->q.qmp, STREAM, pair[1], e);
 	close(pair[1]);
+	if (!r)
+		r = settings_restore(&y->old, y->q.qmp, e); /* anew */
+	if (!r)
+		r = settings_apply(&y->old, y->q.qmp, true, e);
 	if (r)
 		return r;
 	y->has_begun = true; /* even if the answer does not come */
@@ -417,6 +425,8 @@ static int has_completed(struct target_qemu *y, unsigned int *ret_news,
 		return explain(y, r, &from, e);
 	if (!strcmp(state, "running"))
 		return fail_second(y, e);
+	/* Now: a guest that runs here keeps none of it if we are killed. */
+	(void)settings_restore(&y->old, y->q.qmp, NULL);
 	y->has_loaded = true;
 	if (y->has_ended)
 		*ret_news |= GUEST_LOADED;
@@ -519,10 +529,6 @@ static struct guest_target *qemu_close_target(struct guest_target *t)
 	struct target_qemu *y = to_qemu(t);
 
 	y->stream = fd_close(y->stream);
-	/* Only now: nothing of it may hold up the guest or the last word. */
-	qmp_set_timeout(y->q.qmp, SECOND_MS);
-	if (y->was_told && !y->is_starting && !is_gone(y, 0))
-		(void)settings_restore(&y->old, y->q.qmp, NULL);
 	settings_forget(&y->old);
 	news_close(&y->news);
 	qemu_close(&y->q);
