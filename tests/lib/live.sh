@@ -15,6 +15,7 @@
 #       DIR/serial   its console
 #       DIR/stamps   the same, each line behind the host's monotonic time (ms)
 #       DIR/pid      QEMU's
+#       DIR/settings of QEMU's for migrations, as it began
 #       DIR/spec     the keys and values it was made with
 #
 # Keys:
@@ -156,7 +157,10 @@ live_start() {
 		-qmp "unix:$dir/mig,server=on,wait=off" \
 		>"$dir/qemu.log" 2>&1 </dev/null &
 	echo $! >"$dir/pid"
-	guest_until "$dir" 20 guest_qmp "$dir" query-status >/dev/null && return
+	if guest_until "$dir" 20 guest_qmp "$dir" query-status >/dev/null; then
+		live_settings "$dir" >"$dir/settings"
+		return
+	fi
 	cat "$dir/qemu.log" >&2
 	guest_die "QEMU does not start"
 }
@@ -222,6 +226,12 @@ live_state() { # DIR
 
 live_is() { # DIR STATE
 	[ "$(live_state "$1")" = "$2" ]
+}
+
+# What somebody may have set for a migration.
+live_settings() { # DIR
+	guest_qmp "$1" query-migrate-capabilities &&
+		guest_qmp "$1" query-migrate-parameters
 }
 
 live_oracle_check() { # DIR

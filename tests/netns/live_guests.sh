@@ -22,6 +22,7 @@ capabilities() { # DIR NAME...
 	done
 	guest_qmp "$dir" migrate-set-capabilities \
 		"{\"capabilities\":[$(IFS=, && echo "${all[*]}")]}" >/dev/null
+	live_settings "$dir" >"$dir/settings" # so they stay
 }
 
 migration_is() { # DIR STATUS

@@ -144,14 +144,21 @@ runs_not() { # DIR
 	assert_eq "$(live_beats "$1")" "$beats" "beats of ${1##*/}, which is paused"
 }
 
-# Nothing of ours is in its QEMU: no log, no mark on its memory, no thread held.
+# Its QEMU has the migration settings that it had when it began.
+has_its_settings() { # DIR
+	[ "$(live_settings "$1")" = "$(cat "$1/settings")" ]
+}
+
+# Nothing of ours is in its QEMU: no log, no mark on its memory, no thread held,
+# no setting.
 untouched() { # DIR
 	local pid
 
 	pid=$(cat "$1/pid")
 	! find "/proc/$pid/fd" -lname '*userfaultfd*' | grep -q . &&
 		! grep -qE '^VmFlags:.* u[wm]( |$)' "/proc/$pid/smaps" &&
-		! grep -Lx 'TracerPid:.0' "/proc/$pid/task/"*/status | grep -q .
+		! grep -Lx 'TracerPid:.0' "/proc/$pid/task/"*/status | grep -q . &&
+		has_its_settings "$1"
 }
 
 # memory_right DIR: as its guest knows it; an oracle is stopped for the look
@@ -187,6 +194,8 @@ at_home() {
 arrived() {
 	runs "$B"
 	runs_not "$A"
+	wait_for 5 untouched "$B"
+	wait_for 5 has_its_settings "$A"
 	memory_right "$B"
 }
 
