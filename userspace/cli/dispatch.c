@@ -157,8 +157,7 @@ int cli_main(const struct cli_cmd *cmds, int argc, char **argv)
 	const char *word = argc > 1 ? argv[1] : "";
 
 	signal(SIGPIPE, SIG_IGN); /* a dead reader is an error, not death */
-	signal(SIGCHLD,
-	       SIG_DFL); /* ignored, children could not be waited for */
+	signal(SIGCHLD, SIG_DFL); /* or nobody could be waited for */
 	if (argc < 2)
 		return dispatch_usage("a command is missing", "");
 	if (!strcmp(word, "--help") || !strcmp(word, "-h") ||
