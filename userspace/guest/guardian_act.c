@@ -259,6 +259,7 @@ static int end_migration(struct act *a, struct xm_error *e)
 	}
 	if (!is_over(a->migration)) {
 		r = qmp_run(a->qmp, "migrate_cancel", NULL, NULL, e);
+		qemu_free_cancelled(a->qmp);
 		return r ? r : not_yet("its migration", a->migration, e);
 	}
 	a->has_ended = true;

@@ -277,6 +277,12 @@ int qemu_check_target(struct qemu *q, struct xm_error *e)
 	return check_state(q, true, e);
 }
 
+void qemu_free_cancelled(struct qmp *qmp)
+{
+	(void)qmp_run(qmp, "migrate-continue",
+		      json_pack("{s:s}", "state", "cancelling"), NULL, NULL);
+}
+
 /* -- what stands in the way ----------------------------------------------------- */
 
 struct obstacle {

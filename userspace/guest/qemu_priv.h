@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* qemu_priv.h - between qemu.c, qemu_mem.c and qemu_proc.c */
+/* qemu_priv.h - inside this folder: parts of qemu.h, and what knows QEMU's ways */
 #ifndef XM_GUEST_QEMU_PRIV_H
 #define XM_GUEST_QEMU_PRIV_H
 
@@ -29,5 +29,12 @@ bool qemu_has_thread(const struct qemu *q, pid_t tid);
  * @ret_text is the caller's, to be freed. */
 int qemu_ask_human(struct qemu *q, const char *line, char **ret_text,
 		   struct xm_error *e);
+
+/* qemu.c: free a migration that hangs in "cancelling", with the guest stopped; no other
+ * is touched, and nothing is said if there is none.  QEMU (7.2) looks whether
+ * it is cancelled, lets go of its lock, and then waits at pre-switchover: a
+ * migrate_cancel in between wakes nobody.  One in 200 that come in the first
+ * milliseconds does that. */
+void qemu_free_cancelled(struct qmp *qmp);
 
 #endif

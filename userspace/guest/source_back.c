@@ -25,6 +25,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "qemu_priv.h"
 #include "source_qemu.h"
 
 #define BACK_NS 10000000000ll /* for each of the two */
@@ -142,6 +143,8 @@ static int cancel(struct source_qemu *y, bool *ret_completed,
 		if (now_ns() > deadline)
 			return fail_late(y, "a cancelled migration is, ", seen,
 					 e);
+		if (!strcmp(seen, "cancelling"))
+			qemu_free_cancelled(y->q.qmp);
 		look_again();
 	}
 	return r;
