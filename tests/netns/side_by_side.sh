@@ -32,6 +32,7 @@ run_side_by_side() {
 		cat "$TMP/$name.log"
 		[ "$(cat "$TMP/$name.status")" = 0 ] || status=1
 	done
+	# shellcheck disable=SC2034 # lib.sh reads it
 	[ $status = 0 ] || FAILED=1 # it has been said why
 	exit $status
 }
