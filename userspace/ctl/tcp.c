@@ -24,10 +24,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "stream.h"
 #include "util/fd.h"
+#include "util/now.h"
 #include "xdpmig/limits.h"
 
 #define KEEPALIVE_IDLE_S 4
@@ -205,14 +205,6 @@ static int connect_failed(const struct ctl_addr *peer, int err,
 	return xm_fail(e, -err, XM_REASON_CONNECT, "cannot connect to %s: %s%s",
 		       ctl_addr_text(peer, text, sizeof(text)), strerror(err),
 		       hint);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
 /* Wait for the outcome of a connect() in progress.  0 or a positive errno. */

@@ -65,20 +65,13 @@
 #include "guardian_priv.h"
 #include "procmaps.h"
 #include "util/fd.h"
+#include "util/now.h"
 
 #define ANSWER_MS 5000 /* the guardian's, to us: it only ever sleeps */
 #define END_MS    2000 /* for one to end: disarmed, or if it is quick */
 #define NOTE_LEN  8192 /* bytes of a command, at most */
 
 enum { NOTE = 'N', OLD = 'O', END = 'E' };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 static void sleep_ms(long ms)
 {

@@ -49,12 +49,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "guardian.h"
 #include "qemu_priv.h"
 #include "util/fd.h"
+#include "util/now.h"
 #include "util/record.h"
 
 #define QMP_MS   5000 /* for an answer of QEMU's; then it is asked again */
@@ -74,14 +74,6 @@ struct act {
 	char left[200];     /* why they are not as before, "" none */
 	char state[32], migration[32];
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 /* Wait @ms for QEMU's end. */
 static bool is_gone(const struct guard *g, int ms)

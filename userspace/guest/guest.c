@@ -8,15 +8,8 @@
 #include "guest.h"
 
 #include <errno.h>
-#include <time.h>
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
+#include "util/now.h"
 
 /* -- source ----------------------------------------------------------------- */
 

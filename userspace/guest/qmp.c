@@ -52,12 +52,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "guardian.h"
 #include "qmp_priv.h"
 #include "tracee_stop.h"
 #include "util/fd.h"
+#include "util/now.h"
 
 #define QMP_MESSAGE_MAX (16u << 20) /* bytes; query-block of 1000 disks: 2 M */
 #define QMP_EVENTS_MAX  1024
@@ -78,14 +78,6 @@ struct qmp {
 	bool in_string, escaped;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 /* The stream is of no use any more. */
 static int stream_fail(struct qmp *qmp, int err, const char *what,

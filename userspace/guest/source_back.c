@@ -27,18 +27,11 @@
 
 #include "qemu_priv.h"
 #include "source_qemu.h"
+#include "util/now.h"
 
 #define BACK_NS 10000000000ll /* for each of the two */
 #define LOOK_NS 2000000       /* between two looks at its state */
 #define GONE_MS 500           /* from the end of its monitor to its own */
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 static void look_again(void)
 {

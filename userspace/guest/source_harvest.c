@@ -28,19 +28,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "util/now.h"
 
 static struct source_qemu *to_qemu(struct guest_source *s)
 {
 	return (struct source_qemu *)s;
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 /* Stop the guest, if it runs, so that no I/O is under way. */

@@ -27,8 +27,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "util/now.h"
 
 #define PAGE_WORDS (XM_PAGE_SIZE / sizeof(uint64_t))
 #define LAG_NS     3000000 /* 3 ms behind is forgotten */
@@ -128,14 +129,6 @@ static uint64_t next_page(struct work *w)
 		break;
 	}
 	return next_random(w) % w->n_pages;
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 static int64_t time_for(const struct work *w, uint64_t pages)

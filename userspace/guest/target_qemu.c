@@ -62,12 +62,12 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "guest.h"
 #include "news.h"
 #include "qemu.h"
 #include "settings.h"
+#include "util/now.h"
 
 #define STREAM    "xdpmig-device" /* name of the descriptor at QEMU */
 #define QUIT_MS   5000
@@ -96,14 +96,6 @@ struct target_qemu {
 static struct target_qemu *to_qemu(struct guest_target *t)
 {
 	return (struct target_qemu *)t;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
 static bool is_gone(const struct target_qemu *y, int timeout_ms)

@@ -30,16 +30,9 @@
 #include <time.h>
 
 #include "tracee.h"
+#include "util/now.h"
 
 #define PERCENT_MAX 99
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* Wait until @until, or until the percentage changes; locked. */
 static void wait_until(struct throttle *t, int64_t until)

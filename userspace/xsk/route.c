@@ -18,19 +18,11 @@
 #include <linux/rtnetlink.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "route_look.h"
+#include "util/now.h"
 
 #define POKE_EVERY_MS 200 /* provoke again; the kernel's pace is its own */
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 static int fail_down(const struct route_link *link, struct xm_error *e)
 {
