@@ -19,16 +19,6 @@
 	"-m 32 -object memory-backend-memfd,id=ram0,size=32M,share=on " \
 	"-machine memory-backend=ram0 "
 
-/* Until @what is true, T_SECONDS at most; fails the test then. */
-#define T_SOON(what)                                        \
-	do {                                                \
-		int t_left = T_SECONDS * 200;               \
-		while (!(what) && --t_left)                 \
-			usleep(5000);                       \
-		if (!t_left)                                \
-			fail_msg("never happened: " #what); \
-	} while (0)
-
 struct t_guard {
 	struct t_qemu qemu;
 	const char *socket; /* for the mover; NULL: QEMU's */

@@ -15,6 +15,16 @@
 
 #define T_SECONDS 30 /* deadline of whatever a test waits for */
 
+/* Until @what is true, T_SECONDS at most; fails the test then. */
+#define T_UNTIL(what)                                       \
+	do {                                                \
+		int t_left = T_SECONDS * 200;               \
+		while (!(what) && --t_left)                 \
+			usleep(5000);                       \
+		if (!t_left)                                \
+			fail_msg("never happened: " #what); \
+	} while (0)
+
 struct t_qemu {
 	pid_t pid;
 	char dir[32];    /* "@" in arguments stands for it */

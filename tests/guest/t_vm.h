@@ -58,14 +58,4 @@ void t_vm_rests(struct t_vm *vm, const char *state);
 /* Memory as a correct oracle guest leaves it; it must not run. */
 void t_vm_check(const struct t_vm *vm);
 
-/* Until @what is true, T_SECONDS at most; fails the test then. */
-#define T_UNTIL(what)                                       \
-	do {                                                \
-		int t_left = T_SECONDS * 200;               \
-		while (!(what) && --t_left)                 \
-			usleep(5000);                       \
-		if (!t_left)                                \
-			fail_msg("never happened: " #what); \
-	} while (0)
-
 #endif

@@ -121,7 +121,7 @@ static void guardian_arm__goes_on_until_qemu_answers(void **state)
 	assert_int_equal(guardian_check(t->qemu.pid, "monitor", &e), -EBUSY);
 	assert_int_equal(e.reason, XM_REASON_UNKNOWN_OUTCOME);
 	/* Once more than it would if the first answer were the last. */
-	T_SOON(strstr(t_recorded(t, "message"), "did not answer"));
+	T_UNTIL(strstr(t_recorded(t, "message"), "did not answer"));
 	assert_false(t_lock_is_free(t));
 	kill(t->qemu.pid, SIGCONT);
 	t_ended(t->guardian);
@@ -149,7 +149,7 @@ static void guardian_arm__connects_anew(void **state)
 	t_move(t, act_switchover, false);
 	t_reap(relay);
 	t_kill_mover(t);
-	T_SOON(strstr(t_recorded(t, "message"), "nobody listens"));
+	T_UNTIL(strstr(t_recorded(t, "message"), "nobody listens"));
 	relay = t_relay(t, path);
 	t_qemu_wait(&t->qemu, "query-status", "running");
 	t_ended(t->guardian);
@@ -173,7 +173,7 @@ static void guardian_arm__leaves_another_qemu_alone(void **state)
 	(void)unlink(path);
 	relay = t_listen(path, t_serve_relay, other.qemu.socket);
 	t_kill_mover(t);
-	T_SOON(strstr(t_recorded(t, "message"), "another QEMU has"));
+	T_UNTIL(strstr(t_recorded(t, "message"), "another QEMU has"));
 	t_qemu_status(&other.qemu, "query-status", status);
 	assert_string_equal(status, "paused");
 	t_reap(relay);
@@ -208,7 +208,7 @@ static int t_to_refusal(struct t_guard *t)
 	t_qemu_wait(&t->qemu, "query-status", "postmigrate");
 	disk = t_hold_disk(t);
 	t_kill_mover(t);
-	T_SOON(strstr(t_recorded(t, "message"), "refused cont"));
+	T_UNTIL(strstr(t_recorded(t, "message"), "refused cont"));
 	t_record_says(t, "trying", "unknown");
 	return disk;
 }

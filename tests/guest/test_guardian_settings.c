@@ -181,7 +181,7 @@ static void guardian_settings__after_commit_the_record_is_not_its(void **state)
 	t_qemu_wait(&t->qemu, "query-status", "postmigrate");
 	kill(t->qemu.pid, SIGSTOP);
 	t_kill_mover(t);
-	T_SOON(t_lock_is_free(t));
+	T_UNTIL(t_lock_is_free(t));
 	assert_int_equal(kill(t->guardian, 0), 0);
 	/* It does not try to let the guest run. */
 	assert_int_equal(guardian_check(t->qemu.pid, "monitor", &e), 0);

@@ -39,10 +39,6 @@ send_faulty() {
 
 KILLED=137 # status of a process that SIGKILL ended
 
-is_stopped() { # NAME
-	grep -q '^State:.T' "/proc/$(pid_of "$1")/status"
-}
-
 # -- death ---------------------------------------------------------------------------
 
 scenario_destination_dies_before_commit() {

@@ -216,6 +216,10 @@ is_gone() { # PID; a zombie is gone
 	[ -z "$state" ] || [ "$state" = Z ]
 }
 
+is_stopped() { # NAME
+	grep -q '^State:.T (' "/proc/$(pid_of "$1")/status"
+}
+
 # reap NAME SECONDS: wait for its end; exit status in $RC
 reap() {
 	{ # the shell would tell of every job that a signal ended

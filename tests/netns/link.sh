@@ -236,10 +236,6 @@ scenario_the_other_way() {
 	detach_both
 }
 
-is_stopped() { # NAME
-	grep -q '^State:.T (' "/proc/$(pid_of "$1")/status"
-}
-
 # Both have their own queues, and ask each other.
 scenario_both_ways_at_once() {
 	local fault=(env "LD_PRELOAD=$BUILD/tests/netns/libfault_at.so"

@@ -41,10 +41,6 @@ live_needs() {
 		fail "xdpmig has no send --qmp"
 }
 
-# Names of migrations are the machine's, not a network namespace's.
-mkdir -p /run/xdpmig
-mount -t tmpfs -o mode=700 xm-run /run/xdpmig
-
 # The guests' memory is no leak while they live.
 leak_list_files() {
 	find /dev/shm -mindepth 1 ! -path "$GUEST" ! -name 'xdpmig-guest-*' \

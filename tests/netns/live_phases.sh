@@ -33,10 +33,6 @@ is_on_its_way() {
 	grep -q '"event":"progress"' "$(out_of send)"
 }
 
-is_stopped() { # NAME
-	grep -q '^State:.T (' "/proc/$(pid_of "$1")/status"
-}
-
 # 'xdpmig status' would ask the other end, too, which may be stopped.
 state_is() { # NAME STATE
 	python3 - "/run/xdpmig/$1.sock" "$2" <<-'END'

@@ -50,10 +50,6 @@ hold() {
 	wait_for 20 is_held
 }
 
-is_stopped() { # NAME
-	grep -q '^State:.T (' "/proc/$(pid_of "$1")/status"
-}
-
 # stop_at_loaded: the target's QEMU has loaded all, its recv is stopped before
 # it says so
 stop_at_loaded() {
