@@ -118,6 +118,13 @@ static int addr_resolve(struct ctl_addr *ret_addr, const char *host,
 	return 0;
 }
 
+int ctl_addr_host(char *host, const char *text, struct xm_error *e)
+{
+	const char *port;
+
+	return addr_split(text, host, &port, e);
+}
+
 int ctl_addr_parse(struct ctl_addr *ret_addr, const char *text, uint16_t port,
 		   struct xm_error *e)
 {

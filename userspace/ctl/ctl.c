@@ -39,8 +39,13 @@
 #include <string.h>
 
 #include "stream.h"
+#include "trust.h"
 
 #define BUF_START 4096 /* bytes; all messages but a large map fit */
+
+/* how every TLS connection begins */
+#define TLS_HANDSHAKE 0x16
+#define TLS_MAJOR     0x03
 
 struct ctl_buf {
 	uint8_t *data;
@@ -112,6 +117,36 @@ int ctl_new(struct ctl **ret_ctl, struct ctl_stream *s, struct xm_error *e)
 	return 0;
 }
 
+struct ctl_stream *ctl_get_stream(const struct ctl *ctl)
+{
+	return ctl->stream;
+}
+
+void ctl_set_stream(struct ctl *ctl, struct ctl_stream *s)
+{
+	ctl->stream = s;
+}
+
+int ctl_handshake(struct ctl *ctl, struct xm_error *e)
+{
+	const struct ctl_stream_ops *ops = ctl->stream->ops;
+
+	return ops->handshake ? ops->handshake(ctl->stream, e) : 0;
+}
+
+int ctl_export(const struct ctl *ctl, const char *label, const void *context,
+	       size_t context_len, void *out, size_t len, struct xm_error *e)
+{
+	const struct ctl_stream_ops *ops = ctl->stream->ops;
+
+	if (!ops->export_keys)
+		return xm_fail(e, -ENOTSUP, XM_REASON_INTERNAL,
+			       "the control connection to %s has no keys",
+			       ctl->peer);
+	return ops->export_keys(ctl->stream, label, context, context_len, out,
+				len, e);
+}
+
 void ctl_end(struct ctl *ctl)
 {
 	ctl->stream->ops->end(ctl->stream);
@@ -150,12 +185,14 @@ bool ctl_wants_write(const struct ctl *ctl)
 
 int ctl_flush(struct ctl *ctl, struct xm_error *e)
 {
+	const struct ctl_stream_ops *ops = ctl->stream->ops;
 	struct ctl_buf *b = &ctl->out;
-	ssize_t n;
+	ssize_t n = ops->flush ? ops->flush(ctl->stream, e) : 0;
 
+	if (n)
+		return n == -EAGAIN ? 0 : (int)n;
 	while (buf_len(b)) {
-		n = ctl->stream->ops->write(ctl->stream, b->data + b->head,
-					    buf_len(b), e);
+		n = ops->write(ctl->stream, b->data + b->head, buf_len(b), e);
 		if (n == -EAGAIN)
 			return 0;
 		if (n < 0)
@@ -198,6 +235,11 @@ static ssize_t in_msg_len(const struct ctl *ctl, struct xm_error *e)
 	const uint8_t *p = ctl->in.data + ctl->in.head;
 	size_t have = buf_len(&ctl->in), body;
 
+	if (have >= 2 && p[0] == TLS_HANDSHAKE && p[1] == TLS_MAJOR)
+		return xm_fail(e, -EBADMSG, XM_REASON_PROTOCOL,
+			       "%s speaks TLS: this end was started with "
+			       "--insecure, that one was not",
+			       ctl->peer);
 	if (have >= 2 && (p[0] << 8 | p[1]) != XM_MSG_MAGIC)
 		return xm_fail(e, -EBADMSG, XM_REASON_PROTOCOL,
 			       "%s does not speak xdpmig: its message starts "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ctl.h - the control connection: messages over one byte stream
  *
- * The stream is a struct ctl_stream, today TCP; TLS will be another.  This
+ * The stream is a struct ctl_stream: TCP, and TLS over it (trust.h).  This
  * layer frames messages (type, version, length) and knows nothing of what
  * they say: that is core/msg.h.
  */
@@ -29,6 +29,9 @@ struct ctl_addr {
  * that is no address, -ENOENT for a name that is not found. */
 int ctl_addr_parse(struct ctl_addr *ret_addr, const char *text, uint16_t port,
 		   struct xm_error *e);
+/* Only the host that such a text names, without brackets; @host has at least 256
+ * bytes.  0, or -EINVAL with @e. */
+int ctl_addr_host(char *host, const char *text, struct xm_error *e);
 /* "[fd00::1]:61951"; @buf has at least 64 bytes. */
 const char *ctl_addr_text(const struct ctl_addr *addr, char *buf, size_t len);
 

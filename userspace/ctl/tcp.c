@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "stream.h"
+#include "trust.h"
 #include "util/fd.h"
 #include "util/now.h"
 #include "xdpmig/limits.h"
@@ -266,6 +267,32 @@ int ctl_connect_unless(struct ctl **ret_ctl, const struct ctl_addr *peer,
 		return connect_failed(peer, r, e);
 	r = ctl_tcp_wrap(&s, fd_steal(&fd), e);
 	return r ? r : ctl_new(ret_ctl, s, e);
+}
+
+int ctl_handshake_unless(struct ctl *ctl, int timeout_ms, int cancel_fd,
+			 struct xm_error *e)
+{
+	int64_t end = now_ms() + timeout_ms, left = timeout_ms;
+	struct pollfd p[] = { { .fd = ctl_fd(ctl) },
+			      { .fd = cancel_fd, .events = POLLIN } };
+	char text[64];
+	int r;
+
+	while ((r = ctl_handshake(ctl, e)) == -EAGAIN) {
+		if (left <= 0)
+			return xm_fail(e, -ETIMEDOUT, XM_REASON_CONNECT,
+				       "%s did not finish the TLS handshake in "
+				       "%d s",
+				       ctl_addr_text(ctl_peer(ctl), text,
+						     sizeof(text)),
+				       timeout_ms / 1000);
+		p[0].events = ctl_wants_write(ctl) ? POLLIN | POLLOUT : POLLIN;
+		r = poll(p, 2, left > INT_MAX ? INT_MAX : (int)left);
+		if (r > 0 && p[1].revents)
+			return -ECANCELED;
+		left = end - now_ms();
+	}
+	return r;
 }
 
 /* -- listening ---------------------------------------------------------------- */
