@@ -80,6 +80,11 @@ _xdpmig()
 			sed -n 's/^Usage: .* \[\?\([A-Z]*\)\]\?$/\1/p') in
 		DEV) options=$(ls /sys/class/net 2>/dev/null) ;;
 		NAME) options=$(_xdpmig_migrations) ;;
+		FILE)
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+			;;
 		*) return ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

@@ -351,7 +351,7 @@ cat <<EOT
    QEMU -- shared RAM -- xdpmig send                 xdpmig recv -- shared RAM -- QEMU
                            |  AF_XDP queue 0..$(printf '%-2d' $((QUEUES - 1)))            |
                            +=========== veth ==============+
-                           +-- control connection (TCP) ---+
+                           +-- control connection (TLS) ---+
 
 EOT
 for side in src dst; do

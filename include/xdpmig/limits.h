@@ -50,6 +50,7 @@
 #define XM_PROBE_BURST    8     /* of them at a time */
 #define XM_HEARTBEAT_MS   1000  /* control connection: HEARTBEAT when idle */
 #define XM_HELLO_MS       3000 /* who has not said HELLO by then is a stranger */
+#define XM_HANDSHAKE_MS   10000 /* TLS: until the peer is who it must be */
 #define XM_CTL_STALL_MS   10000 /* control connection silent: contact is lost */
 #define XM_LOAD_MS        30000 /* DEVICE_END to LOADED: the guest is paused */
 

@@ -65,6 +65,9 @@ for cmd in $commands; do
 		expect '' send ''
 		expect 'configs/xdpmig.conf' send --qmp configs/xdpmig.c
 		;;
+	keygen)
+		expect 'configs/xdpmig.conf' keygen configs/xdpmig.c
+		;;
 	attach | detach | status)
 		expect 'lo' "$cmd" lo
 		;;

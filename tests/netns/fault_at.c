@@ -3,10 +3,10 @@
  * be slow in setup
  *
  * Preloaded into xdpmig by commit.sh: what happens between two messages takes
- * microseconds, and no script hits it from outside.  It looks at what send(2)
- * is given, where the control connection's messages begin at the buffer's
- * begin and follow each other (userspace/ctl/ctl.c), and at the first message
- * of the type in XM_FAULT does
+ * microseconds, and no script hits it from outside.  It looks at what the TLS
+ * library, or send(2), is given, where the control connection's messages follow
+ * each other (userspace/ctl/ctl.c), and at the first message of the type in
+ * XM_FAULT does
  *
  *   die 9        SIGKILL instead of sending it and what comes with it
  *   die-after 9  SIGKILL when it was sent
@@ -22,6 +22,7 @@
  * "pinning" on stderr says that it began.
  */
 #include <dlfcn.h>
+#include <gnutls/gnutls.h>
 #include <linux/if_xdp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -37,12 +38,17 @@
 #include "core/msg.h"
 
 static bool is_mute;
+static size_t rest; /* bytes to come of a message that was taken in part */
 
 /* Has the buffer a message of @type? */
 static bool has_message(const uint8_t *p, size_t len, unsigned int type)
 {
 	size_t whole;
 
+	if (rest >= len)
+		return false;
+	p += rest;
+	len -= rest;
 	while (len >= XM_MSG_HEADER && (p[0] << 8 | p[1]) == XM_MSG_MAGIC) {
 		if (p[3] == type)
 			return true;
@@ -54,6 +60,23 @@ static bool has_message(const uint8_t *p, size_t len, unsigned int type)
 		len -= whole;
 	}
 	return false;
+}
+
+/* @len bytes of the buffer were taken. */
+static void took(const uint8_t *p, size_t len)
+{
+	size_t skip;
+
+	for (;;) {
+		skip = rest < len ? rest : len;
+		rest -= skip;
+		p += skip;
+		len -= skip;
+		if (len < XM_MSG_HEADER || (p[0] << 8 | p[1]) != XM_MSG_MAGIC)
+			return;
+		rest = XM_MSG_HEADER +
+		       ((size_t)p[4] << 24 | p[5] << 16 | p[6] << 8 | p[7]);
+	}
 }
 
 /* The kernel does it; no thread of ours is in the way. */
@@ -81,37 +104,80 @@ __attribute__((constructor)) static void begin(void)
 		die_in(us);
 }
 
-ssize_t send(int fd, const void *buf, size_t n, int flags)
+/* What XM_FAULT says is to be done at this buffer, once; else "". */
+static const char *fault_of(const void *buf, size_t n, unsigned int *us)
 {
-	ssize_t (*next)(int, const void *, size_t, int);
 	const char *fault = getenv("XM_FAULT");
 	static unsigned int seen;
+	static char what[16];
 	const char *nth = fault ? strchr(fault, '#') : NULL;
-	char what[16] = "";
-	unsigned int type, us = 0;
-	ssize_t sent;
+	unsigned int type;
 
-	*(void **)&next = dlsym(RTLD_NEXT, "send");
-	if (is_mute)
-		return (ssize_t)n;
-	if (!fault || sscanf(fault, "%15s %u %u", what, &type, &us) < 2 ||
+	if (!fault || sscanf(fault, "%15s %u %u", what, &type, us) < 2 ||
 	    !has_message(buf, n, type))
-		return next(fd, buf, n, flags);
+		return "";
 	if (++seen < (nth ? strtoul(nth + 1, NULL, 10) : 1))
-		return next(fd, buf, n, flags);
-	unsetenv("XM_FAULT"); /* once */
+		return "";
+	unsetenv("XM_FAULT");
+	return what;
+}
+
+static void before(const char *what)
+{
 	if (!strcmp(what, "die"))
 		raise(SIGKILL);
 	if (!strcmp(what, "stop"))
 		raise(SIGSTOP);
-	is_mute = !strcmp(what, "mute");
-	if (is_mute)
-		return (ssize_t)n;
-	sent = next(fd, buf, n, flags);
+	is_mute |= !strcmp(what, "mute");
+}
+
+static void after(const char *what, unsigned int us)
+{
 	if (!strcmp(what, "die-after"))
 		raise(SIGKILL);
 	if (!strcmp(what, "die-in"))
 		die_in(us);
+}
+
+/* With TLS: what it is given in the clear.  It is sent when this returns, or
+ * rather when its caller has (userspace/ctl/tls.c): "after" comes with that. */
+static const char *later = "";
+static unsigned int later_us;
+
+ssize_t gnutls_record_send(gnutls_session_t session, const void *buf, size_t n)
+{
+	ssize_t (*next)(gnutls_session_t, const void *, size_t);
+	unsigned int us = 0;
+	const char *what = fault_of(buf, n, &us);
+	ssize_t sent;
+
+	*(void **)&next = dlsym(RTLD_NEXT, "gnutls_record_send");
+	before(what);
+	if (is_mute)
+		return (ssize_t)n;
+	sent = next(session, buf, n);
+	if (sent > 0)
+		took(buf, (size_t)sent);
+	later = what;
+	later_us = us;
+	return sent;
+}
+
+ssize_t send(int fd, const void *buf, size_t n, int flags)
+{
+	ssize_t (*next)(int, const void *, size_t, int);
+	unsigned int us = 0;
+	const char *what = fault_of(buf, n, &us);
+	ssize_t sent;
+
+	*(void **)&next = dlsym(RTLD_NEXT, "send");
+	before(what);
+	if (is_mute)
+		return (ssize_t)n;
+	sent = next(fd, buf, n, flags);
+	after(what, us);
+	after(later, later_us);
+	later = "";
 	return sent;
 }
 

@@ -218,13 +218,14 @@ scenario_send_is_killed() {
 }
 
 # Between HELLO and the proof of the paths: recv is stopped before send comes,
-# so send waits for its WELCOME, with the connection made by the kernel.
+# so send waits for its WELCOME, with the connection made by the kernel (and no TLS,
+# which recv would have to take part in).
 scenario_recv_is_killed_in_setup() {
 	net_up queues=2
 	attach_both
-	recv_start
+	recv_start --insecure
 	kill -STOP "$(pid_of recv)"
-	send_start "$GUEST"
+	send_start "$GUEST" --insecure
 	wait_for 5 grep -q '"event":"start"' "$(out_of send)"
 	kill -KILL "$(pid_of recv)"
 	send_end 5
@@ -239,9 +240,9 @@ scenario_recv_is_killed_in_setup() {
 scenario_send_is_killed_in_setup() {
 	net_up queues=2
 	attach_both
-	recv_start
+	recv_start --insecure
 	kill -STOP "$(pid_of recv)"
-	send_start "$GUEST"
+	send_start "$GUEST" --insecure
 	wait_for 5 grep -q '"event":"start"' "$(out_of send)"
 	kill -KILL "$(pid_of send)"
 	send_end 2

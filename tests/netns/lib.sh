@@ -48,6 +48,8 @@
 #                   first failure, before anything is removed
 #   KEEP=1          keep the folder with outputs
 #   XDPMIG, RELAY   the programs; by default those of the build folder $BUILD
+#
+# Every send and recv has the key $KEY, by the configuration file $XDPMIG_CONFIG.
 
 set -euo pipefail
 
@@ -76,6 +78,13 @@ XDPMIG=${XDPMIG:-$BUILD/userspace/cli/xdpmig}
 RELAY=${RELAY:-$BUILD/tests/lib/relay}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/xm-$$-XXXXXX")
 touch "$TMP/programs" "$TMP/processes" # see leak_note
+
+# Who may be the peer: the same key for every send and recv of the script
+KEY=$TMP/key
+export XDPMIG_CONFIG=$TMP/common.conf
+printf 'xdpmig-test:%s\n' "$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')" >"$KEY"
+chmod 600 "$KEY"
+echo "key = $KEY" >"$XDPMIG_CONFIG"
 
 SRC_NS=xm$$s DST_NS=xm$$d MID_NS=xm$$m
 SRC_DEV=xs$$ DST_DEV=xd$$ MID_A=xa$$ MID_B=xb$$

@@ -121,14 +121,16 @@ scenario_not_root() {
 	local all=-all,+net_raw,+sys_admin
 	# setpriv itself starts xdpmig, which may be where its user may not look
 	local few=("--inh-caps=$all" "--ambient-caps=$all" "--bounding-set=$all")
-	local in=(env "XDG_RUNTIME_DIR=$home")
+	local in=(env "XDG_RUNTIME_DIR=$home" "XDPMIG_CONFIG=$home/conf")
 
 	net_up queues=2
 	attach_both
 	chmod 666 "$GUEST"
 	install -d -o 65534 "$home"
-	spawn send src "${as[@]}" "${none[@]}" "$XDPMIG" send --ram "$GUEST" \
-		--json "$DST4"
+	install -o 65534 -m 600 "$KEY" "$home/key"
+	echo "key = $home/key" >"$home/conf"
+	spawn send src "${as[@]}" "${none[@]}" "$XDPMIG" send \
+		--config "$home/conf" --ram "$GUEST" --json "$DST4"
 	send_end 5
 	assert_eq "$SEND_RC" 1 "send without a capability"
 	said send permission "$SRC_DEV: .*CAP_SYS_ADMIN"
@@ -141,7 +143,7 @@ scenario_not_root() {
 	check_results "$GUEST"
 	assert_same_file "$GUEST" "$COPY" "guest memory"
 	assert_eq "$(stat -c %u "$COPY")" 65534 "owner of the copy"
-	rm "$COPY"
+	rm "$COPY" "$home/key" "$home/conf"
 	rmdir "$home/xdpmig" "$home" # nothing is left there
 	assert_clean
 	detach_both

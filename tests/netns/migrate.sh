@@ -169,6 +169,7 @@ scenario_three_lines() {
 	blocks=$(blocks_of "$GUEST")
 	net_up queues=16 mtu=9000
 	cat >"$TMP/xdpmig.conf" <<-END
+		key = $KEY
 		[send]
 		ram = $GUEST
 		peer = $DST4

@@ -56,7 +56,8 @@ scenario_unreadable_memory() {
 	chmod 600 "$GUEST"
 	spawn send src "${as[@]}" "--inh-caps=-all,$few" \
 		"--ambient-caps=-all,$few" "--bounding-set=-all,$few" \
-		"$XDPMIG" send --ram "$GUEST" --json "$DST4"
+		"$XDPMIG" send --config /dev/null --insecure --ram "$GUEST" \
+		--json "$DST4"
 	send_end 5
 	assert_eq "$SEND_RC" 1 "send"
 	said send permission "$GUEST: .*Permission denied"
@@ -432,6 +433,8 @@ time.sleep(60)' "$DST4"
 
 # -- strangers ---------------------------------------------------------------------------
 
+# Over plain TCP; with TLS they get no further than trust.sh shows.
+
 # stranger SCRIPT: connects to the control port as c and does that
 stranger() {
 	spawn stranger src python3 -c "
@@ -443,7 +446,7 @@ $1" "$DST4"
 # Whoever it was, the source that comes after is served.
 served_after() { # PATTERN
 	wait_for 8 grep -qE "$1" "$(err_of recv)"
-	send_start "$GUEST"
+	send_start "$GUEST" --insecure
 	ended 0 0
 	check_results "$GUEST"
 	assert_same_file "$GUEST" "$COPY" "guest memory"
@@ -455,13 +458,13 @@ served_after() { # PATTERN
 scenario_garbage_on_the_control_port() {
 	net_up queues=1
 	attach_both
-	recv_start
+	recv_start --insecure
 	stranger 'c.sendall(b"GET / HTTP/1.0\r\n\r\n" * 100); time.sleep(60)'
 	served_after "is no source"
-	recv_start
+	recv_start --insecure
 	stranger 'c.sendall(bytes(range(256)) * 4096); time.sleep(60)'
 	served_after "is no source"
-	recv_start
+	recv_start --insecure
 	stranger 'c.close(); time.sleep(60)'
 	served_after "is no source"
 	detach_both
@@ -470,7 +473,7 @@ scenario_garbage_on_the_control_port() {
 scenario_silence_on_the_control_port() {
 	net_up queues=1
 	attach_both
-	recv_start
+	recv_start --insecure
 	stranger 'time.sleep(60)'
 	served_after "is no source"
 	detach_both
@@ -489,7 +492,7 @@ while True:
     c.sendall(b"220 mail.example.org ESMTP\r\n" * 10)
     time.sleep(0.2)' "$DST4"
 	wait_for 5 grep -q listening "$(out_of stranger)"
-	send_start "$GUEST"
+	send_start "$GUEST" --insecure
 	send_end 5
 	assert_eq "$SEND_RC" 3 "send"
 	said send protocol "$DST4:61951 does not speak xdpmig"
@@ -511,7 +514,7 @@ c = c.accept()[0]
 while c.recv(4096):
     pass' "$DST4"
 	wait_for 5 grep -q listening "$(out_of stranger)"
-	send_start "$GUEST"
+	send_start "$GUEST" --insecure
 	send_end 15
 	assert_eq "$SEND_RC" 4 "send"
 	said send peer_lost "silent"

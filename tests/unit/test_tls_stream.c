@@ -376,7 +376,7 @@ static void end__cut(void **state)
 	shutdown(ctl_fd(t->c.ctl), SHUT_WR);
 	t_msg_expect(t->s.ctl, 1, 10);
 	assert_int_equal(t_recv_err(t->s.ctl, &e), -EPIPE);
-	assert_non_null(strstr(e.msg, "was cut"));
+	assert_non_null(strstr(e.msg, "it was cut"));
 	assert_int_equal(e.reason, XM_REASON_PEER_LOST);
 	assert_int_equal(t_recv_err(t->s.ctl, NULL), -EPIPE);
 }

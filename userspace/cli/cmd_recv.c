@@ -356,8 +356,7 @@ static enum side_event recv_wait(struct recv *s, struct xm_time until)
 
 	fds[0] = (struct pollfd){ .fd = run_fd(s->run), .events = POLLIN };
 	n += guest_target_fds(s->take.guest, fds + n);
-	if (s->has_met)
-		n += door_fds(&s->door, fds + n);
+	n += door_fds(&s->door, fds + n);
 	return side_wait(&s->side, until, fds, n, s->dst.state == XM_DST_COMMIT,
 			 recv_err(s));
 }
@@ -392,8 +391,8 @@ static void recv_run(struct recv *s)
 		}
 		if (recv_listen_run(s))
 			recv_fail(s);
-		if (s->has_met)
-			door_turn_away(&s->door, xm_clock());
+		(void)door_work(&s->door, side->cli, xm_clock(), s->has_met,
+				NULL);
 		if (!s->is_over)
 			recv_look(s);
 		if (!xm_time_before(xm_clock(), xm_dst_expiry(&s->dst)))
@@ -411,8 +410,11 @@ static int recv_listen(struct recv *s)
 {
 	struct ctl_addr addr;
 	char text[64];
-	int r = door_open(&s->door, s->opts->listen, s->side.dev, &addr,
-			  recv_err(s));
+	int r;
+
+	s->door.trust = s->side.trust.keys;
+	r = door_open(&s->door, s->opts->listen, s->side.dev, &addr,
+		      recv_err(s));
 
 	if (!r)
 		cli_info(s->side.cli, "%s: waiting for a source at %s",
@@ -420,7 +422,7 @@ static int recv_listen(struct recv *s)
 	return r;
 }
 
-/* Wait for a connection. */
+/* Wait for somebody who may come in. */
 static int recv_accept(struct recv *s)
 {
 	struct xm_error *e = recv_err(s);
@@ -429,13 +431,15 @@ static int recv_accept(struct recv *s)
 	int r;
 
 	for (;;) {
-		r = ctl_accept(&s->side.ctl, s->door.listen_fd, e);
-		if (r != -EAGAIN)
+		r = door_work(&s->door, s->side.cli, xm_clock(), false, e);
+		s->side.ctl = r ? NULL : door_take(&s->door);
+		if (r || s->side.ctl)
 			return r;
-		fds[0] = (struct pollfd){ s->door.listen_fd, POLLIN, 0 };
-		fds[1] = (struct pollfd){ run_fd(s->run), POLLIN, 0 };
-		n = 2 + guest_target_fds(s->take.guest, fds + 2);
-		switch (side_wait(&s->side, XM_TIME_NEVER, fds, n, false, e)) {
+		fds[0] = (struct pollfd){ run_fd(s->run), POLLIN, 0 };
+		n = 1 + door_fds(&s->door, fds + 1);
+		n += guest_target_fds(s->take.guest, fds + n);
+		switch (side_wait(&s->side, door_expiry(&s->door), fds, n,
+				  false, e)) {
 		case SIDE_CANCEL:
 		case SIDE_FAILED:
 			return e->err;
@@ -520,6 +524,9 @@ static int recv_main(struct recv *s)
 	int r = take_check_opts(side->opts, recv_err(s));
 
 	if (!r)
+		r = trust_open(&side->trust, side->cli, &side->opts->trust,
+			       NULL, recv_err(s));
+	if (!r)
 		r = side_open_device(side, &s->opts->queues, recv_err(s));
 	if (!r)
 		r = take_open(&s->take, side->opts, recv_err(s));
@@ -554,9 +561,9 @@ static void recv_close(struct recv *s, bool has_failed)
 	if (is_void)
 		side_discard_memory(&s->side);
 	take_close(&s->take);
+	door_close(&s->door);
 	side_close(&s->side);
 	s->run = run_close(s->run);
-	door_close(&s->door);
 }
 
 int cmd_recv(struct cli_ctx *cli, const void *opts)

@@ -454,7 +454,7 @@ static int send_connect(struct send *s, const struct ctl_addr *peer)
 		return xm_fail(e, fd, XM_REASON_INTERNAL,
 			       "nothing to wait with: %s", strerror(-fd));
 	do
-		r = ctl_connect_unless(&side->ctl, peer, NULL, 5000, fd, e);
+		r = trust_reach(&side->trust, &side->ctl, peer, fd, e);
 	while (r == -ECANCELED && !send_is_cancelled(s));
 	return r;
 }
@@ -467,6 +467,9 @@ static int send_prepare(struct send *s)
 	int r;
 
 	r = live_check_opts(s->opts, e);
+	if (!r)
+		r = trust_open(&side->trust, side->cli, &side->opts->trust,
+			       s->opts->peer, e);
 	if (!r)
 		r = side_open_device(side, &s->opts->queues, e);
 	if (!r)

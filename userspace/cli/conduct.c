@@ -68,9 +68,9 @@ void side_finish(struct side *s)
 		}
 		if (!side_drain(s, end))
 			return;
-		fd.events = has_ended ? POLLIN : POLLIN | POLLOUT;
+		fd.events = ctl_wants_write(s->ctl) ? POLLIN | POLLOUT : POLLIN;
 		(void)poll(&fd, 1, side_timeout(end));
-		if (!has_ended && ctl_flush(s->ctl, NULL))
+		if (ctl_flush(s->ctl, NULL))
 			return;
 	}
 }

@@ -260,11 +260,13 @@ int cli_conf_read(struct cli_ctx *cli, const struct cli_vocabulary *voc,
 int cli_conf_load(struct cli_ctx *cli, const struct cli_vocabulary *voc,
 		  struct xm_error *e)
 {
-	bool is_asked = cli->std.config != NULL;
+	const char *env = secure_getenv("XDPMIG_CONFIG");
+	const char *path = cli->std.config ? cli->std.config : env;
+	bool is_asked = path != NULL;
 	FILE *f;
 	int r;
 
-	cli->conf_path = is_asked ? cli->std.config : CONF_DEFAULT;
+	cli->conf_path = is_asked ? path : CONF_DEFAULT;
 	f = fopen(cli->conf_path, "re");
 	if (!f && errno == ENOENT && !is_asked)
 		return 0;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* main.c - the commands of xdpmig */
 #include "cli.h"
+#include "cmd_keygen.h"
 #include "cmd_run.h"
 #include "cmd_steer.h"
 #include "send_opts.h"
 
 static const struct cli_cmd cmds[] = {
+	{ &cli_keygen, cmd_keygen },
 	{ &cli_attach, cmd_attach },
 	{ &cli_detach, cmd_detach },
 	{ &cli_status, cmd_status },

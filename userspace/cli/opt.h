@@ -51,7 +51,8 @@ struct cli_vocabulary {
 int cli_conf_read(struct cli_ctx *cli, const struct cli_vocabulary *voc,
 		  FILE *f, const char *path, struct xm_error *e);
 
-/* Find the file (--config, else the default if it exists) and read it. */
+/* Find the file (--config, else what XDPMIG_CONFIG names, else the default if it
+ * exists) and read it. */
 int cli_conf_load(struct cli_ctx *cli, const struct cli_vocabulary *voc,
 		  struct xm_error *e);
 void cli_conf_free(struct cli_ctx *cli);

@@ -144,6 +144,7 @@ static const struct cli_opt send_pos[] = {
 
 static const struct cli_group send_groups[] = {
 	{ "What and where", xfer_opts, SEND(x) },
+	{ "Who may be the peer", cli_trust_opts, SEND(x.trust) },
 	{ "Sending", send_opts },
 	{ "A running guest", live_opts },
 	{ "Tuning", tuning_opts, SEND(x) },
@@ -186,6 +187,7 @@ _Static_assert(XM_PORT_CTL == 61951, "say so in recv's help and the man page");
 
 static const struct cli_group recv_groups[] = {
 	{ "What and where", xfer_opts, RECV(x) },
+	{ "Who may be the peer", cli_trust_opts, RECV(x.trust) },
 	{ "Receiving", recv_opts },
 	{ "Tuning", tuning_opts, RECV(x) },
 	{ 0 },

@@ -4,6 +4,7 @@
 #define XM_CLI_SEND_OPTS_H
 
 #include "cli.h"
+#include "trust.h"
 
 /* Common to both sides. */
 struct cli_xfer_opts {
@@ -20,6 +21,7 @@ struct cli_xfer_opts {
 	uint64_t stall_ns;     /* no progress for so long: failed */
 	const char *trace;     /* file, or NULL */
 	bool dry_run;
+	struct cli_trust_opts trust;
 };
 
 struct cli_send_opts {

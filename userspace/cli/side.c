@@ -379,6 +379,7 @@ void side_close(struct side *s)
 	side_stop(s);
 	s->watch = route_watch_close(s->watch);
 	s->ctl = ctl_close(s->ctl);
+	trust_close(&s->trust);
 	if (s->has_steer)
 		steer_close(&s->steer);
 	s->has_steer = false;

@@ -18,6 +18,7 @@
 #include "pool.h"
 #include "send_opts.h"
 #include "tracefile.h"
+#include "trust.h"
 #include "xsk/caps.h"
 #include "xsk/plan.h"
 #include "xsk/route.h"
@@ -44,6 +45,7 @@ struct side {
 	uint64_t slice_max; /* populated bytes of the largest channel */
 	uint64_t populated; /* bytes, all channels */
 
+	struct trust trust; /* who may be at the other end of ctl */
 	struct ctl *ctl;
 	struct route route;
 	struct route_watch *watch;
@@ -163,10 +165,10 @@ enum side_event {
 	SIDE_TIMER,   /* @until has come */
 };
 
-#define SIDE_MORE 8
+#define SIDE_MORE 20
 
 /* Wait for the next thing to happen.  @more: @n_more (at most SIDE_MORE) other
- * descriptors to wait for: the guest's, the user's, recv's listening socket. */
+ * descriptors to wait for: the guest's, the user's, those at recv's door. */
 enum side_event side_wait(struct side *s, struct xm_time until,
 			  const struct pollfd *more, unsigned int n_more,
 			  bool is_committed, struct xm_error *e);

@@ -35,7 +35,7 @@
 #define KEEPALIVE_EACH_S 2
 #define KEEPALIVE_PROBES \
 	((XM_CTL_STALL_MS / 1000 - KEEPALIVE_IDLE_S) / KEEPALIVE_EACH_S)
-#define BACKLOG 8 /* one peer is served; the others are told so */
+#define BACKLOG 64 /* one peer is served; the others are told so */
 
 /* -- the stream --------------------------------------------------------------- */
 

@@ -201,7 +201,7 @@ static int tls_bad_certificate(const struct tls *t, struct xm_error *e)
 	(void)gnutls_certificate_verification_status_print(
 		status, GNUTLS_CRT_X509, &text, 0);
 	xm_fail(e, -EACCES, XM_REASON_REFUSED,
-		"%s is not let in: %.120s%s%.60s%s", t->peer,
+		"%s is not trusted: %.120s%s%.60s%s", t->peer,
 		text.data ? (const char *)text.data : "bad certificate",
 		is_name ? " It must be '" : "", is_name ? name : "",
 		is_name ? "' (--peer-name)." : "");
@@ -224,8 +224,8 @@ static int tls_ended(const struct tls *t, struct xm_error *e)
 			  "it is";
 
 	if (t->state == TLS_OPEN)
-		how = "the control connection to %s was cut: it did not say "
-		      "that this is the end";
+		how = "the control connection to %s is lost: it was cut, not "
+		      "ended";
 	else if (t->is_client && !t->has_heard)
 		how = "%s closed the connection instead of speaking TLS; was "
 		      "it started with --insecure?";
@@ -252,7 +252,7 @@ static int tls_explain(const struct tls *t, int r, struct xm_error *e)
 	case GNUTLS_E_NO_CERTIFICATE_FOUND:
 	case GNUTLS_E_CERTIFICATE_REQUIRED:
 		return xm_fail(e, -EACCES, XM_REASON_REFUSED,
-			       "%s is not let in: it shows no certificate",
+			       "%s is not trusted: it shows no certificate",
 			       t->peer);
 	case GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER:
 	case GNUTLS_E_INSUFFICIENT_CREDENTIALS:
@@ -260,8 +260,8 @@ static int tls_explain(const struct tls *t, int r, struct xm_error *e)
 	case GNUTLS_E_DECRYPTION_FAILED:
 		if (t->is_psk && t->state == TLS_SHAKING)
 			return xm_fail(e, -EACCES, XM_REASON_REFUSED,
-				       "%s is not let in: it has not the key "
-				       "of our --key",
+				       "%s is not trusted: it has not the key "
+				       "of our --key, or --cert instead",
 				       t->peer);
 		break;
 	default:
