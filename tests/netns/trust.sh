@@ -262,7 +262,7 @@ all = [socket.create_connection((sys.argv[1], 61951), 5) for _ in range($1)]
 $2
 print('done', flush=True)
 time.sleep(600)" "$DST4"
-	wait_for 10 grep -q done "$(out_of stranger)"
+	wait_for 10 grep -q "done" "$(out_of stranger)"
 }
 
 scenario_strangers() {
