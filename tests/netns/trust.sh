@@ -282,6 +282,27 @@ scenario_strangers() {
 	detach_both
 }
 
+# Before it has proven who it is, and has heard who the other is.
+scenario_cancelled_in_the_handshake() {
+	local connected=(ss -Htn state established "dport = 61951")
+
+	net_up queues=1
+	attach_both
+	recv_start
+	kill -STOP "$(pid_of recv)"
+	send_start "$GUEST"
+	# shellcheck disable=SC2016 # expands there
+	wait_for 5 src bash -c '"$@" | grep -q .' - "${connected[@]}"
+	kill -INT "$(pid_of send)"
+	send_end 5
+	assert_eq "$SEND_RC" 4 "send"
+	said send cancelled "cancelled by SIGINT"
+	home send source
+	kill -CONT "$(pid_of recv)"
+	gets_in
+	detach_both
+}
+
 # Who is silent keeps nobody waiting: not a few, and not as many as the door has room
 # for three times over.
 scenario_silent_strangers() {

@@ -427,6 +427,7 @@ static int recv_accept(struct recv *s)
 {
 	struct xm_error *e = recv_err(s);
 	struct pollfd fds[SIDE_MORE];
+	enum side_event ev;
 	unsigned int n, news;
 	int r;
 
@@ -438,18 +439,10 @@ static int recv_accept(struct recv *s)
 		fds[0] = (struct pollfd){ run_fd(s->run), POLLIN, 0 };
 		n = 1 + door_fds(&s->door, fds + 1);
 		n += guest_target_fds(s->take.guest, fds + n);
-		switch (side_wait(&s->side, door_expiry(&s->door), fds, n,
-				  false, e)) {
-		case SIDE_CANCEL:
-		case SIDE_FAILED:
+		ev = side_wait(&s->side, door_expiry(&s->door), fds, n, false,
+			       e);
+		if (ev == SIDE_CANCEL || ev == SIDE_FAILED)
 			return e->err;
-		case SIDE_MESSAGE:
-		case SIDE_LOST:
-		case SIDE_POOL:
-		case SIDE_OTHER:
-		case SIDE_TIMER:
-			break;
-		}
 		if (recv_listen_run(s) ||
 		    guest_target_turn(s->take.guest, &news, e))
 			return e->err;

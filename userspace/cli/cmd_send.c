@@ -445,16 +445,15 @@ static bool send_is_cancelled(struct send *s)
 /* The peer may be silent, and the user not have the patience. */
 static int send_connect(struct send *s, const struct ctl_addr *peer)
 {
-	struct side *side = &s->side;
 	struct xm_error *e = send_err(s);
-	int fd fd_cleanup = fd_either(run_fd(s->run), side->cli->signal_fd);
+	int fd fd_cleanup = fd_either(run_fd(s->run), s->side.cli->signal_fd);
 	int r;
 
 	if (fd < 0)
 		return xm_fail(e, fd, XM_REASON_INTERNAL,
 			       "nothing to wait with: %s", strerror(-fd));
 	do
-		r = trust_reach(&side->trust, &side->ctl, peer, fd, e);
+		r = trust_reach(&s->side.trust, &s->side.ctl, peer, fd, e);
 	while (r == -ECANCELED && !send_is_cancelled(s));
 	return r;
 }
@@ -464,9 +463,8 @@ static int send_prepare(struct send *s)
 	struct side *side = &s->side;
 	struct xm_error *e = send_err(s);
 	struct ctl_addr peer;
-	int r;
+	int r = live_check_opts(s->opts, e);
 
-	r = live_check_opts(s->opts, e);
 	if (!r)
 		r = trust_open(&side->trust, side->cli, &side->opts->trust,
 			       s->opts->peer, e);

@@ -136,6 +136,8 @@ static _Noreturn void child(struct source_synth *y, int ctl, pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "xdpmig-guest");
+	/* we look into it as into a QEMU, and it has no use for our keys */
+	prctl(PR_SET_DUMPABLE, 1);
 	if (getppid() != parent)
 		_exit(0); /* died before it was asked to tell */
 	/* ^C is for the parent, which then ends this one. */
