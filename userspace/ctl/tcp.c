@@ -282,10 +282,9 @@ int ctl_handshake_unless(struct ctl *ctl, int timeout_ms, int cancel_fd,
 		if (left <= 0)
 			return xm_fail(e, -ETIMEDOUT, XM_REASON_CONNECT,
 				       "%s did not finish the TLS handshake in "
-				       "%d s",
+				       "time",
 				       ctl_addr_text(ctl_peer(ctl), text,
-						     sizeof(text)),
-				       timeout_ms / 1000);
+						     sizeof(text)));
 		p[0].events = ctl_wants_write(ctl) ? POLLIN | POLLOUT : POLLIN;
 		r = poll(p, 2, left > INT_MAX ? INT_MAX : (int)left);
 		if (r > 0 && p[1].revents)
