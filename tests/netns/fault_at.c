@@ -144,20 +144,21 @@ static void after(const char *what, unsigned int us)
 static const char *later = "";
 static unsigned int later_us;
 
-ssize_t gnutls_record_send(gnutls_session_t session, const void *buf, size_t n)
+ssize_t gnutls_record_send(gnutls_session_t session, const void *data,
+			   size_t data_size)
 {
 	ssize_t (*next)(gnutls_session_t, const void *, size_t);
 	unsigned int us = 0;
-	const char *what = fault_of(buf, n, &us);
+	const char *what = fault_of(data, data_size, &us);
 	ssize_t sent;
 
 	*(void **)&next = dlsym(RTLD_NEXT, "gnutls_record_send");
 	before(what);
 	if (is_mute)
-		return (ssize_t)n;
-	sent = next(session, buf, n);
+		return (ssize_t)data_size;
+	sent = next(session, data, data_size);
 	if (sent > 0)
-		took(buf, (size_t)sent);
+		took(data, (size_t)sent);
 	later = what;
 	later_us = us;
 	return sent;

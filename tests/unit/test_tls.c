@@ -262,7 +262,7 @@ static void cert__for_another_purpose(void **state)
 static void cert__client_of_another_ca(void **state)
 {
 	struct t_tls *t = *state;
-	struct t_cert c;
+	struct t_cert c = { 0 };
 
 	t_certs(t, &good_client, &good_server, NULL, NULL);
 	t_cert_make(&c, &t->other_ca, t->dir, "foreign", &good_client);
@@ -279,7 +279,7 @@ static void cert__client_of_another_ca(void **state)
 static void cert__server_of_another_ca(void **state)
 {
 	struct t_tls *t = *state;
-	struct t_cert s;
+	struct t_cert s = { 0 };
 
 	t_certs(t, &good_client, &good_server, NULL, NULL);
 	t_cert_make(&s, &t->other_ca, t->dir, "foreign", &good_server);

@@ -118,10 +118,10 @@ static ssize_t tls_push(gnutls_transport_ptr_t ptr, const void *buf, size_t len)
 {
 	struct tls *t = ptr;
 	size_t need = t->out.tail + len;
-	uint8_t *data = t->out.data;
+	uint8_t *data;
 
 	if (need > t->out.cap) {
-		data = realloc(data, need);
+		data = realloc(t->out.data, need);
 		if (!data) {
 			gnutls_transport_set_errno(t->session, ENOMEM);
 			return -1;
@@ -129,7 +129,7 @@ static ssize_t tls_push(gnutls_transport_ptr_t ptr, const void *buf, size_t len)
 		t->out.data = data;
 		t->out.cap = need;
 	}
-	memcpy(data + t->out.tail, buf, len);
+	memcpy(t->out.data + t->out.tail, buf, len);
 	t->out.tail += len;
 	return (ssize_t)len;
 }
@@ -279,7 +279,7 @@ static int tls_explain(const struct tls *t, int r, struct xm_error *e)
 static void tls_tell_plain(struct tls *t)
 {
 	struct xm_msg *msg = calloc(1, sizeof(*msg));
-	uint8_t *wire = malloc(XM_MSG_MAX);
+	uint8_t *wire = malloc((size_t)XM_MSG_MAX);
 	size_t len;
 
 	if (msg && wire) {
