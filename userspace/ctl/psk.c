@@ -49,17 +49,6 @@ static bool psk_is_name(char c)
 	       (c >= '0' && c <= '9') || (c && strchr("._-@", c));
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* -- what TLS is given -------------------------------------------------------- */
 
 static size_t put16(uint8_t *p, size_t v)
@@ -127,8 +116,9 @@ static int psk_bad(const char *path, const char *why, struct xm_error *e)
 static int psk_parse(struct psk *p, const char *path, const char *text,
 		     size_t len, uint8_t *key, struct xm_error *e)
 {
-	size_t at = 0, n = 0;
-	int hi, lo;
+	size_t at = 0, n = PSK_KEY_MAX;
+	gnutls_datum_t hex;
+	int r;
 
 	while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		len--;
@@ -138,18 +128,15 @@ static int psk_parse(struct psk *p, const char *path, const char *text,
 		return psk_bad(path,
 			       "not a key file, which is one line NAME:HEX", e);
 	memcpy(p->name, text, at++);
-	for (; at < len; at += 2) {
-		hi = hex_digit(text[at]);
-		lo = at + 1 < len ? hex_digit(text[at + 1]) : -1;
-		if (hi < 0 || lo < 0)
-			return psk_bad(path,
-				       "what follows the colon is not pairs of "
-				       "hexadecimal digits",
-				       e);
-		if (n == PSK_KEY_MAX)
-			return psk_bad(path, "the key is too long", e);
-		key[n++] = (uint8_t)(hi << 4 | lo);
-	}
+	hex = (gnutls_datum_t){ (void *)(text + at), (unsigned int)(len - at) };
+	r = gnutls_hex_decode(&hex, key, &n);
+	if (r == GNUTLS_E_SHORT_MEMORY_BUFFER)
+		return psk_bad(path, "the key is too long", e);
+	if (r)
+		return psk_bad(path,
+			       "what follows the colon is not pairs of "
+			       "hexadecimal digits",
+			       e);
 	if (n < PSK_KEY_MIN)
 		return psk_bad(path, "the key is shorter than 32 bytes", e);
 	if (psk_import(p, key, n))
