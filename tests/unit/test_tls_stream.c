@@ -312,40 +312,31 @@ static void handshake__no_alpn(void **state)
 	assert_int_equal(t_msg_send(t->s.ctl, 1, 1, NULL), -EPIPE);
 }
 
-static void handshake__tls_1_2(void **state)
+/* Both ends have the key, and the client wants TLS as @priority has it. */
+static void t_expect_no_tls(struct t_tls *t, const char *priority)
 {
-	struct t_tls *t = *state;
-
 	t_trust_key(t, &t->c, 'a');
 	t_trust_key(t, &t->s, 'a');
 	t_secure(t);
-	assert_int_equal(
-		gnutls_priority_set_direct(
-			ctl_tls_session(t->c.ctl),
-			"NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK:+PSK",
-			NULL),
-		0);
+	assert_int_equal(gnutls_priority_set_direct(ctl_tls_session(t->c.ctl),
+						    priority, NULL),
+			 0);
 	t_shake(t);
 	assert_true(t->s.r < 0 && t->s.r != -EAGAIN);
 	assert_true(t->c.r < 0 && t->c.r != -EAGAIN);
 }
 
+static void handshake__tls_1_2(void **state)
+{
+	t_expect_no_tls(
+		*state,
+		"NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK:+PSK");
+}
+
 /* A key without (EC)DHE would be TLS 1.3 all right, but not for us. */
 static void handshake__no_forward_secrecy(void **state)
 {
-	struct t_tls *t = *state;
-
-	t_trust_key(t, &t->c, 'a');
-	t_trust_key(t, &t->s, 'a');
-	t_secure(t);
-	assert_int_equal(gnutls_priority_set_direct(
-				 ctl_tls_session(t->c.ctl),
-				 "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+PSK",
-				 NULL),
-			 0);
-	t_shake(t);
-	assert_true(t->s.r < 0 && t->s.r != -EAGAIN);
-	assert_true(t->c.r < 0 && t->c.r != -EAGAIN);
+	t_expect_no_tls(*state, "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+PSK");
 }
 
 /* -- ends ------------------------------------------------------------------------------------ */
