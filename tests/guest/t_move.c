@@ -192,3 +192,29 @@ void t_move_close(struct t_move *m)
 	m->n_held = m->at = 0;
 	m->n_device = m->harvested = 0;
 }
+
+static const struct t_vm_opts source = { .pace = 100 };
+const struct t_vm_opts t_move_target = { .pace = 100, .is_target = true };
+
+int t_move_setup(void **state)
+{
+	struct t_move *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return 1;
+	t_vm_start(&m->a, &source);
+	t_vm_start(&m->b, &t_move_target);
+	*state = m;
+	return 0;
+}
+
+int t_move_teardown(void **state)
+{
+	struct t_move *m = *state;
+
+	t_move_close(m);
+	t_vm_quit(&m->a);
+	t_vm_quit(&m->b);
+	free(m);
+	return 0;
+}

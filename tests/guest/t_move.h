@@ -54,4 +54,10 @@ void t_move_epoch(struct t_move *m);
 void t_move_await(struct t_move *m, unsigned int want);
 void t_move_close(struct t_move *m);
 
+extern const struct t_vm_opts t_move_target;
+
+/* For cmocka: a struct t_move whose source runs a guest, and whose target waits. */
+int t_move_setup(void **state);
+int t_move_teardown(void **state);
+
 #endif

@@ -214,3 +214,12 @@ void t_vm_has_quit(const struct t_vm *vm)
 	}
 	assert_non_null(strstr(text, ") Z ")); /* not waited for yet */
 }
+
+void t_vm_is_well(struct t_vm *vm)
+{
+	t_vm_goes_on(vm);
+	t_vm_tell(vm, "stop");
+	t_vm_check(vm);
+	t_vm_tell(vm, "cont");
+	t_vm_goes_on(vm);
+}

@@ -58,4 +58,7 @@ void t_vm_rests(struct t_vm *vm, const char *state);
 /* Memory as a correct oracle guest leaves it; it must not run. */
 void t_vm_check(const struct t_vm *vm);
 
+/* It runs, and nothing happened to its memory. */
+void t_vm_is_well(struct t_vm *vm);
+
 #endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A guest comes back to its source from every state a move has come to: when
- * told to, when we are killed, and when the target dies.  Its own QEMU's death
- * is an error, never a hang. */
+ * told to, and when we are killed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -19,42 +18,6 @@
 #include "guest/source_qemu.h"
 #include "t_move.h"
 
-static const struct t_vm_opts source = { .pace = 100 };
-static const struct t_vm_opts target = { .pace = 100, .is_target = true };
-
-static int t_setup(void **state)
-{
-	struct t_move *m = calloc(1, sizeof(*m));
-
-	if (!m)
-		return 1;
-	t_vm_start(&m->a, &source);
-	t_vm_start(&m->b, &target);
-	*state = m;
-	return 0;
-}
-
-static int t_teardown(void **state)
-{
-	struct t_move *m = *state;
-
-	t_move_close(m);
-	t_vm_quit(&m->a);
-	t_vm_quit(&m->b);
-	free(m);
-	return 0;
-}
-
-/* It runs, and nothing happened to its memory. */
-static void t_is_well(struct t_vm *vm)
-{
-	t_vm_goes_on(vm);
-	t_vm_tell(vm, "stop");
-	t_vm_check(vm);
-	t_vm_tell(vm, "cont");
-	t_vm_goes_on(vm);
-}
-
 /* -- resume ------------------------------------------------------------------------- */
 
 static void t_resumes_from(struct t_move *m, enum t_step step)
@@ -63,7 +26,7 @@ static void t_resumes_from(struct t_move *m, enum t_step step)
 	if (step >= T_LOADED)
 		guest_target_abandon(m->t);
 	T_OK(guest_source_resume(m->s, &m->e));
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 	T_OK(guest_source_resume(m->s, &m->e)); /* idempotent */
 	t_vm_goes_on(&m->a);
 }
@@ -118,7 +81,7 @@ static void guest_source_resume__as_it_begins_to_pause(void **state)
 		T_OK(guest_source_resume(m->s, &m->e));
 		t_move_close(m);
 	}
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 }
 
 /* Nobody reads what QEMU sends: it waits in the middle of it. */
@@ -129,7 +92,7 @@ static void guest_source_resume__while_its_stream_is_full(void **state)
 	t_move_to(m, T_COPIED);
 	T_OK(guest_source_pause(m->s, &m->e));
 	T_OK(guest_source_resume(m->s, &m->e));
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 }
 
 /* QEMU has closed it, with the guest at the switchover: resume() can do nothing,
@@ -145,7 +108,7 @@ static void guest_source_resume__when_the_monitor_is_closed(void **state)
 	assert_int_equal(guest_source_resume(m->s, &m->e), -EPIPE);
 	assert_true(m->s->is_back);
 	assert_int_equal(m->s->guardian, 0);
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 }
 
 /* Nobody brings it back, and nobody is said to. */
@@ -183,7 +146,7 @@ static void guest_source_resume__paused_stays_paused(void **state)
 	T_OK(guest_source_resume(m->s, &m->e));
 	t_is_paused(&m->a);
 	t_vm_tell(&m->a, "cont");
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 }
 
 static void guest_source_close__resumes(void **state)
@@ -192,7 +155,7 @@ static void guest_source_close__resumes(void **state)
 
 	t_move_to(m, T_PAUSED);
 	m->s = guest_source_close(m->s);
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 }
 
 static void guest_source_resume__then_a_second_move_succeeds(void **state)
@@ -204,11 +167,11 @@ static void guest_source_resume__then_a_second_move_succeeds(void **state)
 	T_OK(guest_source_resume(m->s, &m->e));
 	t_move_close(m);
 	t_vm_quit(&m->b);
-	t_vm_start(&m->b, &target);
+	t_vm_start(&m->b, &t_move_target);
 	t_vm_goes_on(&m->a);
 	t_move_to(m, T_MOVED);
 	t_vm_rests(&m->a, "postmigrate");
-	t_is_well(&m->b);
+	t_vm_is_well(&m->b);
 }
 
 /* -- somebody else's doing ----------------------------------------------------------- */
@@ -285,7 +248,7 @@ static void guest_source_pause__asks_whether_it_runs_now(void **state)
 	t_move_await(m, GUEST_PAUSED);
 	assert_true(m->s->was_running);
 	T_OK(guest_source_resume(m->s, &m->e));
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 }
 
 /* Each has the guest for itself.  The test's monitor stays QEMU's. */
@@ -321,7 +284,7 @@ static void guest_source_commit__refuses_a_guest_that_runs(void **state)
 	guest_target_abandon(m->t);
 	memset(&m->e, 0, sizeof(m->e));
 	T_OK(guest_source_resume(m->s, &m->e));
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 }
 
 /* Also if it was stopped again meanwhile. */
@@ -375,13 +338,13 @@ static void t_killed_at(struct t_move *m, enum t_step step)
 static void guest__comes_back_when_we_are_killed_tracking(void **state)
 {
 	t_killed_at(*state, T_TRACK);
-	t_is_well(&((struct t_move *)*state)->a);
+	t_vm_is_well(&((struct t_move *)*state)->a);
 }
 
 static void guest__comes_back_when_we_are_killed_copying(void **state)
 {
 	t_killed_at(*state, T_COPIED);
-	t_is_well(&((struct t_move *)*state)->a);
+	t_vm_is_well(&((struct t_move *)*state)->a);
 }
 
 static void guest__comes_back_when_we_are_killed_paused(void **state)
@@ -390,7 +353,7 @@ static void guest__comes_back_when_we_are_killed_paused(void **state)
 
 	t_killed_at(m, T_PAUSED);
 	T_UNTIL(!strcmp(t_vm_state(&m->a), "running"));
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 }
 
 static void guest__comes_back_when_we_are_killed_handed_over(void **state)
@@ -399,7 +362,7 @@ static void guest__comes_back_when_we_are_killed_handed_over(void **state)
 
 	t_killed_at(m, T_HANDED);
 	T_UNTIL(!strcmp(t_vm_state(&m->a), "running"));
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 }
 
 static void guest__comes_back_when_we_are_killed_loaded(void **state)
@@ -408,7 +371,7 @@ static void guest__comes_back_when_we_are_killed_loaded(void **state)
 
 	t_killed_at(m, T_LOADED);
 	T_UNTIL(!strcmp(t_vm_state(&m->a), "running"));
-	t_is_well(&m->a);
+	t_vm_is_well(&m->a);
 	t_vm_rests(&m->b, "paused");
 }
 
@@ -438,120 +401,14 @@ static void guest__moves_after_we_were_killed_once(void **state)
 	t_killed_at(m, T_PAUSED);
 	T_UNTIL(!strcmp(t_vm_state(&m->a), "running"));
 	t_vm_quit(&m->b);
-	t_vm_start(&m->b, &target);
+	t_vm_start(&m->b, &t_move_target);
 	t_move_to(m, T_MOVED);
 	t_vm_rests(&m->a, "postmigrate");
-	t_is_well(&m->b);
+	t_vm_is_well(&m->b);
 }
 
-/* -- a QEMU is killed --------------------------------------------------------------- */
-
-/* Turn until it is said that the source's QEMU is gone. */
-static void t_source_gone(struct t_move *m, enum t_step step)
-{
-	struct pollfd fds[GUEST_FDS_MAX];
-	unsigned int news;
-	int r = 0, left = 200;
-
-	t_move_to(m, step);
-	t_vm_kill(&m->a);
-	while (!r && left--) {
-		poll(fds, guest_source_fds(m->s, fds), 100);
-		r = guest_source_turn(m->s, &news, &m->e);
-	}
-	assert_int_equal(r, -ESRCH);
-	assert_non_null(strstr(m->e.msg, "the guest's QEMU (process "));
-	memset(&m->e, 0, sizeof(m->e));
-	assert_int_equal(guest_source_resume(m->s, &m->e), -ESRCH);
-}
-
-static void guest_source_turn__says_that_qemu_died_opened(void **state)
-{
-	t_source_gone(*state, T_OPEN);
-}
-
-static void guest_source_turn__says_that_qemu_died_copied(void **state)
-{
-	t_source_gone(*state, T_COPIED);
-}
-
-static void guest_source_turn__says_that_qemu_died_paused(void **state)
-{
-	t_source_gone(*state, T_PAUSED);
-}
-
-static void guest_source_turn__says_that_qemu_died_handed_over(void **state)
-{
-	t_source_gone(*state, T_HANDED);
-}
-
-static void guest_source_harvest__says_that_qemu_died(void **state)
-{
-	struct t_move *m = *state;
-	uint64_t pages;
-
-	t_move_to(m, T_COPIED);
-	t_vm_kill(&m->a);
-	assert_int_equal(guest_source_harvest(m->s, m->dirty, &pages, &m->e),
-			 -ESRCH);
-	assert_true(*m->e.msg);
-}
-
-static void guest_source_pause__says_that_qemu_died(void **state)
-{
-	struct t_move *m = *state;
-
-	t_move_to(m, T_COPIED);
-	t_vm_kill(&m->a);
-	assert_int_equal(guest_source_pause(m->s, &m->e), -ESRCH);
-	assert_non_null(strstr(m->e.msg, "is gone"));
-}
-
-static void t_target_gone(struct t_move *m, enum t_step step)
-{
-	struct pollfd fds[GUEST_FDS_MAX];
-	unsigned int news;
-	int r = 0, left = 200;
-
-	t_move_to(m, step);
-	t_vm_kill(&m->b);
-	while (!r && left--) {
-		poll(fds, guest_target_fds(m->t, fds), 100);
-		r = guest_target_turn(m->t, &news, &m->e);
-	}
-	assert_int_equal(r, -ESRCH);
-	assert_non_null(strstr(m->e.msg, "the target's QEMU (process "));
-	guest_target_abandon(m->t);
-	memset(&m->e, 0, sizeof(m->e));
-	T_OK(guest_source_resume(m->s, &m->e));
-	t_is_well(&m->a);
-}
-
-static void guest_target_turn__says_that_qemu_died_waiting(void **state)
-{
-	t_target_gone(*state, T_COPIED);
-}
-
-static void guest_target_turn__says_that_qemu_died_loading(void **state)
-{
-	t_target_gone(*state, T_HANDED);
-}
-
-static void guest_target_turn__says_that_qemu_died_loaded(void **state)
-{
-	t_target_gone(*state, T_COMMIT);
-}
-
-static void guest_target_run__of_a_dead_qemu_certainly_fails(void **state)
-{
-	struct t_move *m = *state;
-
-	t_move_to(m, T_COMMIT);
-	t_vm_kill(&m->b);
-	assert_int_equal(guest_target_run(m->t, false, &m->e), -ESRCH);
-}
-
-#define CASE(f) cmocka_unit_test_setup_teardown(f, t_setup, t_teardown)
+#define CASE(f) \
+	cmocka_unit_test_setup_teardown(f, t_move_setup, t_move_teardown)
 
 int main(void)
 {
@@ -586,16 +443,6 @@ int main(void)
 		CASE(guest__never_comes_back_when_we_are_killed_after_commit),
 		CASE(guest__paused_stays_paused_when_we_are_killed),
 		CASE(guest__moves_after_we_were_killed_once),
-		CASE(guest_source_turn__says_that_qemu_died_opened),
-		CASE(guest_source_turn__says_that_qemu_died_copied),
-		CASE(guest_source_turn__says_that_qemu_died_paused),
-		CASE(guest_source_turn__says_that_qemu_died_handed_over),
-		CASE(guest_source_harvest__says_that_qemu_died),
-		CASE(guest_source_pause__says_that_qemu_died),
-		CASE(guest_target_turn__says_that_qemu_died_waiting),
-		CASE(guest_target_turn__says_that_qemu_died_loading),
-		CASE(guest_target_turn__says_that_qemu_died_loaded),
-		CASE(guest_target_run__of_a_dead_qemu_certainly_fails),
 	};
 
 	if (!t_vm_possible())
