@@ -2,7 +2,7 @@
 /* wire.h - frames of the data plane, byte for byte (docs/protocol.md 4)
  *
  * A frame is  Ethernet [VLAN] / IPv4 or IPv6 / UDP / frame header
- * [segment table] / payload.  All integers are big endian.  The first 16
+ * [segment table] tag / payload.  All integers are big endian.  The first 16
  * bytes are what the XDP program looks at (bpf/steer.bpf.c), so they are in
  * the same place in every type and every version.
  */
@@ -41,12 +41,17 @@ struct xm_wire_frame {
 	__be16 page;     /* DATA: index of segment 0 in the packet's offset[] */
 	__be16 seg_len;  /* DATA: bytes of each segment */
 	__be16 len;      /* payload bytes behind header and segment table */
-	__be16 reserved; /* 0; ignored */
+	__be16 count_hi; /* see count */
 	__be32 tx_us;    /* sender's clock in microseconds, echoed in ACK */
-	__be32 payload_crc; /* CRC32C of the payload */
-	__be32 header_crc; /* CRC32C of header, this field as 0, and segments */
+	__be32 payload_crc; /* CRC32C of the payload; 0 when it is encrypted */
+	__be32 count; /* with count_hi: transmissions of this end of the channel
+		       * before this one; 0 in a session without keys */
 };
 _Static_assert(sizeof(struct xm_wire_frame) == 48, "docs/protocol.md 4.1");
+
+/* The tag behind header and segment table: what proves them.  In a session with
+ * keys that of AES-256-GCM; without, CRC32C (be32) and zeros. */
+#define XM_WIRE_TAG_LEN 16
 
 /* Segment table of a DATA frame: n_segs of these behind the frame header. */
 struct xm_wire_seg {
@@ -78,7 +83,8 @@ struct xm_wire_probe {
 };
 _Static_assert(sizeof(struct xm_wire_probe) == 8, "docs/protocol.md 4.5");
 
-/* The longest frame header: 48 + 15 * 8. */
-#define XM_WIRE_HEADER_MAX 168
+/* Header, segment table and tag: without segments, and the longest. */
+#define XM_WIRE_HEADER_MIN 64
+#define XM_WIRE_HEADER_MAX 184
 
 #endif

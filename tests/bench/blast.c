@@ -242,7 +242,7 @@ static size_t frame_overhead(void)
 	unsigned int n_segs = b.geo.pages ? b.geo.pages : 1;
 
 	/* Ethernet, IPv4 and UDP, frame header, segment table */
-	return 14 + 20 + 8 + sizeof(struct xm_wire_frame) +
+	return 14 + 20 + 8 + XM_WIRE_HEADER_MIN +
 	       n_segs * sizeof(struct xm_wire_seg);
 }
 

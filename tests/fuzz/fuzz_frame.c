@@ -88,13 +88,13 @@ static void fuzz_frame(const uint8_t *data, size_t first, size_t total)
 		fuzz_ack(data + hdr_len, f.len);
 }
 
-/* Make the header CRC right as far as the header is there. */
+/* Make the tag right as far as there is one. */
 static void seal(uint8_t *hdr, size_t len)
 {
 	uint32_t crc;
 
-	if (len < sizeof(struct xm_wire_frame) || hdr[6] > XM_FRAME_SEGS ||
-	    len < sizeof(struct xm_wire_frame) + 8u * hdr[6])
+	if (len < XM_WIRE_HEADER_MIN || hdr[6] > XM_FRAME_SEGS ||
+	    len < XM_WIRE_HEADER_MIN + 8u * hdr[6])
 		return;
 	memcpy(&crc, hdr + 40, sizeof(crc));
 	xm_frame_seal(hdr, __builtin_bswap32(crc));

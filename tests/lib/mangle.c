@@ -94,7 +94,7 @@ void mangle_look(const uint8_t *p, uint32_t len, struct mangle *ret)
 			m.dport = get16(p + udp + 2);
 		}
 	}
-	if (m.udp && len - m.payload >= sizeof(struct xm_wire_frame) &&
+	if (m.udp && len - m.payload >= XM_WIRE_HEADER_MIN &&
 	    get16(p + m.payload) == XM_WIRE_MAGIC)
 		m.type = p[m.payload + 3];
 	*ret = m;
@@ -150,8 +150,8 @@ uint32_t mangle_damage(uint8_t *p, uint32_t len, const struct mangle *m,
 	n = len - m->payload;
 	switch (damage) {
 	case IMPAIR_HEADER:
-		if (n > sizeof(struct xm_wire_frame))
-			n = sizeof(struct xm_wire_frame);
+		if (n > XM_WIRE_HEADER_MIN)
+			n = XM_WIRE_HEADER_MIN;
 		/* fall through */
 	case IMPAIR_PAYLOAD:
 		flip(p + m->payload, n, random);

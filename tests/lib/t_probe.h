@@ -21,7 +21,7 @@
 #define T_COOKIE 0x1122334455667788ULL
 #define T_PORT   61955 /* by steering */
 #define T_FIRST  20000 /* of the others */
-#define T_SIZE   8284
+#define T_SIZE   8300
 #define T_DELAY  (50 * XM_US)
 #define T_STEP   (10 * XM_US)
 #define T_FRAMES 64

@@ -33,8 +33,8 @@ static int64_t dst_late_ns(struct sim_dst *d)
 }
 
 /* Cut @len bytes, the first at offset @from of the whole frame. */
-static unsigned int dst_cut(struct xm_vec *vec, const uint8_t *base,
-			    size_t from, size_t len)
+static unsigned int dst_cut(struct xm_vec *vec, uint8_t *base, size_t from,
+			    size_t len)
 {
 	unsigned int n = 0;
 
@@ -50,7 +50,7 @@ static unsigned int dst_cut(struct xm_vec *vec, const uint8_t *base,
 	return n;
 }
 
-static void dst_take(struct sim_dst *d, const struct sim_pkt *p)
+static void dst_take(struct sim_dst *d, struct sim_pkt *p)
 {
 	struct xm_vec vec[65536 / CHUNK + 2];
 	struct xm_encap e;

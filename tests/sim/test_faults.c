@@ -244,7 +244,7 @@ static void corrupt__every_third_frame(void **state)
 	story_must_pass(&w, &o);
 	s = world_rx_stats(&w);
 	assert_true(s.drops.n[XM_DROP_BAD_MAGIC] > 0);
-	assert_true(s.drops.n[XM_DROP_BAD_HEADER_CRC] > 0);
+	assert_true(s.drops.n[XM_DROP_BAD_TAG] > 0);
 	assert_true(s.drops.n[XM_DROP_BAD_PAYLOAD_CRC] > 0);
 	assert_true(w.n_unsteered > 0);
 	world_fini(&w);

@@ -22,7 +22,7 @@
 #define PAGE 4096
 
 struct t_doc {
-	uint8_t frame[14 + 20 + 8 + 64 + 2 * PAGE];
+	uint8_t frame[14 + 20 + 8 + 80 + 2 * PAGE];
 	size_t len;
 };
 
@@ -81,7 +81,7 @@ static void doc_frame__is_complete_up_to_the_payload(void **state)
 {
 	struct t_doc *d = *state;
 
-	assert_int_equal(d->len, 14 + 20 + 8 + 48 + 2 * 8);
+	assert_int_equal(d->len, 14 + 20 + 8 + 48 + 2 * 8 + 16);
 }
 
 static void doc_frame__is_what_the_codecs_write(void **state)
@@ -114,7 +114,7 @@ static void doc_frame__is_what_the_codecs_write(void **state)
 	size_t at, len;
 
 	make_payload(payload);
-	at = xm_encap_put(want, &path, 48 + 2 * 8 + sizeof(payload));
+	at = xm_encap_put(want, &path, 48 + 2 * 8 + 16 + sizeof(payload));
 	len = at + xm_frame_put(want + at, &f);
 	xm_frame_seal(want + at, xm_crc32c(0, payload, sizeof(payload)));
 	assert_int_equal(d->len, len);
@@ -132,7 +132,7 @@ static void doc_frame__is_what_the_codecs_read(void **state)
 	assert_int_equal(xm_encap_get(&encap, d->frame, sizeof(d->frame),
 				      sizeof(d->frame)),
 			 XM_DROP_NONE);
-	assert_int_equal(encap.ip_len, 8284);
+	assert_int_equal(encap.ip_len, 8300);
 	assert_int_equal(encap.dport, 61955);
 	assert_int_equal(xm_frame_get(&f, &hdr_len, d->frame + encap.payload,
 				      encap.len, encap.len),

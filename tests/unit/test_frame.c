@@ -94,9 +94,10 @@ static void xm_frame_put__is_exact_to_the_byte(void **state)
 		0,    0,    0, 9,  0x0a, 0x0b, 0x0c, 0x0d, /* epoch seq */
 		0,    0,    0, 17, 0,    126,  0x10, 0,    /* packet .. */
 		0x20, 0,    0, 0,  0xff, 0xff, 0xff, 0xfe, /* len, tx_us */
-		0,    0,    0, 0,  0,    0,    0,    0,    /* CRCs */
+		0,    0,    0, 0,  0,    0,    0,    0,    /* CRC, count */
 		0,    0,    0, 1,  0x23, 0x45, 0x60, 0,    /* segments */
-		0,    0,    0, 0,  0,    0,    0x10, 0,
+		0,    0,    0, 0,  0,    0,    0x10, 0,    0, 0, /* tag */
+		0,    0,    0, 0,  0,    0,    0,    0,    0, 0, 0, 0, 0, 0,
 	};
 	struct xm_frame f = two_pages();
 	uint8_t got[XM_WIRE_HEADER_MAX];
@@ -106,32 +107,30 @@ static void xm_frame_put__is_exact_to_the_byte(void **state)
 	assert_memory_equal(got, want, sizeof(want));
 }
 
-static void xm_frame_put__writes_nothing_behind_the_segments(void **state)
+static void xm_frame_put__writes_nothing_behind_the_tag(void **state)
 {
 	struct t_hdr h = encode(plain(XM_WIRE_HEADER, XM_MULTIFD_LEN));
 
 	(void)state;
-	assert_int_equal(h.len, sizeof(struct xm_wire_frame));
+	assert_int_equal(h.len, XM_WIRE_HEADER_MIN);
 	assert_int_equal(h.b[h.len], 0xa5);
 }
 
 static void xm_frame_seal__sums_header_and_segments(void **state)
 {
 	struct t_hdr h = encode(two_pages());
-	uint8_t copy[64];
-	uint32_t crc;
+	static const uint8_t zeros[12];
+	uint32_t crc = xm_crc32c_table(0, h.b, 64);
 
 	(void)state;
-	assert_int_equal(h.len, sizeof(copy));
-	memcpy(copy, h.b, sizeof(copy));
-	memset(copy + 44, 0, 4);
-	crc = xm_crc32c_table(0, copy, sizeof(copy));
+	assert_int_equal(h.len, 64 + XM_WIRE_TAG_LEN);
 	assert_int_equal(h.b[40] << 8 | h.b[41], 0xdead);
 	assert_int_equal(h.b[42] << 8 | h.b[43], 0xbeef);
-	assert_int_equal(h.b[44], crc >> 24);
-	assert_int_equal(h.b[45], crc >> 16 & 0xff);
-	assert_int_equal(h.b[46], crc >> 8 & 0xff);
-	assert_int_equal(h.b[47], crc & 0xff);
+	assert_int_equal(h.b[64], crc >> 24);
+	assert_int_equal(h.b[65], crc >> 16 & 0xff);
+	assert_int_equal(h.b[66], crc >> 8 & 0xff);
+	assert_int_equal(h.b[67], crc & 0xff);
+	assert_memory_equal(h.b + 68, zeros, sizeof(zeros));
 }
 
 static void xm_frame_seal__can_be_repeated(void **state)
@@ -153,7 +152,7 @@ static void xm_frame_get__gives_back_what_was_put(void **state)
 	(void)state;
 	assert_int_equal(xm_frame_get(&got, &hdr_len, h.b, h.len, h.len + 8192),
 			 XM_DROP_NONE);
-	assert_int_equal(hdr_len, 64);
+	assert_int_equal(hdr_len, 80);
 	assert_int_equal(got.type, f.type);
 	assert_int_equal(got.channel, f.channel);
 	assert_int_equal(got.flags, f.flags);
@@ -262,16 +261,16 @@ static void xm_frame_get__no_damaged_bit_goes_unseen(void **state)
 	assert_int_equal(verdict(&h, 8192), XM_DROP_NONE);
 }
 
-static void xm_frame_get__damage_behind_the_magic_is_a_bad_crc(void **state)
+static void xm_frame_get__damage_behind_the_magic_is_a_bad_tag(void **state)
 {
 	struct t_hdr h = encode(two_pages());
 
 	(void)state;
 	h.b[3] = 0xee; /* type */
-	assert_int_equal(verdict(&h, 8192), XM_DROP_BAD_HEADER_CRC);
+	assert_int_equal(verdict(&h, 8192), XM_DROP_BAD_TAG);
 	h = encode(two_pages());
 	h.b[63] ^= 0x80; /* last byte of the segment table */
-	assert_int_equal(verdict(&h, 8192), XM_DROP_BAD_HEADER_CRC);
+	assert_int_equal(verdict(&h, 8192), XM_DROP_BAD_TAG);
 }
 
 static void xm_frame_get__unknown_types(void **state)
@@ -409,7 +408,7 @@ static void xm_frame_get__probe_lengths(void **state)
 	assert_int_equal(verdict_of(plain(XM_WIRE_PROBE, 7)),
 			 XM_DROP_BAD_LENGTH);
 	assert_int_equal(verdict_of(plain(XM_WIRE_PROBE, 8)), XM_DROP_NONE);
-	assert_int_equal(verdict_of(plain(XM_WIRE_PROBE, 65459)), XM_DROP_NONE);
+	assert_int_equal(verdict_of(plain(XM_WIRE_PROBE, 65443)), XM_DROP_NONE);
 }
 
 static void xm_frame_get__only_data_has_segments(void **state)
@@ -427,13 +426,13 @@ static void xm_frame_get__only_data_has_segments(void **state)
 	assert_int_equal(verdict_of(f), XM_DROP_BAD_SHAPE);
 }
 
-static void xm_frame_get__flags_and_reserved_decide_nothing(void **state)
+static void xm_frame_get__flags_and_count_decide_nothing(void **state)
 {
 	struct t_hdr h = encode(two_pages());
 
 	(void)state;
 	h.b[5] = 0xff;
-	h.b[34] = h.b[35] = 0xff;
+	xm_frame_set_count(h.b, XM_FRAME_COUNT_MAX);
 	xm_frame_seal(h.b, 0);
 	assert_int_equal(verdict(&h, 8192), XM_DROP_NONE);
 }
@@ -543,7 +542,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(xm_frame_put__is_exact_to_the_byte),
-		T(xm_frame_put__writes_nothing_behind_the_segments),
+		T(xm_frame_put__writes_nothing_behind_the_tag),
 		T(xm_frame_seal__sums_header_and_segments),
 		T(xm_frame_seal__can_be_repeated),
 		T(xm_frame_get__gives_back_what_was_put),
@@ -554,7 +553,7 @@ int main(void)
 		T(xm_frame_get__another_version_is_bad_magic),
 		T(xm_frame_get__more_than_15_segments),
 		T(xm_frame_get__no_damaged_bit_goes_unseen),
-		T(xm_frame_get__damage_behind_the_magic_is_a_bad_crc),
+		T(xm_frame_get__damage_behind_the_magic_is_a_bad_tag),
 		T(xm_frame_get__unknown_types),
 		T(xm_frame_get__total_must_be_exact),
 		T(xm_frame_get__data_len_is_that_of_its_segments),
@@ -570,7 +569,7 @@ int main(void)
 		T(xm_frame_get__ack_lengths),
 		T(xm_frame_get__probe_lengths),
 		T(xm_frame_get__only_data_has_segments),
-		T(xm_frame_get__flags_and_reserved_decide_nothing),
+		T(xm_frame_get__flags_and_count_decide_nothing),
 		T(xm_ack_put__is_exact_to_the_byte),
 		T(xm_ack_get__gives_back_what_was_put),
 		T(xm_ack_get__clears_what_was_not_sent),

@@ -42,14 +42,14 @@ static void xm_geometry_fit__1500_is_a_page_in_three(void **state)
 	fits(1500, V6, 15, 0, 3, 1376);
 }
 
-static void xm_geometry_fit__half_a_page_from_2132_or_2152(void **state)
+static void xm_geometry_fit__half_a_page_from_2148_or_2168(void **state)
 {
 	(void)state;
-	fits(2131, V4, 15, 0, 3, 1376);
-	fits(2132, V4, 15, 0, 2, 2048);
+	fits(2147, V4, 15, 0, 3, 1376);
+	fits(2148, V4, 15, 0, 2, 2048);
 	fits(2150, V4, 15, 0, 2, 2048);
-	fits(2151, V6, 15, 0, 3, 1376);
-	fits(2152, V6, 15, 0, 2, 2048);
+	fits(2167, V6, 15, 0, 3, 1376);
+	fits(2168, V6, 15, 0, 2, 2048);
 }
 
 static void xm_geometry_fit__3498_is_half_a_page(void **state)
@@ -59,13 +59,13 @@ static void xm_geometry_fit__3498_is_half_a_page(void **state)
 	fits(3498, V6, 15, 0, 2, 2048);
 }
 
-static void xm_geometry_fit__a_page_from_4180_or_4200(void **state)
+static void xm_geometry_fit__a_page_from_4196_or_4216(void **state)
 {
 	(void)state;
-	fits(4179, V4, 15, 0, 2, 2048);
-	fits(4180, V4, 15, 1, 1, 4096);
-	fits(4199, V6, 15, 0, 2, 2048);
-	fits(4200, V6, 15, 1, 1, 4096);
+	fits(4195, V4, 15, 0, 2, 2048);
+	fits(4196, V4, 15, 1, 1, 4096);
+	fits(4215, V6, 15, 0, 2, 2048);
+	fits(4216, V6, 15, 1, 1, 4096);
 }
 
 static void xm_geometry_fit__9000_is_two_pages(void **state)
@@ -82,13 +82,13 @@ static void xm_geometry_fit__65535_is_fifteen_pages(void **state)
 	fits(65535, V6, 15, 15, 1, 4096);
 }
 
-static void xm_geometry_fit__fifteen_pages_from_61636_or_61656(void **state)
+static void xm_geometry_fit__fifteen_pages_from_61652_or_61672(void **state)
 {
 	(void)state;
-	fits(61635, V4, 15, 14, 1, 4096);
-	fits(61636, V4, 15, 15, 1, 4096);
-	fits(61655, V6, 15, 14, 1, 4096);
-	fits(61656, V6, 15, 15, 1, 4096);
+	fits(61651, V4, 15, 14, 1, 4096);
+	fits(61652, V4, 15, 15, 1, 4096);
+	fits(61671, V6, 15, 14, 1, 4096);
+	fits(61672, V6, 15, 15, 1, 4096);
 }
 
 static void xm_geometry_fit__obeys_max_pages(void **state)
@@ -150,7 +150,7 @@ static void xm_geometry_fit__slices_cover_a_page_and_are_aligned(void **state)
 	unsigned int ip_max, last;
 
 	(void)state;
-	for (ip_max = XM_MTU_MIN; ip_max < 4180; ip_max++) {
+	for (ip_max = XM_MTU_MIN; ip_max < 4196; ip_max++) {
 		assert_int_equal(xm_geometry_fit(&geo, ip_max, V4, 15), 0);
 		last = XM_PAGE_SIZE - (geo.slices - 1u) * geo.slice;
 		assert_int_equal(geo.slice % XM_SLICE_ALIGN, 0);
@@ -194,8 +194,8 @@ static void xm_geometry_ip_len__is_that_of_data(void **state)
 	const struct xm_geometry geo = { 2, 1, XM_PAGE_SIZE };
 
 	(void)state;
-	assert_int_equal(xm_geometry_ip_len(&geo, V4), 8284);
-	assert_int_equal(xm_geometry_ip_len(&geo, V6), 8304);
+	assert_int_equal(xm_geometry_ip_len(&geo, V4), 8300);
+	assert_int_equal(xm_geometry_ip_len(&geo, V6), 8320);
 }
 
 static void xm_geometry_ip_len__holds_a_header_frame_too(void **state)
@@ -203,7 +203,7 @@ static void xm_geometry_ip_len__holds_a_header_frame_too(void **state)
 	const struct xm_geometry geo = { 0, 32, 128 };
 
 	(void)state;
-	assert_int_equal(xm_geometry_ip_len(&geo, V4), 20 + 8 + 48 + 1344);
+	assert_int_equal(xm_geometry_ip_len(&geo, V4), 20 + 8 + 64 + 1344);
 }
 
 int main(void)
@@ -212,13 +212,13 @@ int main(void)
 		cmocka_unit_test(xm_geometry_fit__refuses_less_than_1500),
 		cmocka_unit_test(xm_geometry_fit__1500_is_a_page_in_three),
 		cmocka_unit_test(
-			xm_geometry_fit__half_a_page_from_2132_or_2152),
+			xm_geometry_fit__half_a_page_from_2148_or_2168),
 		cmocka_unit_test(xm_geometry_fit__3498_is_half_a_page),
-		cmocka_unit_test(xm_geometry_fit__a_page_from_4180_or_4200),
+		cmocka_unit_test(xm_geometry_fit__a_page_from_4196_or_4216),
 		cmocka_unit_test(xm_geometry_fit__9000_is_two_pages),
 		cmocka_unit_test(xm_geometry_fit__65535_is_fifteen_pages),
 		cmocka_unit_test(
-			xm_geometry_fit__fifteen_pages_from_61636_or_61656),
+			xm_geometry_fit__fifteen_pages_from_61652_or_61672),
 		cmocka_unit_test(xm_geometry_fit__obeys_max_pages),
 		cmocka_unit_test(xm_geometry_fit__max_pages_0_is_one),
 		cmocka_unit_test(xm_geometry_fit__never_above_15_pages),

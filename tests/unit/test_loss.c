@@ -471,7 +471,7 @@ static struct t_tx *with_a_small_window(void **state)
 	struct t_tx *t = *state;
 	unsigned int i;
 
-	t->opts.cc.mss = 8314;
+	t->opts.cc.mss = 8330;
 	t->opts.n_slots = 8;
 	t_tx_begin(t);
 	for (i = 0; i < 8; i++)
@@ -499,7 +499,7 @@ static void xm_tx_packet__marks_of_the_next_epoch_count_anew(void **state)
 {
 	struct t_tx *t = *state;
 
-	t->opts.cc.mss = 8314;
+	t->opts.cc.mss = 8330;
 	t_tx_begin(t);
 	assert_int_equal(t_tx_push(t, 8, 0), 0);
 	a_round(t, 1);

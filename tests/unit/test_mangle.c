@@ -181,7 +181,7 @@ static void mangle_damage__header_bits_only_in_the_header(void **state)
 		mangle_damage(f.b, f.len, &f.m, IMPAIR_HEADER, random);
 		assert_in_range(diff(&was, &f, &first, &last), 1, 4);
 		assert_true(first >= f.m.payload);
-		assert_true(last < f.m.payload + sizeof(struct xm_wire_frame));
+		assert_true(last < f.m.payload + XM_WIRE_HEADER_MIN);
 	}
 }
 

@@ -83,7 +83,7 @@ static void xm_probe_fill__is_a_small_frame_while_it_searches(void **state)
 
 	(void)xm_probe_fill(&t->side[0], t->now, buf, &port);
 	len = xm_probe_fill(&t->side[0], t->now, buf, &port);
-	assert_int_equal(len, 48 + 8);
+	assert_int_equal(len, XM_WIRE_HEADER_MIN + 8);
 	assert_int_equal(xm_frame_get(&f, &hdr_len, buf, len, len),
 			 XM_DROP_NONE);
 	memcpy(&w, buf + hdr_len, sizeof(w));
@@ -92,7 +92,8 @@ static void xm_probe_fill__is_a_small_frame_while_it_searches(void **state)
 	assert_int_equal(f.channel, 3);
 	assert_int_equal(f.epoch, 0);
 	assert_int_equal(f.seq, 1);
-	assert_int_equal(__builtin_bswap16(w.size), 20 + 8 + 48 + 8);
+	assert_int_equal(__builtin_bswap16(w.size),
+			 20 + 8 + XM_WIRE_HEADER_MIN + 8);
 	assert_int_equal(__builtin_bswap16(w.my_port), T_FIRST);
 	assert_int_equal(w.seen_port, 0);
 	assert_int_equal(w.seen_size, 0);
@@ -118,9 +119,10 @@ static void xm_probe_fill__with_the_longer_header_of_ipv6(void **state)
 	o.ip_len = 40;
 	xm_probe_init(&t->side[0], &o);
 	assert_int_equal(xm_probe_fill(&t->side[0], t->now, buf, &port),
-			 48 + 8);
-	memcpy(&w, buf + 48, sizeof(w));
-	assert_int_equal(__builtin_bswap16(w.size), 40 + 8 + 48 + 8);
+			 XM_WIRE_HEADER_MIN + 8);
+	memcpy(&w, buf + XM_WIRE_HEADER_MIN, sizeof(w));
+	assert_int_equal(__builtin_bswap16(w.size),
+			 40 + 8 + XM_WIRE_HEADER_MIN + 8);
 }
 
 static void xm_probe_fill__its_rest_is_zeros(void **state)
@@ -135,7 +137,8 @@ static void xm_probe_fill__its_rest_is_zeros(void **state)
 	(void)xm_probe_fill(&t->side[0], t->now, buf, &port); /* small */
 	len = xm_probe_fill(&t->side[0], t->now, buf, &port);
 	assert_int_equal(len, T_SIZE - 28);
-	assert_memory_equal(buf + 48 + 8, zero, len - 48 - 8);
+	assert_memory_equal(buf + XM_WIRE_HEADER_MIN + 8, zero,
+			    len - XM_WIRE_HEADER_MIN - 8);
 }
 
 static void xm_probe_fill__a_port_found_ends_the_burst(void **state)
@@ -267,7 +270,7 @@ static void path__of_a_byte_less_one_way(void **state)
 	assert_false(xm_probe_is_done(&t->side[0]));
 	assert_false(xm_probe_is_done(&t->side[1]));
 	assert_int_equal(t->side[0].seen_size, T_SIZE);
-	assert_int_equal(t->side[1].seen_size, 84);
+	assert_int_equal(t->side[1].seen_size, 100);
 }
 
 static void path__of_a_byte_less_still_tells_the_port(void **state)
@@ -326,19 +329,19 @@ static void xm_probe_packet__drops_what_it_cannot_take(void **state)
 			 XM_DROP_NONE);
 	h = good;
 	h.type = XM_WIRE_ACK;
-	expect_drop(t, &h, f.buf + hdr_len, 84, XM_DROP_BAD_TYPE);
+	expect_drop(t, &h, f.buf + hdr_len, 100, XM_DROP_BAD_TYPE);
 	h = good;
 	h.cookie ^= 1;
-	expect_drop(t, &h, f.buf + hdr_len, 84, XM_DROP_BAD_COOKIE);
+	expect_drop(t, &h, f.buf + hdr_len, 100, XM_DROP_BAD_COOKIE);
 	h = good;
 	h.channel = 4;
-	expect_drop(t, &h, f.buf + hdr_len, 84, XM_DROP_BAD_COOKIE);
+	expect_drop(t, &h, f.buf + hdr_len, 100, XM_DROP_BAD_COOKIE);
 	h = good;
 	h.len = 7;
 	expect_drop(t, &h, f.buf + hdr_len, 83, XM_DROP_BAD_LENGTH);
 	h = good;
 	h.payload_crc ^= 1;
-	expect_drop(t, &h, f.buf + hdr_len, 84, XM_DROP_BAD_PAYLOAD_CRC);
+	expect_drop(t, &h, f.buf + hdr_len, 100, XM_DROP_BAD_PAYLOAD_CRC);
 }
 
 static void
@@ -370,7 +373,7 @@ static void xm_probe_packet__sizes_of_another_port_do_not_count(void **state)
 	assert_int_equal(f.sport, T_FIRST);
 	assert_int_equal(t_pair_take(t, 1, &f), XM_DROP_NONE);
 	assert_int_equal(t->side[1].seen_port, T_PORT);
-	assert_int_equal(t->side[1].seen_size, 84);
+	assert_int_equal(t->side[1].seen_size, 100);
 }
 
 /* -- done ------------------------------------------------------------------ */

@@ -9,7 +9,7 @@
  *
  * The order in which reasons are looked for is the order of the layers:
  * bad_ip and runt (encap.c), then what the frame header says of itself
- * (frame.c), then what the session knows: cookie, channel, epoch, window,
+ * (frame.c), whether it is the peer's, and for the first time (seal.c), then what the session knows: cookie, channel, epoch, window,
  * address (rx.c, tx.c); bad_payload_crc comes last, since only placing the
  * payload shows it.
  */
@@ -24,13 +24,14 @@ static const char *const drop_names[XM_DROP__COUNT] = {
 	[XM_DROP_BAD_TYPE] = "bad_type",
 	[XM_DROP_BAD_LENGTH] = "bad_length",
 	[XM_DROP_BAD_SHAPE] = "bad_shape",
-	[XM_DROP_BAD_HEADER_CRC] = "bad_header_crc",
+	[XM_DROP_BAD_TAG] = "bad_tag",
 	[XM_DROP_BAD_PAYLOAD_CRC] = "bad_payload_crc",
 	[XM_DROP_BAD_COOKIE] = "bad_cookie",
 	[XM_DROP_BAD_CHANNEL] = "bad_channel",
 	[XM_DROP_STALE_EPOCH] = "stale_epoch",
 	[XM_DROP_BEYOND_WINDOW] = "beyond_window",
 	[XM_DROP_DUPLICATE] = "duplicate",
+	[XM_DROP_REPLAYED] = "replayed",
 	[XM_DROP_BAD_ADDRESS] = "bad_address",
 	[XM_DROP_BAD_PACKET] = "bad_packet",
 	[XM_DROP_BAD_ACK] = "bad_ack",

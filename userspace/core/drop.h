@@ -11,19 +11,20 @@
 #include <stdint.h>
 
 enum xm_drop {
-	XM_DROP_NONE,            /* taken; not counted */
-	XM_DROP_RUNT,            /* shorter than its headers */
-	XM_DROP_BAD_MAGIC,       /* not ours, or another version */
-	XM_DROP_BAD_TYPE,        /* unknown, or not for this side */
-	XM_DROP_BAD_LENGTH,      /* lengths that contradict each other */
-	XM_DROP_BAD_SHAPE,       /* segments that are no pages and no slice */
-	XM_DROP_BAD_HEADER_CRC,  /* header or segment table damaged */
+	XM_DROP_NONE,       /* taken; not counted */
+	XM_DROP_RUNT,       /* shorter than its headers */
+	XM_DROP_BAD_MAGIC,  /* not ours, or another version */
+	XM_DROP_BAD_TYPE,   /* unknown, or not for this side */
+	XM_DROP_BAD_LENGTH, /* lengths that contradict each other */
+	XM_DROP_BAD_SHAPE,  /* segments that are no pages and no slice */
+	XM_DROP_BAD_TAG,    /* header or segments damaged, or not the peer's */
 	XM_DROP_BAD_PAYLOAD_CRC, /* payload damaged, or a live page changed */
 	XM_DROP_BAD_COOKIE,      /* another session's */
 	XM_DROP_BAD_CHANNEL, /* another channel's, or pages not this channel's */
 	XM_DROP_STALE_EPOCH,   /* not the current epoch */
 	XM_DROP_BEYOND_WINDOW, /* sequence number too far ahead */
 	XM_DROP_DUPLICATE,     /* installed already */
+	XM_DROP_REPLAYED,      /* an ACK or PROBE that was taken before */
 	XM_DROP_BAD_ADDRESS,   /* outside the agreed memory map */
 	XM_DROP_BAD_PACKET,    /* a HEADER that is no multifd packet of ours */
 	XM_DROP_BAD_ACK,       /* acknowledges what was never sent */

@@ -4,43 +4,44 @@
  * The codec is where bytes from the network become numbers that the rest of
  * the core believes.  It has no state and knows no session.
  *
- * Header, 48 bytes, then for DATA 8 bytes per segment, then the payload:
+ * Header, 48 bytes, then for DATA 8 bytes per segment, the tag, the payload:
  *
  *    0  magic 2, version 1, type 1       what the XDP program compares,
  *    4  channel, flags, n_segs, block    together with the cookie
  *    8  cookie 8
  *   16  epoch 4, seq 4
  *   24  packet 4, page 2, seg_len 2
- *   32  len 2, reserved 2, tx_us 4
- *   40  payload_crc 4, header_crc 4
+ *   32  len 2, count_hi 2, tx_us 4
+ *   40  payload_crc 4, count 4
  *   48  n_segs offsets in the block
+ *       tag 16
  *
- * Two checksums, because they answer at different times.  The header's is
- * checked here, before anything in it is acted on: a DATA payload goes to its
- * place in guest memory while it is summed, so its address must be known to
- * be right first.  The payload's is computed by whoever moves the payload.
+ * Two proofs, because they are asked for at different times.  The tag is checked
+ * before anything in the header is acted on: a DATA payload goes to its place in
+ * guest memory while it is summed, so its address must be known to be right
+ * first.  The payload's CRC is computed by whoever moves the payload.  (A session
+ * that encrypts has one tag over both, and decrypts before it places: seal.c.)
  *
  * Checks on input, in this order; the first that fails names the drop:
  *
- *   runt            the fixed header, then the segment table, are not all
- *                   in the first piece
+ *   runt            fixed header, segment table and tag are not all in the
+ *                   first piece
  *   bad_magic       magic or version
  *   bad_shape       more segments than a frame can have
- *   bad_header_crc  from here on whatever is wrong was sent so
+ *   bad_tag         from here on whatever is wrong was sent so
  *   bad_type        none of the four
- *   bad_length      total is not header + segments + len, or len not what
+ *   bad_length      total is not header + segments + tag + len, or len not what
  *                   the type wants
  *   bad_shape       segments where none belong, or segments that are
  *                   neither whole pages nor one slice inside a page, or
  *                   that stand behind the packet's last page
  *
- * The number of segments comes before the CRC because it says how many bytes
- * the CRC is over.  flags and reserved are not looked at.
+ * The number of segments comes before the tag because it says where that is.
+ * flags are not looked at.
  */
 #include "frame.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "be.h"
@@ -50,10 +51,10 @@
 #define FRAME_LEN sizeof(struct xm_wire_frame)
 #define SEG_LEN   sizeof(struct xm_wire_seg)
 
-_Static_assert(XM_WIRE_HEADER_MAX == FRAME_LEN + XM_FRAME_SEGS * SEG_LEN,
+_Static_assert(XM_WIRE_HEADER_MIN == FRAME_LEN + XM_WIRE_TAG_LEN, "wire.h");
+_Static_assert(XM_WIRE_HEADER_MAX ==
+		       XM_WIRE_HEADER_MIN + XM_FRAME_SEGS * SEG_LEN,
 	       "wire.h");
-_Static_assert(offsetof(struct xm_wire_frame, header_crc) == FRAME_LEN - 4,
-	       "frame_header_crc() takes it for the last field");
 
 size_t xm_frame_put(void *dst, const struct xm_frame *f)
 {
@@ -81,24 +82,51 @@ size_t xm_frame_put(void *dst, const struct xm_frame *f)
 	xm_be32_put(p + 44, 0);
 	for (i = 0; i < f->n_segs; i++)
 		xm_be64_put(p + FRAME_LEN + i * SEG_LEN, f->seg[i]);
-	return FRAME_LEN + f->n_segs * SEG_LEN;
+	memset(p + FRAME_LEN + i * SEG_LEN, 0, XM_WIRE_TAG_LEN);
+	return XM_WIRE_HEADER_MIN + f->n_segs * SEG_LEN;
 }
 
-static uint32_t frame_header_crc(const uint8_t *hdr, unsigned int n_segs)
+void xm_frame_set_crc(void *hdr, uint32_t payload_crc)
 {
-	static const uint8_t zero[4];
-	uint32_t crc = xm_crc32c(0, hdr, FRAME_LEN - sizeof(zero));
+	xm_be32_put((uint8_t *)hdr + 40, payload_crc);
+}
 
-	crc = xm_crc32c(crc, zero, sizeof(zero));
-	return xm_crc32c(crc, hdr + FRAME_LEN, n_segs * SEG_LEN);
+void xm_frame_set_count(void *hdr, uint64_t count)
+{
+	xm_be16_put((uint8_t *)hdr + 34, (uint16_t)(count >> 32));
+	xm_be32_put((uint8_t *)hdr + 44, (uint32_t)count);
+}
+
+uint64_t xm_frame_count(const void *hdr)
+{
+	return (uint64_t)xm_be16_get((const uint8_t *)hdr + 34) << 32 |
+	       xm_be32_get((const uint8_t *)hdr + 44);
+}
+
+/* The tag of a session without keys. */
+static void frame_sum(uint8_t tag[XM_WIRE_TAG_LEN], const void *hdr,
+		      size_t hdr_len)
+{
+	memset(tag, 0, XM_WIRE_TAG_LEN);
+	xm_be32_put(tag, xm_crc32c(0, hdr, hdr_len - XM_WIRE_TAG_LEN));
 }
 
 void xm_frame_seal(void *hdr, uint32_t payload_crc)
 {
 	uint8_t *p = hdr;
+	size_t hdr_len = XM_WIRE_HEADER_MIN + p[6] * SEG_LEN;
 
-	xm_be32_put(p + 40, payload_crc);
-	xm_be32_put(p + 44, frame_header_crc(p, p[6]));
+	xm_frame_set_crc(p, payload_crc);
+	frame_sum(xm_frame_tag(p, hdr_len), p, hdr_len);
+}
+
+bool xm_frame_is_whole(const void *hdr, size_t hdr_len)
+{
+	uint8_t tag[XM_WIRE_TAG_LEN];
+
+	frame_sum(tag, hdr, hdr_len);
+	return !memcmp((const uint8_t *)hdr + hdr_len - sizeof(tag), tag,
+		       sizeof(tag));
 }
 
 static void frame_decode(struct xm_frame *f, const uint8_t *p)
@@ -106,6 +134,7 @@ static void frame_decode(struct xm_frame *f, const uint8_t *p)
 	unsigned int i;
 
 	memset(f->seg, 0, sizeof(f->seg));
+	f->is_payload_proven = false;
 	f->type = p[3];
 	f->channel = p[4];
 	f->flags = p[5];
@@ -155,8 +184,8 @@ static enum xm_drop frame_check_data(const struct xm_frame *f)
 							XM_DROP_BAD_SHAPE;
 }
 
-/* What is wrong with a frame whose header CRC is right. */
-static enum xm_drop frame_check(const struct xm_frame *f)
+/* What is wrong with a frame whose header is as it was sent. */
+static enum xm_drop frame_check_type(const struct xm_frame *f)
 {
 	bool good;
 
@@ -181,12 +210,10 @@ static enum xm_drop frame_check(const struct xm_frame *f)
 	return good ? XM_DROP_NONE : XM_DROP_BAD_LENGTH;
 }
 
-enum xm_drop xm_frame_get(struct xm_frame *ret_f, size_t *ret_hdr_len,
-			  const void *src, size_t len, size_t total)
+enum xm_drop xm_frame_begin(size_t *ret_hdr_len, const void *src, size_t len,
+			    size_t total)
 {
 	const uint8_t *p = src;
-	struct xm_frame f;
-	enum xm_drop drop;
 	size_t hdr_len;
 
 	if (len > total)
@@ -197,20 +224,41 @@ enum xm_drop xm_frame_get(struct xm_frame *ret_f, size_t *ret_hdr_len,
 		return XM_DROP_BAD_MAGIC;
 	if (p[6] > XM_FRAME_SEGS)
 		return XM_DROP_BAD_SHAPE;
-	hdr_len = FRAME_LEN + p[6] * SEG_LEN;
+	hdr_len = XM_WIRE_HEADER_MIN + p[6] * SEG_LEN;
 	if (len < hdr_len)
 		return XM_DROP_RUNT;
-	if (xm_be32_get(p + 44) != frame_header_crc(p, p[6]))
-		return XM_DROP_BAD_HEADER_CRC;
-	frame_decode(&f, p);
-	drop = frame_check(&f);
-	if (drop == XM_DROP_NONE && total != hdr_len + f.len)
-		drop = XM_DROP_BAD_LENGTH;
-	if (drop != XM_DROP_NONE)
-		return drop;
-	*ret_f = f;
 	*ret_hdr_len = hdr_len;
 	return XM_DROP_NONE;
+}
+
+enum xm_drop xm_frame_check(struct xm_frame *ret_f, const void *hdr,
+			    size_t hdr_len, size_t total)
+{
+	struct xm_frame f;
+	enum xm_drop drop;
+
+	frame_decode(&f, hdr);
+	drop = frame_check_type(&f);
+	if (drop == XM_DROP_NONE && total != hdr_len + f.len)
+		drop = XM_DROP_BAD_LENGTH;
+	if (drop == XM_DROP_NONE)
+		*ret_f = f;
+	return drop;
+}
+
+enum xm_drop xm_frame_get(struct xm_frame *ret_f, size_t *ret_hdr_len,
+			  const void *src, size_t len, size_t total)
+{
+	size_t hdr_len = 0;
+	enum xm_drop drop = xm_frame_begin(&hdr_len, src, len, total);
+
+	if (!drop && !xm_frame_is_whole(src, hdr_len))
+		drop = XM_DROP_BAD_TAG;
+	if (!drop)
+		drop = xm_frame_check(ret_f, src, hdr_len, total);
+	if (!drop)
+		*ret_hdr_len = hdr_len;
+	return drop;
 }
 
 size_t xm_ack_put(void *dst, const struct xm_ack *ack)

@@ -2,15 +2,17 @@
 /* frame.h - codec of the data plane's frames (docs/protocol.md 4)
  *
  * Two steps each way.  To send: xm_frame_put() writes header and segment
- * table, and returns their length; the caller, who knows where the payload
- * is, sums it and seals the header.  To receive: xm_frame_get() checks all
- * that can be checked without the payload, the header's own CRC included, so
- * that a payload may be placed while it is being summed: its address is known
- * to be right before its bytes are.
+ * table, and returns where the payload may follow; the caller, who knows where
+ * that is, sums it and seals the header (seal.h, or xm_frame_seal() without
+ * keys).  To receive: all that can be checked without the payload is checked
+ * first, whether the header is whole and the peer's included, so that a payload
+ * may be placed while it is being summed: its address is known to be right
+ * before its bytes are.
  */
 #ifndef XM_CORE_FRAME_H
 #define XM_CORE_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,25 +29,49 @@ struct xm_frame {
 	uint32_t payload_crc; /* by _get; _seal writes it */
 	uint16_t page, seg_len, len;
 	uint8_t type, channel, flags, n_segs, block;
+	bool is_payload_proven; /* its tag was over the payload too: the CRC is
+				 * not there, and not needed */
 };
 
 /* Write @f's header and segment table to @dst (XM_WIRE_HEADER_MAX bytes at
- * least), both CRC fields zero.  Returns their length in bytes. */
+ * least); CRC, count and tag are zero.  Returns their length in bytes, tag
+ * included: the payload's place. */
 size_t xm_frame_put(void *dst, const struct xm_frame *f);
 
-/* Set the payload's CRC and then the header's in what _put wrote. */
+/* In what _put wrote, set the payload's CRC and the tag of a session without
+ * keys. */
 void xm_frame_seal(void *hdr, uint32_t payload_crc);
 
 /* Decode and check a frame header at @src, of which @len bytes are in one
- * piece.  @total is the whole frame: header, segment table and payload.
+ * piece.  @total is the whole frame: header, segment table, tag and payload.
  * Checked: magic, version, type, lengths against @total, segment counts,
  * shape of DATA (whole pages, or one slice inside a page; no page behind a
- * packet's last), header CRC.  Not checked: cookie, epoch, sequence number,
- * block (the session's business).
- * Returns XM_DROP_NONE with @ret_f and the header's length @ret_hdr_len
- * set, or the reason to drop it. */
+ * packet's last), the tag of a session without keys.  Not checked: cookie,
+ * epoch, sequence number, block (the session's business).
+ * Returns XM_DROP_NONE with @ret_f and the header's length @ret_hdr_len (tag
+ * included) set, or the reason to drop it. */
 enum xm_drop xm_frame_get(struct xm_frame *ret_f, size_t *ret_hdr_len,
 			  const void *src, size_t len, size_t total);
+
+/* The same in its three steps, for seal.c and for who must know where the
+ * payload is before it is proven: where the header ends (XM_DROP_RUNT, BAD_MAGIC
+ * or BAD_SHAPE); is its tag that of a session without keys; what does it say. */
+enum xm_drop xm_frame_begin(size_t *ret_hdr_len, const void *src, size_t len,
+			    size_t total);
+bool xm_frame_is_whole(const void *hdr, size_t hdr_len);
+enum xm_drop xm_frame_check(struct xm_frame *ret_f, const void *hdr,
+			    size_t hdr_len, size_t total);
+
+/* Of a header: its payload's CRC, the number of this transmission (48 bits),
+ * its tag. */
+void xm_frame_set_crc(void *hdr, uint32_t payload_crc);
+#define XM_FRAME_COUNT_MAX ((1ull << 48) - 1)
+void xm_frame_set_count(void *hdr, uint64_t count);
+uint64_t xm_frame_count(const void *hdr);
+static inline uint8_t *xm_frame_tag(void *hdr, size_t hdr_len)
+{
+	return (uint8_t *)hdr + hdr_len - XM_WIRE_TAG_LEN;
+}
 
 /* An ACK's payload. */
 struct xm_ack {

@@ -6,16 +6,16 @@
  * program sees only the first of them as UDP.  So the frame follows the path
  * MTU.  A DATA frame is
  *
- *   IP (20 or 40) | UDP (8) | frame header (48) | n x 8 | n x payload
+ *   IP (20 or 40) | UDP (8) | frame header (48) | n x 8 | tag (16) | n x payload
  *
  * which gives, from the IP header on and over IPv4 (20 more over IPv6):
  *
  *   pages of a frame   payload   frame     first usual MTU
- *   15                   61440   61636     65535
- *   2                     8192    8284      9000
- *   1                     4096    4180      4200
- *   1/2                   2048    2132      2150 (IPv6: 2152)
- *   1/3              1376/1344    1460      1500
+ *   15                   61440   61652     65535
+ *   2                     8192    8300      9000
+ *   1                     4096    4196      4200 (IPv6: 4216)
+ *   1/2                   2048    2148      2150 (IPv6: 2168)
+ *   1/3              1376/1344    1476      1500
  *
  * Whole pages are taken as soon as one fits.  Below that a page is cut in the
  * least number of equal slices that fit, rounded up to XM_SLICE_ALIGN so that
@@ -23,7 +23,7 @@
  * is left of it.  Three slices fit XM_MTU_MIN, so there are never more.
  *
  * Frames of the other types fit wherever DATA does not decide: a HEADER is
- * 1420 bytes, an ACK at most 1236.
+ * 1436 bytes, an ACK at most 1252.
  */
 #include "geometry.h"
 
@@ -38,7 +38,7 @@
 /* Bytes of a DATA frame without its payload. */
 static unsigned int geometry_overhead(unsigned int ip_len, unsigned int n_segs)
 {
-	return ip_len + UDP_LEN + (unsigned int)sizeof(struct xm_wire_frame) +
+	return ip_len + UDP_LEN + XM_WIRE_HEADER_MIN +
 	       n_segs * (unsigned int)sizeof(struct xm_wire_seg);
 }
 

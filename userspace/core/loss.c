@@ -422,7 +422,8 @@ void xm_tx_packet(struct xm_tx *tx, struct xm_time now,
 		reason = XM_DROP_BAD_CHANNEL;
 	else if (f->cookie != tx->opts.cookie)
 		reason = XM_DROP_BAD_COOKIE;
-	else if (xm_crc32c(0, payload, f->len) != f->payload_crc)
+	else if (!f->is_payload_proven &&
+		 xm_crc32c(0, payload, f->len) != f->payload_crc)
 		reason = XM_DROP_BAD_PAYLOAD_CRC;
 	else if (f->epoch != tx->epoch)
 		reason = XM_DROP_STALE_EPOCH;

@@ -24,7 +24,8 @@
 #define XM_MSG_NAME    64  /* of HELLO's machine and name, NUL included */
 
 /* Features: offered in HELLO, in force when WELCOME has them too. */
-#define XM_FEATURE_DEVICE (1ull << 0) /* device state follows the memory */
+#define XM_FEATURE_DEVICE  (1ull << 0) /* device state follows the memory */
+#define XM_FEATURE_ENCRYPT (1ull << 2) /* frames' payloads are encrypted */
 
 enum xm_msg_type {
 	XM_MSG_HELLO = 1,       /* source: who I am, what I want to send */

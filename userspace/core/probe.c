@@ -72,21 +72,23 @@ static size_t probe_write(struct xm_probe *p, struct xm_time now, void *dst,
 		.seq = p->n_sent++,
 		.tx_us = xm_time_wire_us(now),
 		.len = (uint16_t)(size - p->opts.ip_len - PROBE_UDP -
-				  sizeof(struct xm_wire_frame)),
+				  XM_WIRE_HEADER_MIN),
 	};
-	uint8_t *payload = (uint8_t *)dst + xm_frame_put(dst, &f);
+	size_t hdr_len = xm_frame_put(dst, &f);
+	uint8_t *payload = (uint8_t *)dst + hdr_len;
 
 	memset(payload, 0, f.len);
 	memcpy(payload, &w, sizeof(w));
-	xm_frame_seal(dst, xm_crc32c(0, payload, f.len));
-	return sizeof(struct xm_wire_frame) + f.len;
+	xm_seal_frame(p->opts.seal, dst, hdr_len, xm_crc32c(0, payload, f.len),
+		      payload, f.len);
+	return hdr_len + f.len;
 }
 
 size_t xm_probe_fill(struct xm_probe *p, struct xm_time now, void *dst,
 		     uint16_t *ret_port)
 {
 	uint16_t size = (uint16_t)(p->opts.ip_len + PROBE_UDP +
-				   sizeof(struct xm_wire_frame) + PROBE_SMALL);
+				   XM_WIRE_HEADER_MIN + PROBE_SMALL);
 
 	if (!p->has_begun) {
 		p->has_begun = true;
@@ -158,7 +160,8 @@ enum xm_drop xm_probe_packet(struct xm_probe *p, struct xm_time now,
 		return XM_DROP_BAD_COOKIE;
 	if (f->len < sizeof(w))
 		return XM_DROP_BAD_LENGTH;
-	if (xm_crc32c(0, payload, f->len) != f->payload_crc)
+	if (!f->is_payload_proven &&
+	    xm_crc32c(0, payload, f->len) != f->payload_crc)
 		return XM_DROP_BAD_PAYLOAD_CRC;
 	memcpy(&w, payload, sizeof(w));
 	if (be16(w.size) != ip_len)

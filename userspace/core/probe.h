@@ -9,6 +9,7 @@
 
 #include "drop.h"
 #include "frame.h"
+#include "seal.h"
 #include "time.h"
 
 struct xm_probe_opts {
@@ -19,7 +20,8 @@ struct xm_probe_opts {
 	uint16_t n_ports;    /* so many */
 	uint16_t size;   /* bytes from the IP header on that must get through */
 	uint16_t ip_len; /* bytes of the IP header */
-	bool waits_for_peer; /* never give up: the peer, which may still be
+	struct xm_seal *seal; /* NULL: a session without keys */
+	bool waits_for_peer;  /* never give up: the peer, which may still be
 			      * busy registering memory, does that */
 };
 

@@ -225,7 +225,7 @@ static enum xm_drop rx_place(struct xm_rx *rx, const struct xm_frame *f,
 		crc = rx_copy(&c, xm_crc32c_place, crc, b->hva + f->seg[i],
 			      f->seg_len);
 	}
-	if (crc != f->payload_crc)
+	if (crc != f->payload_crc && !f->is_payload_proven)
 		return XM_DROP_BAD_PAYLOAD_CRC;
 	rx->stats.bytes_placed += f->len;
 	rx->totals.bytes_placed += f->len;
@@ -300,7 +300,9 @@ static enum xm_drop rx_take_header(struct xm_rx *rx, const struct xm_frame *f,
 
 	if (f->len != sizeof(raw))
 		return XM_DROP_BAD_LENGTH;
-	if (rx_copy(&c, xm_crc32c_copy, 0, raw, sizeof(raw)) != f->payload_crc)
+	if (rx_copy(&c, xm_crc32c_copy, 0, raw, sizeof(raw)) !=
+		    f->payload_crc &&
+	    !f->is_payload_proven)
 		return XM_DROP_BAD_PAYLOAD_CRC;
 	if (xm_multifd_get(&pkt, raw))
 		return XM_DROP_BAD_PACKET;
@@ -471,10 +473,11 @@ size_t xm_rx_fill(struct xm_rx *rx, struct xm_time now, void *dst)
 	if (!rx_ack_is_due(rx, now))
 		return 0;
 	rx_make_ack(rx, now, &ack);
-	payload = (uint8_t *)dst + sizeof(struct xm_wire_frame);
+	payload = (uint8_t *)dst + XM_WIRE_HEADER_MIN;
 	f.len = (uint16_t)xm_ack_put(payload, &ack);
 	hdr_len = xm_frame_put(dst, &f);
-	xm_frame_seal(dst, xm_crc32c(0, payload, f.len));
+	xm_seal_frame(rx->opts.seal, dst, hdr_len, xm_crc32c(0, payload, f.len),
+		      payload, f.len);
 	rx->n_unacked = 0;
 	rx->ack_now = false;
 	rx->ack_at = XM_TIME_NEVER;

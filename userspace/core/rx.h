@@ -10,14 +10,10 @@
 #include "drop.h"
 #include "frame.h"
 #include "map.h"
+#include "seal.h"
 #include "time.h"
 #include "trace.h"
-
-/* A piece of a frame's payload, in order.  Borrowed for the call. */
-struct xm_vec {
-	const void *base;
-	size_t len;
-};
+#include "vec.h"
 
 struct xm_rx_opts {
 	struct xm_map *map; /* agreed; lent for rx's life; hva and dirtied
@@ -25,6 +21,7 @@ struct xm_rx_opts {
 	uint64_t cookie;
 	uint8_t channel;
 	uint32_t credit;        /* frames the receiver can hold */
+	struct xm_seal *seal;   /* for ACKs; NULL: a session without keys */
 	struct xm_trace *trace; /* or NULL */
 };
 

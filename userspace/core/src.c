@@ -185,6 +185,11 @@ static bool src_take_welcome(struct xm_src *s, struct xm_time now,
 			  "the target takes memory only, no device state", act);
 		return true;
 	}
+	if ((s->hello.features & ~w->features) & XM_FEATURE_ENCRYPT) {
+		src_abort(s, now, XM_REASON_REFUSED,
+			  "the target does not decrypt memory", act);
+		return true;
+	}
 	s->agreed = *w;
 	src_enter(s, now, XM_SRC_PROBE);
 	act->flags |= XM_ACT_PROBE;

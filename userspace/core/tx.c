@@ -53,7 +53,7 @@
 #include "tx_state.h"
 
 /* Around the payload: Ethernet, VLAN, IPv6, UDP, frame header, one segment. */
-#define TX_OVERHEAD (14 + 4 + 40 + 8 + 48 + 8)
+#define TX_OVERHEAD (14 + 4 + 40 + 8 + XM_WIRE_HEADER_MIN + 8)
 
 /* -- memory ------------------------------------------------------------------ */
 
