@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_seal.c - seals of a channel's two ends, with the cipher that they use
+ *
+ * The known answers were computed by another implementation of AES-GCM and HKDF.
+ */
+#include "core/seal.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/crc32c.h"
+#include "ctl/frame_keys.h"
+#include "xdpmig/limits.h"
+
+#define PAYLOAD 8192
+#define CHANNEL 3
+
+struct t_end {
+	struct frame_keys *keys;
+	struct xm_seal seal;
+};
+
+/* A frame as it is sent, in memory that ends with it. */
+struct t_frame {
+	uint8_t *b;
+	size_t hdr_len, len;
+};
+
+struct t_seal {
+	uint8_t secret[FRAME_SECRET_LEN];
+	struct t_end src, dst;
+	struct xm_frame f; /* as the receiver sees it */
+};
+
+static void end_open(struct t_end *t, const uint8_t *secret,
+		     unsigned int channel, bool is_source, bool encrypts)
+{
+	t->keys = frame_keys_new(secret, channel, is_source);
+	assert_non_null(t->keys);
+	assert_int_equal(xm_seal_init(&t->seal, &frame_keys_cipher, t->keys,
+				      encrypts),
+			 0);
+}
+
+static int setup_both(void **state, bool encrypts)
+{
+	struct t_seal *t = calloc(1, sizeof(*t));
+	unsigned int i;
+
+	assert_non_null(t);
+	for (i = 0; i < sizeof(t->secret); i++)
+		t->secret[i] = (uint8_t)i;
+	end_open(&t->src, t->secret, CHANNEL, true, encrypts);
+	end_open(&t->dst, t->secret, CHANNEL, false, encrypts);
+	*state = t;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_both(state, false);
+}
+
+static int setup_encrypted(void **state)
+{
+	return setup_both(state, true);
+}
+
+static int teardown(void **state)
+{
+	struct t_seal *t = *state;
+
+	frame_keys_free(t->src.keys);
+	frame_keys_free(t->dst.keys);
+	free(t);
+	return 0;
+}
+
+/* The one of docs/protocol.md 11. */
+static struct xm_frame two_pages(void)
+{
+	struct xm_frame f = {
+		.type = XM_WIRE_DATA,
+		.channel = CHANNEL,
+		.n_segs = 2,
+		.cookie = 0x1122334455667788,
+		.epoch = 1,
+		.seq = 5,
+		.page = 8,
+		.seg_len = 4096,
+		.len = PAYLOAD,
+		.tx_us = 1000000,
+		.seg = { 0x600000, 0x602000 },
+	};
+
+	return f;
+}
+
+static struct xm_frame plain(uint8_t type, uint16_t len)
+{
+	struct xm_frame f = { .type = type, .epoch = 1, .len = len };
+
+	return f;
+}
+
+static struct t_frame seal(struct xm_seal *s, struct xm_frame f)
+{
+	uint8_t hdr[XM_WIRE_HEADER_MAX], *payload;
+	struct t_frame out;
+
+	out.hdr_len = xm_frame_put(hdr, &f);
+	out.len = out.hdr_len + f.len;
+	out.b = malloc(out.len);
+	assert_non_null(out.b);
+	memcpy(out.b, hdr, out.hdr_len);
+	payload = out.b + out.hdr_len;
+	memset(payload, 0x55, f.len / 2);
+	memset(payload + f.len / 2, 0xff, f.len - f.len / 2);
+	xm_seal_frame(s, out.b, out.hdr_len, xm_crc32c(0, payload, f.len),
+		      payload, f.len);
+	return out;
+}
+
+/* What @s makes of the @len bytes at @frame, whose payload comes in pieces of
+ * @piece bytes; they are decrypted in @frame. */
+static enum xm_drop open_pieces(struct xm_seal *s, struct xm_frame *ret_f,
+				uint8_t *frame, size_t len, size_t piece)
+{
+	struct xm_vec vec[XM_FRAME_DESCS];
+	size_t hdr_len = 0, at, part;
+	enum xm_drop drop = xm_frame_begin(&hdr_len, frame, len, len);
+	unsigned int n = 0;
+
+	if (drop)
+		return drop;
+	for (at = hdr_len; at < len; at += part) {
+		part = len - at < piece ? len - at : piece;
+		assert_in_range(n, 0, XM_FRAME_DESCS - 1);
+		vec[n++] = (struct xm_vec){ frame + at, part };
+	}
+	return xm_seal_open(s, ret_f, frame, hdr_len, vec, n, len);
+}
+
+/* The same, of a copy. */
+static enum xm_drop open_copy(struct xm_seal *s, struct xm_frame *ret_f,
+			      const struct t_frame *p)
+{
+	uint8_t *copy = malloc(p->len);
+	enum xm_drop drop;
+
+	assert_non_null(copy);
+	memcpy(copy, p->b, p->len);
+	drop = open_pieces(s, ret_f, copy, p->len, PAYLOAD);
+	free(copy);
+	return drop;
+}
+
+/* Send @f from the source to the destination. */
+static enum xm_drop cross(struct t_seal *t, struct xm_frame f)
+{
+	struct t_frame p = seal(&t->src.seal, f);
+	enum xm_drop drop = open_copy(&t->dst.seal, &t->f, &p);
+
+	free(p.b);
+	return drop;
+}
+
+/* -- known answers --------------------------------------------------------------- */
+
+static void expect_tag(struct xm_seal *s, const uint8_t *want)
+{
+	struct t_frame p = seal(s, two_pages());
+
+	assert_memory_equal(xm_frame_tag(p.b, p.hdr_len), want,
+			    XM_WIRE_TAG_LEN);
+	free(p.b);
+}
+
+static void xm_seal_frame__known_answer(void **state)
+{
+	static const uint8_t want[] = { 0x10, 0xe6, 0x52, 0x8b, 0xf9, 0xe5,
+					0xcf, 0x95, 0x5b, 0x2f, 0x46, 0xb7,
+					0x0e, 0xe6, 0x42, 0x60 };
+	struct t_seal *t = *state;
+
+	expect_tag(&t->src.seal, want);
+}
+
+static void xm_seal_frame__known_answer_of_generation_1(void **state)
+{
+	static const uint8_t want[] = { 0xb4, 0xad, 0xda, 0x14, 0x94, 0x4c,
+					0x42, 0x22, 0xdf, 0xa1, 0x3e, 0xa5,
+					0x42, 0x01, 0x1d, 0x89 };
+	struct t_seal *t = *state;
+
+	t->src.seal.count = (1ull << XM_REKEY_SHIFT) + 5;
+	expect_tag(&t->src.seal, want);
+}
+
+static void xm_seal_frame__known_answer_encrypted(void **state)
+{
+	static const uint8_t want[] = { 0x96, 0x6c, 0xb4, 0x8c, 0x3e, 0x8b,
+					0xcb, 0x5a, 0x37, 0xd9, 0x86, 0x2a,
+					0x05, 0x06, 0x57, 0xf4 };
+	static const uint8_t text[] = { 0xfd, 0xb6, 0x68, 0xfb, 0x93, 0xd3,
+					0x01, 0xc6, 0xec, 0xf5, 0x4d, 0x5e,
+					0xa8, 0xaa, 0x08, 0xdf };
+	struct t_seal *t = *state;
+	struct t_frame p;
+
+	t->src.seal.count = 7;
+	p = seal(&t->src.seal, two_pages());
+	assert_memory_equal(xm_frame_tag(p.b, p.hdr_len), want, sizeof(want));
+	assert_memory_equal(p.b + p.hdr_len, text, sizeof(text));
+	free(p.b);
+}
+
+/* -- what is taken --------------------------------------------------------------- */
+
+static void xm_seal_open__takes_the_peers(void **state)
+{
+	struct t_seal *t = *state;
+
+	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+	assert_int_equal(t->f.seg[1], 0x602000);
+	assert_int_equal(t->f.payload_crc, 0xdbec908c);
+	assert_false(t->f.is_payload_proven);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+}
+
+static void xm_seal_open__gives_the_plaintext_back(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p = seal(&t->src.seal, two_pages());
+
+	assert_int_equal(open_pieces(&t->dst.seal, &t->f, p.b, p.len, PAYLOAD),
+			 XM_DROP_NONE);
+	assert_true(t->f.is_payload_proven);
+	assert_int_equal(t->f.payload_crc, 0);
+	assert_int_equal(xm_crc32c(0, p.b + p.hdr_len, PAYLOAD), 0xdbec908c);
+	free(p.b);
+}
+
+static void xm_seal_open__of_a_payload_in_pieces(void **state)
+{
+	struct t_seal *t = *state;
+	size_t piece;
+
+	for (piece = PAYLOAD / XM_FRAME_DESCS + 1; piece < PAYLOAD;
+	     piece += 17) {
+		struct t_frame p = seal(&t->src.seal, two_pages());
+
+		assert_int_equal(open_pieces(&t->dst.seal, &t->f, p.b, p.len,
+					     piece),
+				 XM_DROP_NONE);
+		assert_int_equal(xm_crc32c(0, p.b + p.hdr_len, PAYLOAD),
+				 0xdbec908c);
+		free(p.b);
+	}
+}
+
+static void xm_seal_frame__never_the_same_twice(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame a = seal(&t->src.seal, two_pages());
+	struct t_frame b = seal(&t->src.seal, two_pages());
+
+	assert_int_equal(xm_frame_count(a.b), 0);
+	assert_int_equal(xm_frame_count(b.b), 1);
+	assert_memory_not_equal(a.b + a.hdr_len, b.b + b.hdr_len, 16);
+	free(a.b);
+	free(b.b);
+}
+
+/* -- what is not ------------------------------------------------------------------- */
+
+/* No bit of the first @n bytes of a frame can be changed. */
+static void change_each_bit(struct t_seal *t, size_t n)
+{
+	struct t_frame p = seal(&t->src.seal, two_pages());
+	size_t bit;
+
+	for (bit = 0; bit < 8 * n; bit++) {
+		p.b[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_not_equal(open_copy(&t->dst.seal, &t->f, &p),
+				     XM_DROP_NONE);
+		p.b[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_NONE);
+	free(p.b);
+}
+
+static void xm_seal_open__no_bit_of_a_header_can_be_changed(void **state)
+{
+	change_each_bit(*state, 48 + 2 * 8 + XM_WIRE_TAG_LEN);
+}
+
+static void xm_seal_open__nor_of_an_encrypted_payload(void **state)
+{
+	change_each_bit(*state, 48 + 2 * 8 + XM_WIRE_TAG_LEN + 64);
+}
+
+static void xm_seal_open__changed_in_all_its_length(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p = seal(&t->src.seal, two_pages());
+
+	p.b[p.len - 1] ^= 0x80;
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_BAD_TAG);
+	p.b[p.len - 1] ^= 0x80;
+	p.len--;
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_BAD_TAG);
+	free(p.b);
+}
+
+static void xm_seal_open__not_what_it_sent_itself(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p = seal(&t->src.seal, two_pages());
+
+	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_BAD_TAG);
+	free(p.b);
+}
+
+static void xm_seal_open__not_another_channels(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_end other;
+	struct t_frame p;
+
+	end_open(&other, t->secret, CHANNEL + 1, true, false);
+	p = seal(&other.seal, two_pages());
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_BAD_TAG);
+	frame_keys_free(other.keys);
+	free(p.b);
+}
+
+static void xm_seal_open__not_another_sessions(void **state)
+{
+	uint8_t secret[FRAME_SECRET_LEN] = { 1 };
+	struct t_seal *t = *state;
+	struct t_end other;
+	struct t_frame p;
+
+	end_open(&other, secret, CHANNEL, true, false);
+	p = seal(&other.seal, two_pages());
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_BAD_TAG);
+	frame_keys_free(other.keys);
+	free(p.b);
+}
+
+static void xm_seal_open__not_without_keys(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p = seal(NULL, two_pages());
+
+	assert_int_equal(open_copy(NULL, &t->f, &p), XM_DROP_NONE);
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_BAD_TAG);
+	free(p.b);
+	p = seal(&t->src.seal, two_pages());
+	assert_int_equal(open_copy(NULL, &t->f, &p), XM_DROP_BAD_TAG);
+	free(p.b);
+}
+
+static void xm_seal_open__then_what_any_frame_is_checked_for(void **state)
+{
+	struct xm_frame f = two_pages();
+	struct t_seal *t = *state;
+
+	f.seg[1]++;
+	assert_int_equal(cross(t, f), XM_DROP_BAD_SHAPE);
+	assert_int_equal(cross(t, plain(5, 0)), XM_DROP_BAD_TYPE);
+}
+
+/* -- generations ------------------------------------------------------------------- */
+
+/* From now on the source's transmissions are of @generation. */
+static void go_to(struct t_seal *t, uint64_t generation, uint64_t more)
+{
+	t->src.seal.count = (generation << XM_REKEY_SHIFT) + more;
+}
+
+static void xm_seal_open__over_many_generations(void **state)
+{
+	struct t_seal *t = *state;
+	uint64_t g;
+
+	for (g = 1; g < 20; g++) {
+		go_to(t, g, (uint64_t)-1);
+		assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+		assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+		assert_int_equal(t->src.seal.generation, g);
+		assert_int_equal(t->dst.seal.peers, g);
+	}
+}
+
+static void xm_seal_open__late_ones_of_the_generation_before(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame late = seal(&t->src.seal, two_pages());
+
+	go_to(t, 1, 0);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &late), XM_DROP_NONE);
+	go_to(t, 2, 0);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &late),
+			 XM_DROP_BAD_TAG);
+	free(late.b);
+}
+
+static void xm_seal_open__no_generation_too_soon(void **state)
+{
+	struct t_seal *t = *state;
+
+	go_to(t, 2, 0);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_BAD_TAG);
+	go_to(t, 1, 0);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+	go_to(t, 2, 0);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+}
+
+static void xm_seal_open__forgery_renews_nothing(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p = seal(&t->src.seal, two_pages());
+
+	xm_frame_set_count(p.b, 1ull << XM_REKEY_SHIFT);
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_BAD_TAG);
+	assert_int_equal(t->dst.seal.peers, 0);
+	free(p.b);
+}
+
+static void xm_seal_frame__ends_with_its_numbers(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p;
+
+	t->src.seal.count = XM_FRAME_COUNT_MAX;
+	p = seal(&t->src.seal, two_pages());
+	assert_int_equal(t->src.seal.err, 0);
+	assert_int_equal(xm_frame_count(p.b), XM_FRAME_COUNT_MAX);
+	free(p.b);
+	p = seal(&t->src.seal, two_pages());
+	assert_int_equal(t->src.seal.err, -EOVERFLOW);
+	free(p.b);
+}
+
+/* -- replay ------------------------------------------------------------------------ */
+
+static void xm_seal_open__an_ack_once(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p = seal(&t->dst.seal, plain(XM_WIRE_ACK, 24));
+
+	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_NONE);
+	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_REPLAYED);
+	free(p.b);
+}
+
+static void xm_seal_open__a_probe_once(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p = seal(&t->src.seal, plain(XM_WIRE_PROBE, 8));
+
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_NONE);
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_REPLAYED);
+	free(p.b);
+}
+
+static void xm_seal_open__data_as_often_as_it_comes(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p = seal(&t->src.seal, two_pages());
+
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_NONE);
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_NONE);
+	free(p.b);
+}
+
+static void xm_seal_open__acks_in_any_order(void **state)
+{
+	/* to the oldest that is remembered, and one behind */
+	static const unsigned int order[] = { 3, 1, 2, 66, 65, 4, 130, 67 };
+	struct t_seal *t = *state;
+	struct t_frame p[140];
+	unsigned int i;
+
+	for (i = 0; i < 140; i++)
+		p[i] = seal(&t->dst.seal, plain(XM_WIRE_ACK, 24));
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		assert_int_equal(open_copy(&t->src.seal, &t->f, &p[order[i]]),
+				 XM_DROP_NONE);
+		assert_int_equal(open_copy(&t->src.seal, &t->f, &p[order[i]]),
+				 XM_DROP_REPLAYED);
+	}
+	assert_int_equal(open_copy(&t->src.seal, &t->f, &p[64]),
+			 XM_DROP_REPLAYED);
+	assert_int_equal(open_copy(&t->src.seal, &t->f, &p[129]), XM_DROP_NONE);
+	for (i = 0; i < 140; i++)
+		free(p[i].b);
+}
+
+static void xm_seal_open__a_damaged_ack_does_not_spoil_the_ack(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p = seal(&t->dst.seal, plain(XM_WIRE_ACK, 24));
+
+	p.b[20] ^= 1;
+	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_BAD_TAG);
+	p.b[20] ^= 1;
+	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_NONE);
+	free(p.b);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define E(f) cmocka_unit_test_setup_teardown(f, setup_encrypted, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(xm_seal_frame__known_answer),
+		T(xm_seal_frame__known_answer_of_generation_1),
+		E(xm_seal_frame__known_answer_encrypted),
+		T(xm_seal_open__takes_the_peers),
+		E(xm_seal_open__gives_the_plaintext_back),
+		E(xm_seal_open__of_a_payload_in_pieces),
+		E(xm_seal_frame__never_the_same_twice),
+		T(xm_seal_open__no_bit_of_a_header_can_be_changed),
+		E(xm_seal_open__nor_of_an_encrypted_payload),
+		E(xm_seal_open__changed_in_all_its_length),
+		T(xm_seal_open__not_what_it_sent_itself),
+		T(xm_seal_open__not_another_channels),
+		T(xm_seal_open__not_another_sessions),
+		T(xm_seal_open__not_without_keys),
+		T(xm_seal_open__then_what_any_frame_is_checked_for),
+		T(xm_seal_open__over_many_generations),
+		T(xm_seal_open__late_ones_of_the_generation_before),
+		T(xm_seal_open__no_generation_too_soon),
+		T(xm_seal_open__forgery_renews_nothing),
+		T(xm_seal_frame__ends_with_its_numbers),
+		T(xm_seal_open__an_ack_once),
+		T(xm_seal_open__a_probe_once),
+		T(xm_seal_open__data_as_often_as_it_comes),
+		T(xm_seal_open__acks_in_any_order),
+		T(xm_seal_open__a_damaged_ack_does_not_spoil_the_ack),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
