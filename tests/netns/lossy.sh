@@ -186,7 +186,7 @@ scenario_path_with_a_smaller_mtu() {
 	recv_start
 	send_start "$GUEST"
 	ended 1 1
-	said send path "frames of 8284 bytes do not get through"
+	said send path "frames of 8300 bytes do not get through"
 	assert_clean
 	relay_stop
 	detach_both

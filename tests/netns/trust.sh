@@ -252,6 +252,42 @@ scenario_certificates() {
 	detach_both
 }
 
+# -- memory ------------------------------------------------------------------------------------
+
+# encrypted BOOL: both say so of the last migration
+encrypted() {
+	local end
+
+	for end in send recv; do
+		assert_jq ".encrypted == $1" "$(out_of $end)" "$end"
+	done
+}
+
+scenario_encrypt() {
+	net_up queues=2
+	attach_both
+	usage_error "instead of --insecure" "${BARE[@]}" --insecure --encrypt
+	recv_start
+	gets_in
+	encrypted false
+	recv_start --encrypt
+	send_start "$GUEST"
+	ended 3 3
+	said send refused "send --encrypt"
+	home send source
+	assert_clean
+	recv_start
+	gets_in --encrypt
+	encrypted true
+	# nothing goes out of guest memory itself
+	assert_jq '.engine == "copy-staged" and .bytes_copied >= .bytes_sent' \
+		"$(out_of send)" "send"
+	recv_start --encrypt
+	gets_in --encrypt --lock-budget 4M
+	encrypted true
+	detach_both
+}
+
 # -- strangers ---------------------------------------------------------------------------------
 
 # strangers SCRIPT: a list all of connections, and does that with them

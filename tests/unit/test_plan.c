@@ -108,7 +108,7 @@ static void engine__copied_payload_is_staged(void **state)
 {
 	struct t_plan *t = *state;
 
-	t->wish.payload_copied = true;
+	t->wish.why_copied = "it is encrypted";
 	t_make(t, XSK_COPY_STAGED);
 }
 
@@ -117,7 +117,7 @@ static void engine__copied_payload_is_staged_with_zero_copy_too(void **state)
 	struct t_plan *t = *state;
 
 	t_dev(t, "ice", ZC_SG, 8);
-	t->wish.payload_copied = true;
+	t->wish.why_copied = "it is encrypted";
 	t_make(t, XSK_ZC_STAGED);
 	assert_int_equal(t->plan.opts.max_descs, 3);
 }
@@ -166,7 +166,7 @@ static void zero_copy__require_is_not_encryption(void **state)
 
 	t_dev(t, "ice", ZC_SG, 8);
 	t->wish.zero_copy = XSK_ZERO_COPY_REQUIRE;
-	t->wish.payload_copied = true;
+	t->wish.why_copied = "it is encrypted";
 	t_refuse(t, -EOPNOTSUPP, "encrypted");
 }
 

@@ -84,6 +84,10 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 			       "--queues %u",
 			       h->n_channels, side->dev, side->n_channels,
 			       side->n_channels);
+	if (side->opts->trust.encrypt && !(h->features & XM_FEATURE_ENCRYPT))
+		return xm_fail(e, -EPERM, XM_REASON_REFUSED,
+			       "the target takes no memory that is not "
+			       "encrypted: send --encrypt");
 	side->n_channels = h->n_channels;
 	side->peer_base = h->port_base;
 	r = side_claim(side, e);
@@ -104,6 +108,8 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 			       side->n_channels);
 	w->version = XM_MSG_VERSION;
 	w->features = s->opts->x.qmp ? XM_FEATURE_DEVICE : 0;
+	if (side->trust.keys)
+		w->features |= h->features & XM_FEATURE_ENCRYPT;
 	w->n_channels = h->n_channels;
 	w->port_base = side->my_base;
 	w->ip_max = side->plan.ip_max < h->ip_max ? side->plan.ip_max :

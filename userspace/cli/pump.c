@@ -51,6 +51,7 @@ static int pump_init_half(struct pump *p, struct xm_error *e)
 		/* A frame given up for lost may still arrive and take its
 		 * place besides the one sent for it. */
 		o->rx.credit -= o->rx.credit / 8;
+		o->rx.seal = &p->seal;
 		len = xm_rx_footprint(&o->rx);
 	}
 	p->mem = aligned_alloc(64, (len + 63) & ~(size_t)63);
@@ -161,6 +162,10 @@ int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 	p->path.dport = (uint16_t)(opts->peer_base + opts->channel);
 	if (!r)
 		r = pump_init_half(p, e);
+	if (!r &&
+	    xm_seal_init(&p->seal, opts->cipher, opts->keys, opts->encrypts))
+		r = xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			    "channel %u: no memory for keys", opts->channel);
 	if (!r)
 		p->state = PUMP_OPEN;
 	return r;
@@ -203,6 +208,7 @@ void pump_begin_probe(struct pump *p)
 		.n_ports = XM_PROBE_PORTS,
 		.size = o->ip_max,
 		.ip_len = (uint16_t)xm_path_ip_len(&p->path),
+		.seal = &p->seal,
 		.waits_for_peer = o->waits_for_peer,
 	};
 
@@ -345,22 +351,28 @@ static int pump_take(struct pump *p, struct xm_time now,
 		     const struct xsk_frame *x, struct xm_error *e)
 {
 	struct xm_vec vec[XM_FRAME_DESCS];
-	struct xm_encap enc;
+	struct xm_encap enc = { 0 };
+	const uint8_t *hdr;
 	struct xm_frame f;
 	enum xm_drop reason;
 	size_t hdr_len = 0;
-	unsigned int n;
+	unsigned int n = 0;
 
 	reason = xm_encap_get(&enc, x->piece[0].base, x->piece[0].len, x->len);
+	hdr = x->piece[0].base + enc.payload;
 	if (!reason)
-		reason = xm_frame_get(&f, &hdr_len,
-				      x->piece[0].base + enc.payload,
-				      x->piece[0].len - enc.payload, enc.len);
+		reason = xm_frame_begin(&hdr_len, hdr,
+					x->piece[0].len - enc.payload, enc.len);
+	if (!reason) {
+		n = pump_payload(x, enc.payload + hdr_len, enc.len - hdr_len,
+				 vec);
+		reason = xm_seal_open(&p->seal, &f, hdr, hdr_len, vec, n,
+				      enc.len);
+	}
 	if (reason) {
 		p->drops.n[reason]++;
 		return 0;
 	}
-	n = pump_payload(x, enc.payload + hdr_len, enc.len - hdr_len, vec);
 	return pump_dispatch(p, now, &f, vec, n, &enc, e);
 }
 
@@ -472,6 +484,16 @@ void pump_end_epoch(struct pump *p)
 	p->state = PUMP_IDLE;
 }
 
+/* A frame that could not be sealed was not worth sending. */
+static int pump_check_seal(const struct pump *p, struct xm_error *e)
+{
+	if (!p->seal.err)
+		return 0;
+	return xm_fail(e, p->seal.err, XM_REASON_INTERNAL,
+		       "channel %u: frames cannot be sealed: %s",
+		       p->opts.channel, strerror(-p->seal.err));
+}
+
 int pump_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 {
 	int n, r;
@@ -481,7 +503,9 @@ int pump_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 	n = pump_receive(p, now, e);
 	if (n < 0)
 		return n;
-	r = pump_reap(p, now, e);
+	r = pump_check_seal(p, e);
+	if (!r)
+		r = pump_reap(p, now, e);
 	if (r < 0)
 		return r;
 	if (p->state == PUMP_PROBE)

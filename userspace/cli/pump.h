@@ -16,6 +16,7 @@
 #include "core/pages.h"
 #include "core/probe.h"
 #include "core/rx.h"
+#include "core/seal.h"
 #include "core/tx.h"
 #include "util/error.h"
 #include "xsk/chan.h"
@@ -37,6 +38,9 @@ struct pump_opts {
 	struct xm_path path;         /* ports are set by the pump */
 	uint16_t my_base, peer_base; /* UDP ports of channel 0 */
 	uint64_t cookie;
+	const struct xm_cipher *cipher; /* NULL: a session without keys */
+	void *keys;                     /* the cipher's, lent */
+	bool encrypts;
 	uint16_t ip_max;     /* agreed */
 	bool waits_for_peer; /* do not give up probing: the peer does */
 	bool is_sender;
@@ -70,6 +74,7 @@ struct pump {
 	enum pump_state state;
 	struct xsk_chan *chan;
 	struct xm_path path;
+	struct xm_seal seal;
 	struct xm_probe probe;
 
 	struct xm_tx *tx;

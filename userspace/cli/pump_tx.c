@@ -10,7 +10,8 @@
  * A frame goes out of guest memory where its pages are in the UMEM, and from
  * a staging frame where the engine has one descriptor a frame, a page is not
  * in the UMEM (it became populated later, or there were too many extents), or
- * the protocol asks for it (a live page failed its CRC).  Which of the two is
+ * the protocol asks for it (a live page failed its CRC), or the session encrypts.
+ * Which of the two is
  * known only after xm_tx_next() has chosen the frame, and then it counts as
  * posted: so a staging frame is in hand before that is called.
  */
@@ -113,6 +114,8 @@ static bool tx_is_mapped(struct pump *p, const struct xm_frame *f)
 	return true;
 }
 
+/* A session that encrypts does so in the copy: the guest may write to its pages
+ * while it is made, and not while it is sealed. */
 static int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
 			  const struct xsk_buf *buf, uint64_t token)
 {
@@ -128,7 +131,7 @@ static int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
 	for (i = 0; i < t->f.n_segs; i++)
 		crc = xm_crc32c_copy(crc, to + (size_t)i * t->f.seg_len,
 				     tx_seg_hva(p, &t->f, i), t->f.seg_len);
-	xm_frame_seal(hdr, crc);
+	xm_seal_frame(&p->seal, hdr, hdr_len, crc, to, t->f.len);
 	(void)xm_encap_put(buf->data, &p->path, hdr_len + t->f.len);
 	return xsk_tx_put(p->chan, buf, (uint32_t)(prefix + hdr_len + t->f.len),
 			  NULL, 0, t->f.len, token);
@@ -161,7 +164,7 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 			.len = t->f.len,
 		};
 	}
-	xm_frame_seal(hdr, crc);
+	xm_seal_frame(&p->seal, hdr, hdr_len, crc, NULL, t->f.len);
 	(void)xm_encap_put(buf->data, &p->path, hdr_len + t->f.len);
 	return xsk_tx_put(p->chan, buf, (uint32_t)(prefix + hdr_len), seg, n,
 			  t->f.len, token);

@@ -235,6 +235,7 @@ void report_result(struct side *s, const struct report *r)
 
 	cli_put_str(o, "dev", s->dev);
 	cli_put_str(o, "trust", trust_name(&s->trust, &s->opts->trust));
+	cli_put_bool(o, "encrypted", s->agreed.features & XM_FEATURE_ENCRYPT);
 	cli_put_int(o, "total_ms", xm_time_sub(now, r->begun) / XM_MS);
 	if (r->sending.ns) {
 		ns = xm_time_sub(r->finished.ns ? r->finished : now,

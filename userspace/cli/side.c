@@ -15,6 +15,7 @@
 #include <sys/random.h>
 
 #include "core/crc32c.h"
+#include "ctl/secret.h"
 
 /* What fits one receive buffer of every driver: 4096 less headroom, tailroom and
  * Ethernet header. */
@@ -281,7 +282,11 @@ int side_plan(struct side *s, const struct ctl_addr *peer,
 	if (wish.ip_max > XM_MTU_MAX)
 		wish.ip_max = XM_MTU_MAX;
 	for (i = 0; i < s->ram.map.n_blocks; i++)
-		wish.payload_copied |= !s->ram.block[i].can_pin;
+		if (!s->ram.block[i].can_pin)
+			wish.why_copied = "the guest's memory is in a file of "
+					  "a disk, which cannot be pinned";
+	if (s->opts->trust.encrypt)
+		wish.why_copied = "a page is copied to be encrypted";
 	r = xsk_plan_make(&s->plan, &s->caps, &wish, e);
 	if (r)
 		return r;
@@ -315,6 +320,8 @@ int side_hello(const struct side *s, const struct guest_identity *id,
 			       "no random numbers");
 	if (id->has_device)
 		h->features |= XM_FEATURE_DEVICE;
+	if (s->opts->trust.encrypt)
+		h->features |= XM_FEATURE_ENCRYPT;
 	memcpy(h->uuid, id->uuid, sizeof(h->uuid));
 	memcpy(h->machine, id->machine, sizeof(h->machine));
 	memcpy(h->name, id->name, sizeof(h->name));
@@ -359,6 +366,15 @@ void side_discard_memory(struct side *s)
 		guest_ram_discard(&s->ram);
 }
 
+static void side_free_keys(struct side *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < XM_CHAN_MAX; i++)
+		s->keys[i] = frame_keys_free(s->keys[i]);
+	s->frame_secret = secret_free(s->frame_secret, FRAME_SECRET_LEN);
+}
+
 static void side_free_memory(struct side *s)
 {
 	unsigned int i;
@@ -391,6 +407,7 @@ void side_close(struct side *s)
 		return;
 	}
 	claim_drop(&s->claim);
+	side_free_keys(s);
 	side_free_memory(s);
 	if (!tracefile_close(&s->trace))
 		cli_warn(s->cli, "%s: the trace could not be written whole",

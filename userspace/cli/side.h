@@ -13,6 +13,7 @@
 #include "cli.h"
 #include "core/session.h"
 #include "ctl/ctl.h"
+#include "ctl/frame_keys.h"
 #include "guest/guest.h"
 #include "guest/ram.h"
 #include "pool.h"
@@ -55,6 +56,8 @@ struct side {
 	struct xm_geometry geo;
 	uint32_t frame_max; /* bytes from the IP header on */
 
+	uint8_t *frame_secret; /* NULL: a session without keys */
+	struct frame_keys *keys[XM_CHAN_MAX];
 	struct pump_opts pump[XM_CHAN_MAX];
 	struct pool *pool;
 	bool is_live;

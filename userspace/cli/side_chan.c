@@ -20,6 +20,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "ctl/secret.h"
+
 /* What needs no agreement. */
 static void side_fill_chan(struct side *s, unsigned int i)
 {
@@ -51,6 +53,9 @@ static void side_fill_pump(struct side *s, unsigned int i, uint64_t in_flight,
 	p->my_base = s->my_base;
 	p->peer_base = s->peer_base;
 	p->cookie = s->agreed.cookie[i];
+	p->cipher = s->keys[i] ? &frame_keys_cipher : NULL;
+	p->keys = s->keys[i];
+	p->encrypts = s->agreed.features & XM_FEATURE_ENCRYPT;
 	p->ip_max = (uint16_t)s->frame_max;
 	p->waits_for_peer = !s->is_sender;
 	if (!s->is_sender) {
@@ -119,6 +124,28 @@ static int side_new_pool(struct side *s, struct xm_error *e)
 	return pool_new(&s->pool, &po, e);
 }
 
+/* Keys for the frames of each channel, from the control connection's TLS. */
+static int side_make_keys(struct side *s, struct xm_error *e)
+{
+	unsigned int i;
+	int r;
+
+	if (!s->trust.keys)
+		return 0;
+	s->frame_secret = secret_new(FRAME_SECRET_LEN);
+	if (!s->frame_secret)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			       "no memory for keys");
+	r = frame_keys_export(s->ctl, s->frame_secret, e);
+	for (i = 0; i < s->n_channels && !r; i++) {
+		s->keys[i] = frame_keys_new(s->frame_secret, i, s->is_sender);
+		if (!s->keys[i])
+			r = xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+				    "no memory for keys");
+	}
+	return r;
+}
+
 int side_pin_channels(struct side *s, struct xm_error *e)
 {
 	unsigned int i;
@@ -147,6 +174,8 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 			       s->agreed.ip_max);
 	s->frame_max = xm_geometry_ip_len(&s->geo, ip_len);
 	r = side_check_bandwidth(s, bandwidth, e);
+	if (!r)
+		r = side_make_keys(s, e);
 	if (!r)
 		r = side_watch_route(s, e);
 	if (r)

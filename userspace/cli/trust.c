@@ -31,6 +31,9 @@ const struct cli_opt cli_trust_opts[] = {
 	{ "insecure", .type = CLI_FLAG, .offset = TRUST(insecure),
 	  .help = "or plain TCP: nobody is authenticated, everybody can read; "
 		  "at both ends" },
+	{ "encrypt", .type = CLI_FLAG, .offset = TRUST(encrypt),
+	  .help = "encrypt the guest's memory as well, which costs a copy and "
+		  "AES; recv: take none that is not" },
 	{ 0 },
 };
 
@@ -95,6 +98,10 @@ static int trust_which(const struct cli_ctx *cli,
 		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
 			       "--peer-name is a certificate's: a key has no "
 			       "name in it");
+	if (ways == WAY_INSECURE && o->encrypt)
+		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
+			       "--encrypt takes its keys from TLS: use --key "
+			       "or --cert instead of --insecure");
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 struct cli_trust_opts {
 	const char *key, *cert, *private_key, *ca, *peer_name;
 	bool insecure;
+	bool encrypt;
 };
 
 extern const struct cli_opt cli_trust_opts[];

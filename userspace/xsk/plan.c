@@ -150,7 +150,7 @@ static int plan_check_zero_copy(const struct plan_dev *dev,
 	bool must = wish->zero_copy == XSK_ZERO_COPY_REQUIRE;
 
 	if (wish->is_sender && wish->zero_copy == XSK_ZERO_COPY_AUTO)
-		must = dev->has_zc_sg && !wish->payload_copied;
+		must = dev->has_zc_sg && !wish->why_copied;
 	if (!must)
 		return 0;
 	if (!dev->zero_copy)
@@ -158,11 +158,10 @@ static int plan_check_zero_copy(const struct plan_dev *dev,
 			e, -EOPNOTSUPP, XM_REASON_ZERO_COPY,
 			"%s: no zero-copy: %s; --zero-copy prefer takes what there is",
 			caps->ifname, dev->why_not);
-	if (wish->is_sender && wish->payload_copied)
-		return xm_fail(
-			e, -EOPNOTSUPP, XM_REASON_ZERO_COPY,
-			"%s: no zero-copy: the payload has to be copied to be encrypted; use --zero-copy prefer",
-			caps->ifname);
+	if (wish->is_sender && wish->why_copied)
+		return xm_fail(e, -EOPNOTSUPP, XM_REASON_ZERO_COPY,
+			       "%s: no zero-copy: %s; use --zero-copy prefer",
+			       caps->ifname, wish->why_copied);
 	if (wish->is_sender && dev->descs < 2)
 		return xm_fail(
 			e, -EOPNOTSUPP, XM_REASON_ZERO_COPY,
@@ -312,8 +311,7 @@ static int plan_maps_guest(struct xsk_plan *p, const struct plan_dev *dev,
 	struct plan_sizes s;
 	uint64_t arena;
 
-	p->maps_guest = wish->is_sender && dev->descs >= 2 &&
-			!wish->payload_copied;
+	p->maps_guest = wish->is_sender && dev->descs >= 2 && !wish->why_copied;
 	if (!p->maps_guest)
 		return 0;
 	plan_wish_sizes(&s, p, dev, wish, wish->lock_budget ? room : 0);

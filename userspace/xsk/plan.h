@@ -19,7 +19,8 @@ struct xsk_wish {
 	uint64_t rx_memory;   /* bytes, whole migration */
 	unsigned int ip_max;  /* largest frame from the IP header on */
 	bool is_native; /* XDP attached in native mode: zero-copy needs it */
-	bool payload_copied; /* payload must be staged anyway */
+	const char *why_copied; /* payload must be staged anyway: a clause that
+				 * says why; NULL: it need not */
 };
 
 struct xsk_plan {
