@@ -14,7 +14,9 @@
 #                    far they are (blast --progress), the best of the four
 #   install          the same, and pages are summed, copied into guest memory
 #                    and checked (blast --install): what they install
-#   xdpmig           xdpmig send / recv
+#   xdpmig           xdpmig send / recv, with a key: frames have tags
+#   xdpmig-insecure  the same with --insecure: frames are summed only
+#   xdpmig-encrypt   the same with --encrypt
 #   qemu             QEMU's multifd over TCP, guest paused, bandwidth raised
 #   qemu-zero-copy   the same with zero-copy-send
 #
@@ -31,7 +33,8 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 	  --repeat N       runs of each, default 3; the median is shown
 	  --mtu LIST       default 9000,65535
 	  --channels LIST  default 1,4,16
-	  --what LIST      default blast,install,xdpmig,qemu,qemu-zero-copy
+	  --what LIST      default blast,install,xdpmig,qemu,qemu-zero-copy; also
+	                   xdpmig-insecure, xdpmig-encrypt
 	  --seconds S      of each blast, default 3
 	  --json FILE      keep every run's figures, one object a line
 	EOT
@@ -155,14 +158,17 @@ measure_blast() { # CHANNELS MTU [--install]
 		"$TMP/best.send" "$TMP/best.recv"
 }
 
-measure_xdpmig() { # CHANNELS MTU
+measure_xdpmig() { # CHANNELS MTU [--insecure|--encrypt]
+	local name=xdpmig${3:+-${3#--}} trust=(${3:+"$3"})
+
+	[ "${3:-}" != --insecure ] || trust=(--config /dev/null --insecure)
 	src "$XDPMIG" attach --quiet "$SRC_DEV" >/dev/null
 	dst "$XDPMIG" attach --quiet "$DST_DEV" >/dev/null
 	spawn recv dst "$XDPMIG" recv --dev "$DST_DEV" --listen "$DST4" \
-		--ram "$dst_ram" --json
+		--ram "$dst_ram" --json "${trust[@]}"
 	wait_for 10 grep -q waiting "$(err_of recv)"
 	run src "$XDPMIG" send --dev "$SRC_DEV" --queues "$1" --ram "$src_ram" \
-		--json "$DST4"
+		--json "${trust[@]}" "$DST4"
 	[ "$RC" = 0 ] || fail "xdpmig send"
 	reap recv 20
 	[ "$RC" = 0 ] || fail "xdpmig recv"
@@ -171,7 +177,7 @@ measure_xdpmig() { # CHANNELS MTU
 	dst "$XDPMIG" detach --quiet "$DST_DEV" >/dev/null
 	tail -n 1 "$OUT" >"$TMP/x.send"
 	tail -n 1 "$(out_of recv)" >"$TMP/x.recv"
-	record xdpmig "$1" "$2" '{bytes: .[0].ram_bytes_total,
+	record "$name" "$1" "$2" '{bytes: .[0].ram_bytes_total,
 		gbit_per_s: .[0].gbit_per_s,
 		src_cpu_ms: .[0].cpu_ms, dst_cpu_ms: .[1].cpu_ms,
 		src_syscalls: .[0].syscalls, dst_syscalls: .[1].syscalls,
@@ -202,6 +208,8 @@ for mtu in ${mtus//,/ }; do
 				blast) measure_blast "$c" "$mtu" ;;
 				install) measure_blast "$c" "$mtu" --install ;;
 				xdpmig) measure_xdpmig "$c" "$mtu" ;;
+				xdpmig-insecure) measure_xdpmig "$c" "$mtu" --insecure ;;
+				xdpmig-encrypt) measure_xdpmig "$c" "$mtu" --encrypt ;;
 				qemu) measure_qemu "$c" "$mtu" ;;
 				qemu-zero-copy) measure_qemu "$c" "$mtu" --zero-copy ;;
 				*) fail "--what $w: unknown" ;;

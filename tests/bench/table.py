@@ -11,11 +11,13 @@ import statistics
 import sys
 
 GIB = 1 << 30
-ORDER = ["blast", "install", "xdpmig", "qemu", "qemu-zero-copy"]
+ORDER = ["blast", "install", "xdpmig-insecure", "xdpmig", "xdpmig-encrypt", "qemu", "qemu-zero-copy"]
 LABEL = {
     "blast": "AF_XDP, no protocol (ceiling)",
     "install": "AF_XDP, no protocol, pages installed",
+    "xdpmig-insecure": "xdpmig, no keys",
     "xdpmig": "xdpmig",
+    "xdpmig-encrypt": "xdpmig, encrypted",
     "qemu": "QEMU multifd",
     "qemu-zero-copy": "QEMU multifd, zero-copy-send",
 }
