@@ -56,23 +56,28 @@ static void dst_take(struct sim_dst *d, struct sim_pkt *p)
 	struct xm_encap e;
 	struct xm_frame f;
 	enum xm_drop drop;
-	size_t hdr_len, at;
+	size_t hdr_len = 0, at = 0;
+	unsigned int n = 0;
 
 	drop = xm_encap_get(&e, p->data, p->len, p->len);
 	if (!drop)
-		drop = xm_frame_get(&f, &hdr_len, p->data + e.payload, e.len,
-				    e.len);
+		drop = xm_frame_begin(&hdr_len, p->data + e.payload, e.len,
+				      e.len);
+	if (!drop) {
+		at = e.payload + hdr_len;
+		n = dst_cut(vec, p->data + at, at, e.len - hdr_len);
+		drop = xm_seal_open(&d->seal, &f, p->data + e.payload, hdr_len,
+				    vec, n, e.len);
+	}
 	if (drop) {
 		xm_rx_drop(d->rx, drop);
 		return;
 	}
-	at = e.payload + hdr_len;
 	if (f.type == XM_WIRE_PROBE) {
 		prober_packet(&d->prober, d->w, &e, &f, p->data + at);
 		return;
 	}
-	xm_rx_packet(d->rx, dst_now(d), &f, vec,
-		     dst_cut(vec, p->data + at, at, f.len), e.ce);
+	xm_rx_packet(d->rx, dst_now(d), &f, vec, n, e.ce);
 }
 
 static void dst_ack(struct sim_dst *d)
@@ -169,10 +174,13 @@ void dst_init(struct sim_dst *d, struct world *w, unsigned int idx,
 		.cookie = 0xc00c1e0000000000ull + idx,
 		.channel = (uint8_t)idx,
 		.credit = w->opts.credit,
+		.seal = &d->seal,
 	};
 
 	d->w = w;
 	d->idx = idx;
+	sim_cipher_init(&d->cipher, &d->seal, w->opts.keys, idx, false);
+	d->seal.count = w->opts.count;
 	d->path = w->src[idx].path;
 	memcpy(d->path.src, w->src[idx].path.dst, sizeof(d->path.src));
 	memcpy(d->path.dst, w->src[idx].path.src, sizeof(d->path.dst));

@@ -9,7 +9,8 @@
 
 #include "world.h"
 
-void prober_init(struct sim_prober *p, const struct world *w, unsigned int idx)
+void prober_init(struct sim_prober *p, const struct world *w, unsigned int idx,
+		 struct xm_seal *seal)
 {
 	unsigned int ip_len = w->opts.ipv6 ? 40 : 20;
 	struct xm_probe_opts opts = {
@@ -20,6 +21,7 @@ void prober_init(struct sim_prober *p, const struct world *w, unsigned int idx)
 		.n_ports = XM_PROBE_PORTS,
 		.size = (uint16_t)xm_geometry_ip_len(&w->geo, ip_len),
 		.ip_len = (uint16_t)ip_len,
+		.seal = seal,
 	};
 
 	xm_probe_init(&p->probe, &opts);

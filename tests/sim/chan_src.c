@@ -5,8 +5,8 @@
  * completion, a timer), feed packets while the header ring has room, then post
  * frames while the device has room.  Two driver duties that the core leaves to
  * its caller are done here as the real driver does them: the payload is summed
- * when a frame is posted, and a frame that is to be staged is copied first and
- * the copy is summed.
+ * when a frame is posted, and a frame that is to be staged, as any is when the
+ * session encrypts, is copied first and the copy is summed, or encrypted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -231,23 +231,25 @@ static void src_post(struct sim_src *c, const struct xm_tx_frame *tf)
 {
 	struct sim_dev_frame *df = dev_get(&c->dev);
 	size_t l2 = xm_encap_len(&c->path), hdr;
+	bool encrypts = xm_seal_encrypts(&c->seal);
 	uint32_t crc = 0;
 	unsigned int i;
 
 	df->epoch = tf->f.epoch;
 	df->seq = tf->f.seq;
 	src_describe(c, tf, df);
-	df->copied = c->dev.opts.copies || tf->stage ? tf->f.len : 0;
-	if (tf->stage && !c->w->opts.never_stage) {
+	df->copied = c->dev.opts.copies || tf->stage || encrypts ? tf->f.len :
+								   0;
+	if (encrypts || (tf->stage && !c->w->opts.never_stage)) {
 		crc = src_stage(c, df, tf->f.len);
 	} else {
 		for (i = 0; i < df->n_descs; i++)
 			crc = xm_crc32c(crc, src_view(c, &df->desc[i]),
 					df->desc[i].len);
 	}
-	df->payload_crc = crc;
 	hdr = xm_frame_put(df->hdr + l2, &tf->f);
-	xm_frame_seal(df->hdr + l2, crc);
+	xm_seal_frame(&c->seal, df->hdr + l2, hdr, crc, df->staged, tf->f.len);
+	df->payload_crc = encrypts ? xm_crc32c(0, df->staged, tf->f.len) : crc;
 	if (xm_encap_put(df->hdr, &c->path, hdr + tf->f.len) != l2)
 		abort();
 	df->hdr_len = (uint32_t)(l2 + hdr);
@@ -306,12 +308,18 @@ void src_packet(struct sim_src *c, struct sim_pkt *p)
 	struct xm_encap e;
 	struct xm_frame f;
 	enum xm_drop drop;
-	size_t hdr_len;
+	struct xm_vec vec;
+	size_t hdr_len = 0;
+	uint8_t *hdr;
 
 	drop = xm_encap_get(&e, p->data, p->len, p->len);
+	hdr = p->data + (drop ? 0 : e.payload);
 	if (!drop)
-		drop = xm_frame_get(&f, &hdr_len, p->data + e.payload, e.len,
-				    e.len);
+		drop = xm_frame_begin(&hdr_len, hdr, e.len, e.len);
+	if (!drop) {
+		vec = (struct xm_vec){ hdr + hdr_len, e.len - hdr_len };
+		drop = xm_seal_open(&c->seal, &f, hdr, hdr_len, &vec, 1, e.len);
+	}
 	if (drop)
 		xm_tx_drop(c->tx, drop);
 	else if (f.type == XM_WIRE_PROBE)
@@ -443,6 +451,8 @@ void src_init(struct sim_src *c, struct world *w, unsigned int idx,
 	c->w = w;
 	c->idx = idx;
 	c->path = src_path(idx, w->opts.ipv6, w->opts.vlan);
+	sim_cipher_init(&c->cipher, &c->seal, w->opts.keys, idx, true);
+	c->seal.count = w->opts.count;
 	sim_side_init(&c->side, &w->log, "src");
 	c->page = calloc(w->guest.n_pages, sizeof(*c->page));
 	c->hdr_ring = calloc(w->opts.n_slots, HDR_STRIDE);

@@ -145,7 +145,7 @@ static void src_event(struct world *w, const struct xm_event *ev)
 		ctl_send(&w->ctl, SIM_CTL_DST, &act.msg[i]);
 	if ((act.flags & XM_ACT_PROBE) && w->opts.probe)
 		for (i = 0; i < n_channels(w); i++)
-			prober_init(&w->src[i].prober, w, i);
+			prober_init(&w->src[i].prober, w, i, &w->src[i].seal);
 	if (act.flags & XM_ACT_HARVEST)
 		src_decide(w);
 	if (act.flags & XM_ACT_OPEN_EPOCH)
@@ -294,7 +294,7 @@ static void dst_event(struct world *w, const struct xm_event *ev)
 		dst_consider(w);
 	if ((act.flags & XM_ACT_PROBE) && w->opts.probe)
 		for (i = 0; i < n_channels(w); i++)
-			prober_init(&w->dst[i].prober, w, i);
+			prober_init(&w->dst[i].prober, w, i, &w->dst[i].seal);
 	if (act.flags & XM_ACT_OPEN_EPOCH)
 		dst_open(w);
 	if (act.flags & XM_ACT_TOTALS)

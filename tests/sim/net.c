@@ -136,8 +136,8 @@ bool sim_pkt_frame(const struct sim_pkt *p, struct xm_frame *f, size_t *ret_off)
 
 	if (xm_encap_get(&e, p->data, p->len, p->len) != XM_DROP_NONE)
 		return false;
-	if (xm_frame_get(f, &hdr_len, p->data + e.payload, e.len, e.len) !=
-	    XM_DROP_NONE)
+	if (xm_frame_begin(&hdr_len, p->data + e.payload, e.len, e.len) ||
+	    xm_frame_check(f, p->data + e.payload, hdr_len, e.len))
 		return false;
 	*ret_off = e.payload;
 	return true;

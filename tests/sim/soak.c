@@ -166,6 +166,14 @@ static void random_session(struct sim_rng *r, struct world_opts *o)
 	}
 }
 
+/* Two thirds of the sessions have keys; some of them, new ones soon. */
+static void random_keys(struct sim_rng *r, struct world_opts *o)
+{
+	o->keys = (enum sim_keys)sim_rng_below(r, SIM_KEYS__COUNT);
+	if (sim_rng_chance(r, SIM_PPM / 2))
+		o->count = (1ull << XM_REKEY_SHIFT) - pick_u32(r, 0, 500);
+}
+
 /* Half of the guests have devices, of up to three windows. */
 static void random_device(struct sim_rng *r, struct world_opts *o)
 {
@@ -199,6 +207,7 @@ static void random_world(struct world_opts *o, uint64_t seed)
 	random_path(&rng, &o->down);
 	random_session(&rng, o);
 	random_device(&rng, o);
+	random_keys(&rng, o);
 }
 
 static void sum_drops(struct xm_drops *sum, const struct xm_drops *d)

@@ -29,6 +29,7 @@
 #include "core/src.h"
 #include "core/tx.h"
 
+#include "cipher.h"
 #include "ctl.h"
 #include "dev.h"
 #include "device.h"
@@ -69,6 +70,8 @@ struct world_opts {
 	int64_t rx_late_min_ns, rx_late_max_ns; /* its thread wakes up late */
 	int64_t stall_ns;
 	uint64_t rate; /* of each channel's --bandwidth */
+	enum sim_keys keys;
+	uint64_t count; /* of each end's first transmission: keys change soon */
 	struct sim_dev_opts dev;
 	struct sim_guest_opts guest;
 	struct sim_path_opts up, down;
@@ -136,6 +139,8 @@ struct sim_src {
 	struct sim_side side;
 	struct sim_dev dev;
 	struct sim_prober prober;
+	struct xm_seal seal;
+	struct sim_cipher cipher;
 	struct xm_path path;
 	enum src_step step;
 	struct sim_page *page; /* of this epoch, guest.n_pages entries */
@@ -154,6 +159,8 @@ struct sim_dst {
 	void *mem;
 	struct sim_side side;
 	struct sim_prober prober;
+	struct xm_seal seal;
+	struct sim_cipher cipher;
 	struct xm_path path;
 	struct sim_pkt **ring; /* arrived, not looked at yet */
 	unsigned int ring_n, ring_head, ring_cap;
@@ -241,7 +248,8 @@ void conduct_deliver(struct world *w, enum sim_ctl_end end,
 		     const struct xm_msg *msg); /* NULL: contact is lost */
 void conduct_cancel(struct world *w, enum sim_ctl_end end); /* by the user */
 
-void prober_init(struct sim_prober *p, const struct world *w, unsigned int idx);
+void prober_init(struct sim_prober *p, const struct world *w, unsigned int idx,
+		 struct xm_seal *seal);
 void prober_fill(struct sim_prober *p, struct world *w, struct xm_path *path,
 		 struct sim_node *wire);
 void prober_packet(struct sim_prober *p, struct world *w,
