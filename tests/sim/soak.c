@@ -283,6 +283,7 @@ static bool sum_print(const struct soak_sum *s)
 		{ "bad ACK header", s->tx_drops.n[XM_DROP_BAD_TAG] },
 		{ "bad ACK", s->tx_drops.n[XM_DROP_BAD_PAYLOAD_CRC] },
 		{ "stale ACK", s->tx_drops.n[XM_DROP_STALE_EPOCH] },
+		{ "replayed ACK", s->tx_drops.n[XM_DROP_REPLAYED] },
 	};
 	bool all = true;
 	unsigned int i;
