@@ -24,7 +24,7 @@
  *
  * Not parsed, so never ours: IP fragments and options, IPv6 extension headers,
  * a second tag.  The sender makes none of them.  No checksum is verified: the
- * frame header has its own CRC32C, which user space checks.
+ * frame header has a tag of its own, which user space checks.
  *
  * "xdp.frags": a frame may be larger than one buffer.  All that is looked at
  * lies within the first 82 bytes, which drivers put into the first buffer; if

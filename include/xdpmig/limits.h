@@ -20,10 +20,11 @@
 #define XM_STRIPES_MAX  8192 /* stripes of a guest; each may cost one VMA */
 
 /* -- frames ---------------------------------------------------------------- */
-#define XM_FRAME_SEGS  15    /* pages in a frame: 15 + header <= 17 skb frags */
-#define XM_FRAME_DESCS 18    /* TX descriptors of a frame, copy mode's limit */
-#define XM_SLICE_ALIGN 32    /* bytes; slices of a page start at a multiple */
-#define XM_REKEY_SHIFT 22    /* transmissions with one key, logarithm */
+#define XM_FRAME_SEGS  15 /* pages in a frame: 15 + header <= 17 skb frags */
+#define XM_FRAME_DESCS 18 /* TX descriptors of a frame, copy mode's limit */
+#define XM_SLICE_ALIGN 32 /* bytes; slices of a page start at a multiple */
+#define XM_REKEY_SHIFT 22 /* transmissions with one key, logarithm */
+#define XM_COUNTS      8192 /* transmissions remembered, so as to take each once */
 #define XM_MTU_MIN     1500  /* bytes; a HEADER frame must fit */
 #define XM_MTU_MAX     65535 /* bytes; IPv4's total length */
 

@@ -43,7 +43,7 @@ struct xm_wire_frame {
 	__be16 len;      /* payload bytes behind header and segment table */
 	__be16 count_hi; /* see count */
 	__be32 tx_us;    /* sender's clock in microseconds, echoed in ACK */
-	__be32 payload_crc; /* CRC32C of the payload; 0 when it is encrypted */
+	__be32 payload_crc; /* CRC32C of the payload; 0 when the tag is over it */
 	__be32 count; /* with count_hi: transmissions of this end of the channel
 		       * before this one; 0 in a session without keys */
 };

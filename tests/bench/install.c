@@ -4,7 +4,7 @@
  *   source        is the page zero? (xm_zero_is)     destination
  *                 sum it (xm_crc32c)                 parse, check (xm_encap_get,
  *                 header, sealed (xm_frame_put,      xm_frame_get, bounds)
- *                 xm_frame_seal, xm_encap_put)       copy and sum in one pass
+ *                 xm_frame_sum, xm_encap_put)       copy and sum in one pass
  *                                                    (xm_crc32c_place), compare
  *
  * The same functions in the same order as the pump and the core's receiver,
@@ -73,7 +73,7 @@ size_t install_put(void *dst, const struct xm_path *path,
 		}
 		crc = xm_crc32c(crc, page, f->seg_len);
 	}
-	xm_frame_seal(hdr, crc);
+	xm_frame_sum(hdr, crc);
 	(void)xm_encap_put(dst, path, hdr_len + f->len);
 	return prefix + hdr_len;
 }

@@ -4,7 +4,7 @@
  * The first byte of an input says what the rest is:
  *
  *   bit 0  an ACK's payload, not a frame
- *   bit 1  make the header CRC right: without that hardly an input would get
+ *   bit 1  make the tag right: without that hardly an input would get
  *          past it, with it the checks behind it are what is tested
  *   bit 2  only half of the input is in the first piece
  */
@@ -65,7 +65,7 @@ static void check_again(const struct xm_frame *f, size_t hdr_len, size_t total)
 	size_t len;
 
 	FUZZ_CHECK(xm_frame_put(hdr, f) == hdr_len);
-	xm_frame_seal(hdr, f->payload_crc);
+	xm_frame_sum(hdr, f->payload_crc);
 	FUZZ_CHECK(xm_frame_get(&again, &len, hdr, hdr_len, total) ==
 		   XM_DROP_NONE);
 	FUZZ_CHECK(len == hdr_len);
@@ -97,7 +97,7 @@ static void seal(uint8_t *hdr, size_t len)
 	    len < XM_WIRE_HEADER_MIN + 8u * hdr[6])
 		return;
 	memcpy(&crc, hdr + 40, sizeof(crc));
-	xm_frame_seal(hdr, __builtin_bswap32(crc));
+	xm_frame_sum(hdr, __builtin_bswap32(crc));
 }
 
 static void fuzz_one(uint8_t *data, size_t size, unsigned int how)

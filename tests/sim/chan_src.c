@@ -248,7 +248,9 @@ static void src_post(struct sim_src *c, const struct xm_tx_frame *tf)
 					df->desc[i].len);
 	}
 	hdr = xm_frame_put(df->hdr + l2, &tf->f);
-	xm_seal_frame(&c->seal, df->hdr + l2, hdr, crc, df->staged, tf->f.len);
+	if (xm_seal_frame(&c->seal, df->hdr + l2, hdr, crc,
+			  (void *)df->desc[0].base, tf->f.len))
+		abort();
 	df->payload_crc = encrypts ? xm_crc32c(0, df->staged, tf->f.len) : crc;
 	if (xm_encap_put(df->hdr, &c->path, hdr + tf->f.len) != l2)
 		abort();

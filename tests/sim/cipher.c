@@ -41,12 +41,22 @@ static struct sim_rng cipher_stream(const struct sim_cipher *c, bool from_src,
 	return r;
 }
 
-static void cipher_tag(struct sim_rng r, const void *aad, size_t aad_len,
-		       uint32_t text_crc, uint8_t tag[XM_WIRE_TAG_LEN])
+static uint32_t cipher_sum(const struct xm_vec *vec, unsigned int n)
+{
+	uint32_t crc = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		crc = xm_crc32c(crc, vec[i].base, vec[i].len);
+	return crc;
+}
+
+static void cipher_tag(struct sim_rng r, uint32_t aad_crc, uint32_t text_crc,
+		       uint8_t tag[XM_WIRE_TAG_LEN])
 {
 	uint64_t word[2];
 
-	r.s ^= (uint64_t)xm_crc32c(0, aad, aad_len) << 32 | text_crc;
+	r.s ^= (uint64_t)aad_crc << 32 | text_crc;
 	word[0] = sim_rng_next(&r);
 	word[1] = sim_rng_next(&r);
 	memcpy(tag, word, sizeof(word));
@@ -61,38 +71,35 @@ static void cipher_apply(struct sim_rng *r, uint8_t *text, size_t len)
 		text[i] ^= (uint8_t)(sim_rng_next(r) >> 56);
 }
 
-static int cipher_seal(void *ctx, uint64_t count, const void *aad,
-		       size_t aad_len, void *payload, size_t len,
+static int cipher_seal(void *ctx, uint64_t count, const struct xm_vec *aad,
+		       unsigned int n_aad, void *text, size_t len,
 		       uint8_t tag[XM_WIRE_TAG_LEN])
 {
 	const struct sim_cipher *c = ctx;
 	struct sim_rng r = cipher_stream(c, c->is_src, c->send, count);
-	struct sim_rng text = r;
+	struct sim_rng stream = r;
 
-	cipher_apply(&text, payload, len);
-	cipher_tag(r, aad, aad_len, xm_crc32c(0, payload, len), tag);
+	cipher_apply(&stream, text, len);
+	cipher_tag(r, cipher_sum(aad, n_aad), xm_crc32c(0, text, len), tag);
 	return 0;
 }
 
 static int cipher_open(void *ctx, unsigned int slot, uint64_t count,
-		       const void *aad, size_t aad_len,
-		       const struct xm_vec *vec, unsigned int n,
+		       const struct xm_vec *aad, unsigned int n_aad,
+		       const struct xm_vec *text, unsigned int n_text,
 		       const uint8_t tag[XM_WIRE_TAG_LEN])
 {
 	const struct sim_cipher *c = ctx;
 	uint8_t want[XM_WIRE_TAG_LEN];
-	struct sim_rng r, text;
-	uint32_t crc = 0;
+	struct sim_rng r, stream;
 	unsigned int i;
 
 	if (!c->has_receive[slot])
 		abort();
-	r = text = cipher_stream(c, !c->is_src, c->receive[slot], count);
-	for (i = 0; i < n; i++)
-		crc = xm_crc32c(crc, vec[i].base, vec[i].len);
-	cipher_tag(r, aad, aad_len, crc, want);
-	for (i = 0; i < n; i++)
-		cipher_apply(&text, vec[i].base, vec[i].len);
+	r = stream = cipher_stream(c, !c->is_src, c->receive[slot], count);
+	cipher_tag(r, cipher_sum(aad, n_aad), cipher_sum(text, n_text), want);
+	for (i = 0; i < n_text; i++)
+		cipher_apply(&stream, text[i].base, text[i].len);
 	return memcmp(want, tag, sizeof(want)) ? -EBADMSG : 0;
 }
 

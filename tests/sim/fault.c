@@ -297,7 +297,7 @@ static void pkt_misplace(struct sim_pkt *p, const struct xm_frame *f,
 	uint64_t be = htobe64(f->seg[0] + XM_PAGE_SIZE);
 
 	memcpy(p->data + off + sizeof(struct xm_wire_frame), &be, 8);
-	xm_frame_seal(p->data + off, f->payload_crc);
+	xm_frame_sum(p->data + off, f->payload_crc);
 }
 
 static void picks_forward(struct sim_node *n, struct sim_pkt *p)
@@ -384,7 +384,7 @@ static void picks_rewrite(struct picks_node *k, const struct sim_pick *why,
 	memcpy(p->data + off + offsetof(struct xm_wire_frame, seq), &be, 4);
 	be = htobe32(why->any_epoch ? k->phase->epoch : f.epoch);
 	memcpy(p->data + off + offsetof(struct xm_wire_frame, epoch), &be, 4);
-	xm_frame_seal(p->data + off, f.payload_crc);
+	xm_frame_sum(p->data + off, f.payload_crc);
 }
 
 static void picks_run(struct sim_node *n, struct xm_time now)

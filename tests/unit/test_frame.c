@@ -66,7 +66,7 @@ static struct t_hdr encode(struct xm_frame f)
 
 	memset(&h, 0xa5, sizeof(h));
 	h.len = xm_frame_put(h.b, &f);
-	xm_frame_seal(h.b, 0xdeadbeef);
+	xm_frame_sum(h.b, 0xdeadbeef);
 	return h;
 }
 
@@ -116,7 +116,7 @@ static void xm_frame_put__writes_nothing_behind_the_tag(void **state)
 	assert_int_equal(h.b[h.len], 0xa5);
 }
 
-static void xm_frame_seal__sums_header_and_segments(void **state)
+static void xm_frame_sum__sums_header_and_segments(void **state)
 {
 	struct t_hdr h = encode(two_pages());
 	static const uint8_t zeros[12];
@@ -133,13 +133,13 @@ static void xm_frame_seal__sums_header_and_segments(void **state)
 	assert_memory_equal(h.b + 68, zeros, sizeof(zeros));
 }
 
-static void xm_frame_seal__can_be_repeated(void **state)
+static void xm_frame_sum__can_be_repeated(void **state)
 {
 	struct t_hdr once = encode(two_pages()), twice = once;
 
 	(void)state;
-	xm_frame_seal(twice.b, 1);
-	xm_frame_seal(twice.b, 0xdeadbeef);
+	xm_frame_sum(twice.b, 1);
+	xm_frame_sum(twice.b, 0xdeadbeef);
 	assert_memory_equal(once.b, twice.b, once.len);
 }
 
@@ -433,7 +433,7 @@ static void xm_frame_get__flags_and_count_decide_nothing(void **state)
 	(void)state;
 	h.b[5] = 0xff;
 	xm_frame_set_count(h.b, XM_FRAME_COUNT_MAX);
-	xm_frame_seal(h.b, 0);
+	xm_frame_sum(h.b, 0);
 	assert_int_equal(verdict(&h, 8192), XM_DROP_NONE);
 }
 
@@ -543,8 +543,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(xm_frame_put__is_exact_to_the_byte),
 		T(xm_frame_put__writes_nothing_behind_the_tag),
-		T(xm_frame_seal__sums_header_and_segments),
-		T(xm_frame_seal__can_be_repeated),
+		T(xm_frame_sum__sums_header_and_segments),
+		T(xm_frame_sum__can_be_repeated),
 		T(xm_frame_get__gives_back_what_was_put),
 		T(xm_frame_get__at_any_alignment),
 		T(xm_frame_get__leaves_the_result_alone_on_a_drop),

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "core/crc32c.h"
+#include "core/multifd.h"
 #include "ctl/frame_keys.h"
 #include "xdpmig/limits.h"
 
@@ -108,6 +109,8 @@ static struct xm_frame plain(uint8_t type, uint16_t len)
 	return f;
 }
 
+static int t_err; /* of the last seal() */
+
 static struct t_frame seal(struct xm_seal *s, struct xm_frame f)
 {
 	uint8_t hdr[XM_WIRE_HEADER_MAX], *payload;
@@ -121,8 +124,8 @@ static struct t_frame seal(struct xm_seal *s, struct xm_frame f)
 	payload = out.b + out.hdr_len;
 	memset(payload, 0x55, f.len / 2);
 	memset(payload + f.len / 2, 0xff, f.len - f.len / 2);
-	xm_seal_frame(s, out.b, out.hdr_len, xm_crc32c(0, payload, f.len),
-		      payload, f.len);
+	t_err = xm_seal_frame(s, out.b, out.hdr_len,
+			      xm_crc32c(0, payload, f.len), payload, f.len);
 	return out;
 }
 
@@ -305,6 +308,35 @@ static void xm_seal_open__nor_of_an_encrypted_payload(void **state)
 	change_each_bit(*state, 48 + 2 * 8 + XM_WIRE_TAG_LEN + 64);
 }
 
+static void xm_seal_open__nor_of_a_payload_that_means_something(void **state)
+{
+	static const struct {
+		uint8_t type;
+		uint16_t len;
+	} kind[] = { { XM_WIRE_HEADER, XM_MULTIFD_LEN },
+		     { XM_WIRE_ACK, 24 },
+		     { XM_WIRE_PROBE, 100 } };
+	struct t_seal *t = *state;
+	struct t_frame p;
+	size_t i, bit;
+
+	for (i = 0; i < 3; i++) {
+		p = seal(&t->src.seal, plain(kind[i].type, kind[i].len));
+		assert_int_equal(t_err, 0);
+		for (bit = 8 * p.hdr_len; bit < 8 * p.len; bit++) {
+			p.b[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			assert_int_equal(open_copy(&t->dst.seal, &t->f, &p),
+					 XM_DROP_BAD_TAG);
+			p.b[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		}
+		assert_int_equal(open_copy(&t->dst.seal, &t->f, &p),
+				 XM_DROP_NONE);
+		assert_true(t->f.is_payload_proven);
+		assert_int_equal(t->f.payload_crc, 0);
+		free(p.b);
+	}
+}
+
 static void xm_seal_open__changed_in_all_its_length(void **state)
 {
 	struct t_seal *t = *state;
@@ -395,23 +427,29 @@ static void xm_seal_open__over_many_generations(void **state)
 		assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
 		assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
 		assert_int_equal(t->src.seal.generation, g);
-		assert_int_equal(t->dst.seal.peers, g);
+		assert_int_equal(t->dst.seal.peer_generation, g);
 	}
 }
 
 static void xm_seal_open__late_ones_of_the_generation_before(void **state)
 {
 	struct t_seal *t = *state;
-	struct t_frame late = seal(&t->src.seal, two_pages());
+	struct t_frame late[2];
+	unsigned int i;
 
-	go_to(t, 1, 0);
+	go_to(t, 1, (uint64_t)-2);
+	for (i = 0; i < 2; i++)
+		late[i] = seal(&t->src.seal, two_pages());
 	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
-	assert_int_equal(open_copy(&t->dst.seal, &t->f, &late), XM_DROP_NONE);
+	assert_int_equal(t->dst.seal.peer_generation, 1);
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &late[1]),
+			 XM_DROP_NONE);
 	go_to(t, 2, 0);
 	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
-	assert_int_equal(open_copy(&t->dst.seal, &t->f, &late),
+	assert_int_equal(open_copy(&t->dst.seal, &t->f, &late[0]),
 			 XM_DROP_BAD_TAG);
-	free(late.b);
+	for (i = 0; i < 2; i++)
+		free(late[i].b);
 }
 
 static void xm_seal_open__no_generation_too_soon(void **state)
@@ -433,7 +471,7 @@ static void xm_seal_open__forgery_renews_nothing(void **state)
 
 	xm_frame_set_count(p.b, 1ull << XM_REKEY_SHIFT);
 	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_BAD_TAG);
-	assert_int_equal(t->dst.seal.peers, 0);
+	assert_int_equal(t->dst.seal.peer_generation, 0);
 	free(p.b);
 }
 
@@ -448,66 +486,146 @@ static void xm_seal_frame__ends_with_its_numbers(void **state)
 	assert_int_equal(xm_frame_count(p.b), XM_FRAME_COUNT_MAX);
 	free(p.b);
 	p = seal(&t->src.seal, two_pages());
+	assert_int_equal(t_err, -EOVERFLOW);
 	assert_int_equal(t->src.seal.err, -EOVERFLOW);
 	free(p.b);
 }
 
+static int no_second_key(void *ctx, uint32_t generation)
+{
+	(void)ctx;
+	return generation ? -ENOMEM : 0;
+}
+
+static int any_key(void *ctx, unsigned int slot, uint32_t generation)
+{
+	(void)ctx;
+	(void)slot;
+	(void)generation;
+	return 0;
+}
+
+static void xm_seal_frame__says_when_there_is_no_key(void **state)
+{
+	const struct xm_cipher cipher = { .set_send = no_second_key,
+					  .set_receive = any_key };
+	struct xm_seal s;
+	struct t_frame p;
+
+	(void)state;
+	assert_int_equal(xm_seal_init(&s, &cipher, NULL, true), 0);
+	s.count = 1ull << XM_REKEY_SHIFT;
+	p = seal(&s, two_pages());
+	assert_int_equal(t_err, -ENOMEM);
+	free(p.b);
+	p = seal(&s, two_pages());
+	assert_int_equal(t_err, -ENOMEM);
+	free(p.b);
+}
+
+static void xm_seal_init__encrypts_with_keys_only(void **state)
+{
+	struct xm_seal s;
+
+	(void)state;
+	assert_int_equal(xm_seal_init(&s, NULL, NULL, true), -EINVAL);
+	assert_int_equal(xm_seal_init(&s, NULL, NULL, false), 0);
+	assert_false(xm_seal_covers(&s, XM_WIRE_ACK));
+}
+
 /* -- replay ------------------------------------------------------------------------ */
 
-static void xm_seal_open__an_ack_once(void **state)
+static void xm_seal_open__each_once(void **state)
 {
 	struct t_seal *t = *state;
-	struct t_frame p = seal(&t->dst.seal, plain(XM_WIRE_ACK, 24));
-
-	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_NONE);
-	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_REPLAYED);
-	free(p.b);
-}
-
-static void xm_seal_open__a_probe_once(void **state)
-{
-	struct t_seal *t = *state;
-	struct t_frame p = seal(&t->src.seal, plain(XM_WIRE_PROBE, 8));
-
-	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_NONE);
-	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_REPLAYED);
-	free(p.b);
-}
-
-static void xm_seal_open__data_as_often_as_it_comes(void **state)
-{
-	struct t_seal *t = *state;
-	struct t_frame p = seal(&t->src.seal, two_pages());
-
-	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_NONE);
-	assert_int_equal(open_copy(&t->dst.seal, &t->f, &p), XM_DROP_NONE);
-	free(p.b);
-}
-
-static void xm_seal_open__acks_in_any_order(void **state)
-{
-	/* to the oldest that is remembered, and one behind */
-	static const unsigned int order[] = { 3, 1, 2, 66, 65, 4, 130, 67 };
-	struct t_seal *t = *state;
-	struct t_frame p[140];
+	const struct xm_frame f[] = { two_pages(),
+				      plain(XM_WIRE_HEADER, XM_MULTIFD_LEN),
+				      plain(XM_WIRE_ACK, 24),
+				      plain(XM_WIRE_PROBE, 8) };
 	unsigned int i;
 
-	for (i = 0; i < 140; i++)
-		p[i] = seal(&t->dst.seal, plain(XM_WIRE_ACK, 24));
-	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		assert_int_equal(open_copy(&t->src.seal, &t->f, &p[order[i]]),
+	for (i = 0; i < 4; i++) {
+		struct t_frame p = seal(&t->src.seal, f[i]);
+
+		assert_int_equal(open_copy(&t->dst.seal, &t->f, &p),
 				 XM_DROP_NONE);
-		assert_int_equal(open_copy(&t->src.seal, &t->f, &p[order[i]]),
+		assert_int_equal(open_copy(&t->dst.seal, &t->f, &p),
 				 XM_DROP_REPLAYED);
+		free(p.b);
 	}
-	assert_int_equal(open_copy(&t->src.seal, &t->f, &p[64]),
-			 XM_DROP_REPLAYED);
-	assert_int_equal(open_copy(&t->src.seal, &t->f, &p[129]), XM_DROP_NONE);
-	for (i = 0; i < 140; i++)
-		free(p[i].b);
 }
 
-static void xm_seal_open__a_damaged_ack_does_not_spoil_the_ack(void **state)
+/* Is the ACK with this count taken? */
+static enum xm_drop take_count(struct t_seal *t, uint64_t count)
+{
+	struct t_frame p;
+	enum xm_drop drop;
+
+	t->dst.seal.count = count;
+	p = seal(&t->dst.seal, plain(XM_WIRE_ACK, 24));
+	drop = open_copy(&t->src.seal, &t->f, &p);
+	free(p.b);
+	return drop;
+}
+
+static void xm_seal_open__in_any_order(void **state)
+{
+	static const struct {
+		uint64_t count;
+		enum xm_drop drop;
+	} step[] = {
+		{ 3, XM_DROP_NONE },
+		{ 1, XM_DROP_NONE },
+		{ 2, XM_DROP_NONE },
+		{ 66, XM_DROP_NONE },
+		{ 65, XM_DROP_NONE },
+		{ 4, XM_DROP_NONE },
+		{ 66, XM_DROP_REPLAYED },
+		{ 8191, XM_DROP_NONE },
+		{ 0, XM_DROP_NONE }, /* the oldest that is remembered */
+		{ 8193, XM_DROP_NONE },
+		{ 1, XM_DROP_REPLAYED }, /* too old to tell */
+		{ 2, XM_DROP_REPLAYED }, /* remembered */
+		{ 5, XM_DROP_NONE },
+		{ 8192, XM_DROP_NONE },
+		{ 8191, XM_DROP_REPLAYED },
+		{ 100000, XM_DROP_NONE },
+		{ 8194, XM_DROP_REPLAYED },
+		{ 100000 - 8191, XM_DROP_NONE },
+		{ 100000 - 8192, XM_DROP_REPLAYED },
+	};
+	struct t_seal *t = *state;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(step) / sizeof(step[0]); i++)
+		assert_int_equal(take_count(t, step[i].count), step[i].drop);
+}
+
+/* Counts come in random order, each twice: each is taken once, unless it is
+ * older than what is remembered. */
+static void xm_seal_open__as_a_list_would_remember(void **state)
+{
+	static bool taken[40000];
+	struct t_seal *t = *state;
+	uint64_t newest = 0, count;
+	unsigned int i;
+	bool is_new;
+
+	memset(taken, 0, sizeof(taken));
+	srand(4711);
+	for (i = 0; i < 20000; i++) {
+		count = i + (uint64_t)rand() % 20000;
+		is_new = !taken[count] &&
+			 (count > newest || newest - count < XM_COUNTS);
+		assert_int_equal(take_count(t, count),
+				 is_new ? XM_DROP_NONE : XM_DROP_REPLAYED);
+		taken[count] = true;
+		if (count > newest)
+			newest = count;
+	}
+}
+
+static void xm_seal_open__damage_does_not_spoil_the_frame(void **state)
 {
 	struct t_seal *t = *state;
 	struct t_frame p = seal(&t->dst.seal, plain(XM_WIRE_ACK, 24));
@@ -515,6 +633,9 @@ static void xm_seal_open__a_damaged_ack_does_not_spoil_the_ack(void **state)
 	p.b[20] ^= 1;
 	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_BAD_TAG);
 	p.b[20] ^= 1;
+	p.b[p.len - 1] ^= 1;
+	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_BAD_TAG);
+	p.b[p.len - 1] ^= 1;
 	assert_int_equal(open_copy(&t->src.seal, &t->f, &p), XM_DROP_NONE);
 	free(p.b);
 }
@@ -534,6 +655,7 @@ int main(void)
 		E(xm_seal_frame__never_the_same_twice),
 		T(xm_seal_open__no_bit_of_a_header_can_be_changed),
 		E(xm_seal_open__nor_of_an_encrypted_payload),
+		T(xm_seal_open__nor_of_a_payload_that_means_something),
 		E(xm_seal_open__changed_in_all_its_length),
 		T(xm_seal_open__not_what_it_sent_itself),
 		T(xm_seal_open__not_another_channels),
@@ -545,11 +667,12 @@ int main(void)
 		T(xm_seal_open__no_generation_too_soon),
 		T(xm_seal_open__forgery_renews_nothing),
 		T(xm_seal_frame__ends_with_its_numbers),
-		T(xm_seal_open__an_ack_once),
-		T(xm_seal_open__a_probe_once),
-		T(xm_seal_open__data_as_often_as_it_comes),
-		T(xm_seal_open__acks_in_any_order),
-		T(xm_seal_open__a_damaged_ack_does_not_spoil_the_ack),
+		T(xm_seal_frame__says_when_there_is_no_key),
+		T(xm_seal_init__encrypts_with_keys_only),
+		T(xm_seal_open__each_once),
+		T(xm_seal_open__in_any_order),
+		T(xm_seal_open__as_a_list_would_remember),
+		T(xm_seal_open__damage_does_not_spoil_the_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

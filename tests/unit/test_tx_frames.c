@@ -193,7 +193,7 @@ static void xm_tx_next__every_frame_fits_the_codec(void **state)
 	assert_int_equal(t_tx_push(t, 128, 0), 0);
 	while (t_tx_next(t) == 0) {
 		len = xm_frame_put(hdr, &t->out.f);
-		xm_frame_seal(hdr, 0);
+		xm_frame_sum(hdr, 0);
 		assert_int_equal(xm_frame_get(&f, &got, hdr, len,
 					      len + t->out.f.len),
 				 XM_DROP_NONE);

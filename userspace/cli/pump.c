@@ -162,10 +162,11 @@ int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 	p->path.dport = (uint16_t)(opts->peer_base + opts->channel);
 	if (!r)
 		r = pump_init_half(p, e);
-	if (!r &&
-	    xm_seal_init(&p->seal, opts->cipher, opts->keys, opts->encrypts))
-		r = xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
-			    "channel %u: no memory for keys", opts->channel);
+	if (!r) {
+		p->seal.err = xm_seal_init(&p->seal, opts->cipher, opts->keys,
+					   opts->encrypts);
+		r = pump_check_seal(p, e);
+	}
 	if (!r)
 		p->state = PUMP_OPEN;
 	return r;
@@ -484,13 +485,12 @@ void pump_end_epoch(struct pump *p)
 	p->state = PUMP_IDLE;
 }
 
-/* A frame that could not be sealed was not worth sending. */
-static int pump_check_seal(const struct pump *p, struct xm_error *e)
+int pump_check_seal(const struct pump *p, struct xm_error *e)
 {
 	if (!p->seal.err)
 		return 0;
 	return xm_fail(e, p->seal.err, XM_REASON_INTERNAL,
-		       "channel %u: frames cannot be sealed: %s",
+		       "channel %u: no keys for its frames: %s",
 		       p->opts.channel, strerror(-p->seal.err));
 }
 

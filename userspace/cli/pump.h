@@ -137,6 +137,9 @@ void pump_report(struct pump *p, struct pump_report *ret_report);
 /* For pump.c, pump_tx.c and pump_rx.c. */
 int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 int pump_rx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
+/* 0, or -errno with @e: frames can no longer be sealed, or the peer's not be
+ * opened. */
+int pump_check_seal(const struct pump *p, struct xm_error *e);
 /* Put prefix and frame into a staging buffer whose frame begins at
  * prefix_len. */
 int pump_put_whole(struct pump *p, const struct xsk_buf *buf, size_t frame_len,

@@ -17,6 +17,7 @@
  */
 #include "pump.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -97,9 +98,9 @@ static const uint8_t *tx_seg_hva(const struct pump *p, const struct xm_frame *f,
 	return p->opts.tx.map->block[f->block].hva + f->seg[i];
 }
 
-static const uint8_t *tx_slot(const struct pump *p, uint32_t slot)
+static uint8_t *tx_slot(const struct pump *p, uint32_t slot)
 {
-	return (const uint8_t *)p->opts.tx.hdr_ring +
+	return (uint8_t *)p->opts.tx.hdr_ring +
 	       (size_t)slot * p->opts.tx.hdr_stride;
 }
 
@@ -114,24 +115,37 @@ static bool tx_is_mapped(struct pump *p, const struct xm_frame *f)
 	return true;
 }
 
+static uint32_t tx_copy(bool sums, uint32_t crc, void *to, const void *from,
+			size_t len)
+{
+	if (sums)
+		return xm_crc32c_copy(crc, to, from, len);
+	memcpy(to, from, len);
+	return 0;
+}
+
 /* A session that encrypts does so in the copy: the guest may write to its pages
  * while it is made, and not while it is sealed. */
 static int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
 			  const struct xsk_buf *buf, uint64_t token)
 {
 	size_t prefix = xm_encap_len(&p->path), hdr_len;
+	bool sums = !xm_seal_covers(&p->seal, t->f.type);
 	uint8_t *hdr = buf->data + prefix, *to;
 	uint32_t crc = 0;
 	unsigned int i;
+	int r;
 
 	hdr_len = xm_frame_put(hdr, &t->f);
 	to = hdr + hdr_len;
 	if (t->f.type == XM_WIRE_HEADER)
-		crc = xm_crc32c_copy(0, to, tx_slot(p, t->slot), t->f.len);
+		crc = tx_copy(sums, 0, to, tx_slot(p, t->slot), t->f.len);
 	for (i = 0; i < t->f.n_segs; i++)
-		crc = xm_crc32c_copy(crc, to + (size_t)i * t->f.seg_len,
-				     tx_seg_hva(p, &t->f, i), t->f.seg_len);
-	xm_seal_frame(&p->seal, hdr, hdr_len, crc, to, t->f.len);
+		crc = tx_copy(sums, crc, to + (size_t)i * t->f.seg_len,
+			      tx_seg_hva(p, &t->f, i), t->f.seg_len);
+	r = xm_seal_frame(&p->seal, hdr, hdr_len, crc, to, t->f.len);
+	if (r)
+		return r;
 	(void)xm_encap_put(buf->data, &p->path, hdr_len + t->f.len);
 	return xsk_tx_put(p->chan, buf, (uint32_t)(prefix + hdr_len + t->f.len),
 			  NULL, 0, t->f.len, token);
@@ -145,6 +159,10 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 	uint8_t *hdr = buf->data + prefix;
 	unsigned int i, n = t->f.n_segs;
 	uint32_t crc = 0;
+	void *slot = NULL;
+	int r;
+
+	assert(!xm_seal_encrypts(&p->seal)); /* the plan staged all of it */
 
 	hdr_len = xm_frame_put(hdr, &t->f);
 	for (i = 0; i < n; i++) {
@@ -157,14 +175,18 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 		};
 	}
 	if (t->f.type == XM_WIRE_HEADER) {
-		crc = xm_crc32c(0, tx_slot(p, t->slot), t->f.len);
+		slot = tx_slot(p, t->slot);
+		if (!xm_seal_covers(&p->seal, t->f.type))
+			crc = xm_crc32c(0, slot, t->f.len);
 		seg[n++] = (struct xsk_seg){
 			.kind = XSK_SEG_SLOT,
 			.slot = t->slot,
 			.len = t->f.len,
 		};
 	}
-	xm_seal_frame(&p->seal, hdr, hdr_len, crc, NULL, t->f.len);
+	r = xm_seal_frame(&p->seal, hdr, hdr_len, crc, slot, t->f.len);
+	if (r)
+		return r;
 	(void)xm_encap_put(buf->data, &p->path, hdr_len + t->f.len);
 	return xsk_tx_put(p->chan, buf, (uint32_t)(prefix + hdr_len), seg, n,
 			  t->f.len, token);
@@ -205,9 +227,10 @@ static int tx_send(struct pump *p, struct xm_time now, struct xm_error *e)
 	r = staged ? tx_post_staged(p, &t, &stage, token) :
 		     tx_post_mapped(p, &t, &buf, token);
 	if (r)
-		return xm_fail(e, r, XM_REASON_INTERNAL,
-			       "channel %u: frame %u cannot be posted",
-			       p->opts.channel, t.f.seq);
+		return pump_check_seal(p, e) ?:
+					       xm_fail(e, r, XM_REASON_INTERNAL,
+						       "channel %u: frame %u cannot be posted",
+						       p->opts.channel, t.f.seq);
 	return t.f.len;
 }
 

@@ -53,7 +53,7 @@ static void side_fill_pump(struct side *s, unsigned int i, uint64_t in_flight,
 	p->my_base = s->my_base;
 	p->peer_base = s->peer_base;
 	p->cookie = s->agreed.cookie[i];
-	p->cipher = s->keys[i] ? &frame_keys_cipher : NULL;
+	p->cipher = s->trust.keys ? &frame_keys_cipher : NULL;
 	p->keys = s->keys[i];
 	p->encrypts = s->agreed.features & XM_FEATURE_ENCRYPT;
 	p->ip_max = (uint16_t)s->frame_max;

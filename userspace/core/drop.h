@@ -24,7 +24,7 @@ enum xm_drop {
 	XM_DROP_STALE_EPOCH,   /* not the current epoch */
 	XM_DROP_BEYOND_WINDOW, /* sequence number too far ahead */
 	XM_DROP_DUPLICATE,     /* installed already */
-	XM_DROP_REPLAYED,      /* an ACK or PROBE that was taken before */
+	XM_DROP_REPLAYED,      /* this very transmission came before */
 	XM_DROP_BAD_ADDRESS,   /* outside the agreed memory map */
 	XM_DROP_BAD_PACKET,    /* a HEADER that is no multifd packet of ours */
 	XM_DROP_BAD_ACK,       /* acknowledges what was never sent */

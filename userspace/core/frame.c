@@ -19,8 +19,8 @@
  * Two proofs, because they are asked for at different times.  The tag is checked
  * before anything in the header is acted on: a DATA payload goes to its place in
  * guest memory while it is summed, so its address must be known to be right
- * first.  The payload's CRC is computed by whoever moves the payload.  (A session
- * that encrypts has one tag over both, and decrypts before it places: seal.c.)
+ * first.  The payload's CRC is computed by whoever moves the payload.  (With keys
+ * one tag is over both, but for DATA that is not encrypted: seal.c.)
  *
  * Checks on input, in this order; the first that fails names the drop:
  *
@@ -104,27 +104,27 @@ uint64_t xm_frame_count(const void *hdr)
 }
 
 /* The tag of a session without keys. */
-static void frame_sum(uint8_t tag[XM_WIRE_TAG_LEN], const void *hdr,
+static void frame_tag(uint8_t tag[XM_WIRE_TAG_LEN], const void *hdr,
 		      size_t hdr_len)
 {
 	memset(tag, 0, XM_WIRE_TAG_LEN);
 	xm_be32_put(tag, xm_crc32c(0, hdr, hdr_len - XM_WIRE_TAG_LEN));
 }
 
-void xm_frame_seal(void *hdr, uint32_t payload_crc)
+void xm_frame_sum(void *hdr, uint32_t payload_crc)
 {
 	uint8_t *p = hdr;
 	size_t hdr_len = XM_WIRE_HEADER_MIN + p[6] * SEG_LEN;
 
 	xm_frame_set_crc(p, payload_crc);
-	frame_sum(xm_frame_tag(p, hdr_len), p, hdr_len);
+	frame_tag(xm_frame_tag(p, hdr_len), p, hdr_len);
 }
 
 bool xm_frame_is_whole(const void *hdr, size_t hdr_len)
 {
 	uint8_t tag[XM_WIRE_TAG_LEN];
 
-	frame_sum(tag, hdr, hdr_len);
+	frame_tag(tag, hdr, hdr_len);
 	return !memcmp((const uint8_t *)hdr + hdr_len - sizeof(tag), tag,
 		       sizeof(tag));
 }

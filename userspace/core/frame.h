@@ -3,8 +3,7 @@
  *
  * Two steps each way.  To send: xm_frame_put() writes header and segment
  * table, and returns where the payload may follow; the caller, who knows where
- * that is, sums it and seals the header (seal.h, or xm_frame_seal() without
- * keys).  To receive: all that can be checked without the payload is checked
+ * that is, sums it, and xm_seal_frame() (seal.h) finishes the header.  To receive: all that can be checked without the payload is checked
  * first, whether the header is whole and the peer's included, so that a payload
  * may be placed while it is being summed: its address is known to be right
  * before its bytes are.
@@ -26,7 +25,7 @@ struct xm_frame {
 	uint64_t seg[XM_FRAME_SEGS]; /* offsets in the block, DATA only */
 	uint32_t epoch, seq, packet;
 	uint32_t tx_us;
-	uint32_t payload_crc; /* by _get; _seal writes it */
+	uint32_t payload_crc; /* by _get; _sum writes it */
 	uint16_t page, seg_len, len;
 	uint8_t type, channel, flags, n_segs, block;
 	bool is_payload_proven; /* its tag was over the payload too: the CRC is
@@ -40,7 +39,7 @@ size_t xm_frame_put(void *dst, const struct xm_frame *f);
 
 /* In what _put wrote, set the payload's CRC and the tag of a session without
  * keys. */
-void xm_frame_seal(void *hdr, uint32_t payload_crc);
+void xm_frame_sum(void *hdr, uint32_t payload_crc);
 
 /* Decode and check a frame header at @src, of which @len bytes are in one
  * piece.  @total is the whole frame: header, segment table, tag and payload.
@@ -63,11 +62,15 @@ enum xm_drop xm_frame_check(struct xm_frame *ret_f, const void *hdr,
 			    size_t hdr_len, size_t total);
 
 /* Of a header: its payload's CRC, the number of this transmission (48 bits),
- * its tag. */
+ * its type, its tag. */
 void xm_frame_set_crc(void *hdr, uint32_t payload_crc);
 #define XM_FRAME_COUNT_MAX ((1ull << 48) - 1)
 void xm_frame_set_count(void *hdr, uint64_t count);
 uint64_t xm_frame_count(const void *hdr);
+static inline uint8_t xm_frame_type(const void *hdr)
+{
+	return ((const uint8_t *)hdr)[3];
+}
 static inline uint8_t *xm_frame_tag(void *hdr, size_t hdr_len)
 {
 	return (uint8_t *)hdr + hdr_len - XM_WIRE_TAG_LEN;

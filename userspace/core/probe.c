@@ -76,11 +76,14 @@ static size_t probe_write(struct xm_probe *p, struct xm_time now, void *dst,
 	};
 	size_t hdr_len = xm_frame_put(dst, &f);
 	uint8_t *payload = (uint8_t *)dst + hdr_len;
+	uint32_t crc = 0;
 
 	memset(payload, 0, f.len);
 	memcpy(payload, &w, sizeof(w));
-	xm_seal_frame(p->opts.seal, dst, hdr_len, xm_crc32c(0, payload, f.len),
-		      payload, f.len);
+	if (!xm_seal_covers(p->opts.seal, f.type))
+		crc = xm_crc32c(0, payload, f.len);
+	if (xm_seal_frame(p->opts.seal, dst, hdr_len, crc, payload, f.len))
+		return 0;
 	return hdr_len + f.len;
 }
 

@@ -44,7 +44,8 @@ void xm_probe_init(struct xm_probe *p, const struct xm_probe_opts *opts);
 
 /* Write a sealed PROBE to @dst (opts.size bytes are enough) and return its
  * length from the frame header on; it must leave with UDP
- * source port *@ret_port.  0: nothing due; see xm_probe_expiry(). */
+ * source port *@ret_port.  0: nothing due, see xm_probe_expiry(), or it
+ * cannot be sealed (opts.seal->err). */
 size_t xm_probe_fill(struct xm_probe *p, struct xm_time now, void *dst,
 		     uint16_t *ret_port);
 

@@ -3,7 +3,7 @@
  *
  * A frame is placed when it arrives.  DATA says itself where it belongs, so
  * there is no reassembly, no reorder buffer and no order: block, offset and
- * length are covered by the header's own CRC and checked against the memory
+ * length are covered by the frame's tag and checked against the memory
  * map before a byte is written, and then copy and payload CRC are one pass.
  *
  * Installed at most once.  Every sequence number has a bit; a number that is
@@ -18,7 +18,7 @@
  *    in  |  rejected
  *
  * A payload that does not match its CRC has by then been copied.  That is
- * harmless: the place is right (the header's CRC held), the number stays not
+ * harmless: the place is right (the tag held), the number stays not
  * installed, so the barrier cannot pass before a good copy has overwritten
  * it.  The page's `dirtied` bit is set before the copy, so that a later zero
  * page clears it.
@@ -467,6 +467,7 @@ size_t xm_rx_fill(struct xm_rx *rx, struct xm_time now, void *dst)
 		.tx_us = xm_time_wire_us(now),
 	};
 	struct xm_ack ack;
+	uint32_t crc = 0;
 	uint8_t *payload;
 	size_t hdr_len;
 
@@ -476,8 +477,10 @@ size_t xm_rx_fill(struct xm_rx *rx, struct xm_time now, void *dst)
 	payload = (uint8_t *)dst + XM_WIRE_HEADER_MIN;
 	f.len = (uint16_t)xm_ack_put(payload, &ack);
 	hdr_len = xm_frame_put(dst, &f);
-	xm_seal_frame(rx->opts.seal, dst, hdr_len, xm_crc32c(0, payload, f.len),
-		      payload, f.len);
+	if (!xm_seal_covers(rx->opts.seal, f.type))
+		crc = xm_crc32c(0, payload, f.len);
+	if (xm_seal_frame(rx->opts.seal, dst, hdr_len, crc, payload, f.len))
+		return 0;
 	rx->n_unacked = 0;
 	rx->ack_now = false;
 	rx->ack_at = XM_TIME_NEVER;

@@ -72,8 +72,8 @@ enum xm_drop xm_rx_packet(struct xm_rx *rx, struct xm_time now,
 void xm_rx_drop(struct xm_rx *rx, enum xm_drop reason);
 
 /* Is an ACK due?  If so write a whole sealed frame (header and payload) to
- * @dst, XM_WIRE_HEADER_MAX + XM_ACK_LEN_MAX bytes, and return its length; else
- * return 0.  Call after each batch of frames and at xm_rx_expiry(). */
+ * @dst, XM_WIRE_HEADER_MAX + XM_ACK_LEN_MAX bytes, and return its length; else,
+ * or when it cannot be sealed (opts.seal->err), return 0.  Call after each batch of frames and at xm_rx_expiry(). */
 size_t xm_rx_fill(struct xm_rx *rx, struct xm_time now, void *dst);
 
 struct xm_time xm_rx_expiry(const struct xm_rx *rx);

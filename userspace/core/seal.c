@@ -3,14 +3,15 @@
  *
  * Who can send to our port can make any frame arrive.  In a session with keys,
  * which the control connection's TLS gives both ends, each frame carries a tag
- * that only the two can make: over header and segment table, and if the session
- * encrypts over the payload as well.  A frame without it has no effect but its
- * count among the dropped.
+ * that only the two can make.  A frame without it has no effect but its count
+ * among the dropped.
  *
- *   tag     AES-256-GCM: header and segments are the associated data, the
- *           payload, if encrypted, the plaintext.  Else the payload's CRC is in
- *           the header and so under the tag, and a payload may be summed while
- *           the device reads it from guest memory.
+ *   tag     AES-256-GCM.  Header, segments, and payloads that mean something to
+ *           the protocol (HEADER, ACK, PROBE) are its associated data.  DATA's
+ *           payload is not: it is summed here, read by the device later and placed
+ *           there before its sum is known, and its CRC, in the header, speaks for
+ *           it.  A session that encrypts copies, and has every payload under the
+ *           tag as the text.
  *   nonce   the number of the transmission, never the sequence number: a
  *           retransmission may carry other bytes (the guest has written), and one
  *           nonce for two plaintexts gives both away, and with them the key that
@@ -27,11 +28,10 @@
  * needed.  Frames of others are dropped unseen: a forger cannot make us derive
  * keys.
  *
- * Replay.  HEADER and DATA of another epoch are stale and those of this one are
- * installed once for each sequence number (rx.c); another session has other keys.
- * An ACK or PROBE has neither rule, so its count must be new: above the newest
- * seen, or one of the 64 below it that has not come.  An ACK that more than 64
- * others have overtaken tells nothing that they did not.
+ * Replay.  Every count is taken once: of those above the newest, or the last
+ * XM_COUNTS up to it, that have not come.  What is later than that is sent again
+ * with a count of its own.  So nobody who repeats what he has seen is answered, or
+ * is counted as a duplicate or a congestion mark.
  */
 #include "seal.h"
 
@@ -52,18 +52,22 @@ static int seal_set_receive(struct xm_seal *s, uint32_t generation)
 				      generation);
 }
 
+static bool seal_has_keys(const struct xm_seal *s)
+{
+	return s && s->cipher;
+}
+
 int xm_seal_init(struct xm_seal *s, const struct xm_cipher *cipher, void *ctx,
 		 bool encrypts)
 {
 	int r;
 
-	assert(cipher || !encrypts);
 	memset(s, 0, sizeof(*s));
+	if (!cipher)
+		return encrypts ? -EINVAL : 0;
 	s->cipher = cipher;
 	s->ctx = ctx;
 	s->encrypts = encrypts;
-	if (!cipher)
-		return 0;
 	r = cipher->set_send(ctx, 0);
 	if (!r)
 		r = seal_set_receive(s, 0);
@@ -71,6 +75,13 @@ int xm_seal_init(struct xm_seal *s, const struct xm_cipher *cipher, void *ctx,
 		r = seal_set_receive(s, 1);
 	return r;
 }
+
+bool xm_seal_covers(const struct xm_seal *s, uint8_t type)
+{
+	return seal_has_keys(s) && (s->encrypts || type != XM_WIRE_DATA);
+}
+
+/* -- sending ------------------------------------------------------------------ */
 
 /* The next transmission's number, with its key ready. */
 static int seal_next(struct xm_seal *s, uint64_t *ret_count)
@@ -90,45 +101,57 @@ static int seal_next(struct xm_seal *s, uint64_t *ret_count)
 	return 0;
 }
 
-void xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
-		   uint32_t payload_crc, void *payload, size_t len)
+int xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
+		  uint32_t payload_crc, void *payload, size_t len)
 {
+	bool covers = xm_seal_covers(s, xm_frame_type(hdr));
+	struct xm_vec aad[2] = { { hdr, hdr_len - XM_WIRE_TAG_LEN },
+				 { payload, len } };
 	uint64_t count = 0;
-	int r;
 
-	if (!s || !s->cipher) {
-		xm_frame_seal(hdr, payload_crc);
-		return;
+	if (!seal_has_keys(s)) {
+		xm_frame_sum(hdr, payload_crc);
+		return 0;
 	}
-	r = s->err ? s->err : seal_next(s, &count);
-	if (!r) {
-		xm_frame_set_crc(hdr, s->encrypts ? 0 : payload_crc);
-		xm_frame_set_count(hdr, count);
-		r = s->cipher->seal(s->ctx, count, hdr,
-				    hdr_len - XM_WIRE_TAG_LEN, payload,
-				    s->encrypts ? len : 0,
-				    xm_frame_tag(hdr, hdr_len));
-	}
-	s->err = r;
+	assert(payload || !covers);
+	if (!s->err)
+		s->err = seal_next(s, &count);
+	if (s->err)
+		return s->err;
+	xm_frame_set_crc(hdr, covers ? 0 : payload_crc);
+	xm_frame_set_count(hdr, count);
+	s->err = s->cipher->seal(s->ctx, count, aad,
+				 covers && !s->encrypts ? 2 : 1, payload,
+				 s->encrypts ? len : 0,
+				 xm_frame_tag(hdr, hdr_len));
+	return s->err;
+}
+
+/* -- receiving ---------------------------------------------------------------- */
+
+static bool seal_bit(const struct xm_seal *s, uint64_t count)
+{
+	return s->seen[count % XM_COUNTS / 64] >> count % 64 & 1;
 }
 
 /* Was this count seen, or is it too old to tell?  Else it is now. */
 static bool seal_is_replayed(struct xm_seal *s, uint64_t count)
 {
-	uint64_t by;
-
-	if (!s->has_seen || count > s->newest) {
-		by = s->has_seen ? count - s->newest : 64;
-		s->seen = by < 64 ? s->seen << by : 0;
-		s->seen |= 1;
+	if (s->has_seen && count <= s->newest) {
+		if (s->newest - count >= XM_COUNTS || seal_bit(s, count))
+			return true;
+	} else if (!s->has_seen || count - s->newest >= XM_COUNTS) {
+		memset(s->seen, 0, sizeof(s->seen));
 		s->newest = count;
-		s->has_seen = true;
-		return false;
+	} else {
+		while (s->newest != count) {
+			s->newest++;
+			s->seen[s->newest % XM_COUNTS / 64] &=
+				~(1ull << s->newest % 64);
+		}
 	}
-	by = s->newest - count;
-	if (by >= 64 || s->seen >> by & 1)
-		return true;
-	s->seen |= 1ull << by;
+	s->has_seen = true;
+	s->seen[count % XM_COUNTS / 64] |= 1ull << count % 64;
 	return false;
 }
 
@@ -139,24 +162,29 @@ static void seal_advance(struct xm_seal *s, uint32_t generation)
 
 	if (r)
 		s->err = r;
-	s->peers = generation;
+	s->peer_generation = generation;
 }
 
 static enum xm_drop seal_open_tag(struct xm_seal *s, const void *hdr,
 				  size_t hdr_len, const struct xm_vec *vec,
 				  unsigned int n)
 {
-	size_t aad_len = hdr_len - XM_WIRE_TAG_LEN;
+	bool is_aad = !s->encrypts && xm_frame_type(hdr) != XM_WIRE_DATA;
+	size_t len = hdr_len - XM_WIRE_TAG_LEN;
+	struct xm_vec aad[1 + XM_FRAME_DESCS] = { { (void *)hdr, len } };
 	uint64_t count = xm_frame_count(hdr);
 	uint32_t generation = seal_generation(count);
 
-	if (generation > s->peers + 1 || generation + 1 < s->peers)
+	if (generation > s->peer_generation + 1 ||
+	    generation + 1 < s->peer_generation || n > XM_FRAME_DESCS)
 		return XM_DROP_BAD_TAG;
-	if (s->cipher->open(s->ctx, generation % XM_SEAL_SLOTS, count, hdr,
-			    aad_len, vec, s->encrypts ? n : 0,
-			    (const uint8_t *)hdr + aad_len))
+	if (is_aad)
+		memcpy(aad + 1, vec, n * sizeof(*vec));
+	if (s->cipher->open(s->ctx, generation % XM_SEAL_SLOTS, count, aad,
+			    is_aad ? 1 + n : 1, vec, s->encrypts ? n : 0,
+			    (const uint8_t *)hdr + len))
 		return XM_DROP_BAD_TAG;
-	if (generation > s->peers)
+	if (generation > s->peer_generation)
 		seal_advance(s, generation);
 	return XM_DROP_NONE;
 }
@@ -166,7 +194,7 @@ enum xm_drop xm_seal_open(struct xm_seal *s, struct xm_frame *ret_f,
 			  const struct xm_vec *vec, unsigned int n,
 			  size_t total)
 {
-	bool has_keys = s && s->cipher;
+	bool has_keys = seal_has_keys(s);
 	enum xm_drop drop = XM_DROP_NONE;
 	struct xm_frame f;
 
@@ -176,13 +204,11 @@ enum xm_drop xm_seal_open(struct xm_seal *s, struct xm_frame *ret_f,
 		drop = XM_DROP_BAD_TAG;
 	if (!drop)
 		drop = xm_frame_check(&f, hdr, hdr_len, total);
-	if (!drop && has_keys &&
-	    (f.type == XM_WIRE_ACK || f.type == XM_WIRE_PROBE) &&
-	    seal_is_replayed(s, xm_frame_count(hdr)))
+	if (!drop && has_keys && seal_is_replayed(s, xm_frame_count(hdr)))
 		drop = XM_DROP_REPLAYED;
 	if (drop)
 		return drop;
-	f.is_payload_proven = xm_seal_encrypts(s);
+	f.is_payload_proven = xm_seal_covers(s, f.type);
 	*ret_f = f;
 	return XM_DROP_NONE;
 }

@@ -14,6 +14,7 @@
 #include "drop.h"
 #include "frame.h"
 #include "vec.h"
+#include "xdpmig/limits.h"
 
 /* Keys of the peer's that are kept at a time: of generation g in slot g % 3. */
 #define XM_SEAL_SLOTS 3
@@ -25,34 +26,37 @@ struct xm_cipher {
 	 * that of the peer's frames.  What was there is wiped. */
 	int (*set_send)(void *ctx, uint32_t generation);
 	int (*set_receive)(void *ctx, unsigned int slot, uint32_t generation);
-	/* Encrypt the @len bytes at @payload where they are (0: nothing), and
-	 * write the tag over them and the @aad_len bytes at @aad, in this
-	 * order behind them. */
-	int (*seal)(void *ctx, uint64_t count, const void *aad, size_t aad_len,
-		    void *payload, size_t len, uint8_t tag[XM_WIRE_TAG_LEN]);
-	/* The opposite.  -EBADMSG: something was changed, or it is not the
-	 * peer's; the payload's bytes are of no use then. */
+	/* Encrypt the @len bytes at @text where they are (0: nothing), and
+	 * write the tag over the @n_aad pieces of @aad and what was
+	 * encrypted. */
+	int (*seal)(void *ctx, uint64_t count, const struct xm_vec *aad,
+		    unsigned int n_aad, void *text, size_t len,
+		    uint8_t tag[XM_WIRE_TAG_LEN]);
+	/* The opposite, of a text in pieces.  -EBADMSG: something was changed,
+	 * or it is not the peer's; the text is of no use then. */
 	int (*open)(void *ctx, unsigned int slot, uint64_t count,
-		    const void *aad, size_t aad_len, const struct xm_vec *vec,
-		    unsigned int n, const uint8_t tag[XM_WIRE_TAG_LEN]);
+		    const struct xm_vec *aad, unsigned int n_aad,
+		    const struct xm_vec *text, unsigned int n_text,
+		    const uint8_t tag[XM_WIRE_TAG_LEN]);
 };
 
 struct xm_seal {
 	const struct xm_cipher *cipher; /* NULL: a session without keys */
 	void *ctx;
-	bool encrypts; /* payloads too */
-	int err;       /* sticky: a frame could not be sealed or a key not made;
-			* what was written proves nothing: abort */
-	uint64_t count;      /* of our next transmission */
-	uint32_t generation; /* of the key to send with */
-	uint32_t peers;      /* the newest generation that the peer proved */
-	uint64_t newest;     /* the highest count of an ACK or PROBE of its */
-	uint64_t seen;       /* bit i: newest - i came */
+	bool encrypts;  /* payloads too */
+	int err;        /* sticky: a key could not be made or a frame not be
+			* sealed: abort */
+	uint64_t count; /* of our next transmission */
+	uint32_t generation;           /* of the key to send with */
+	uint32_t peer_generation;      /* the newest that the peer has proven */
+	uint64_t newest;               /* the highest count of the peer's */
+	uint64_t seen[XM_COUNTS / 64]; /* a ring of bits, those up to it */
 	bool has_seen;
 };
 
 /* A seal of a channel whose keys @cipher has; both lent for its life.
- * @cipher NULL: frames are summed only.  0 or -errno. */
+ * @cipher NULL: a session without keys, which cannot encrypt: -EINVAL.  0 or
+ * -errno. */
 int xm_seal_init(struct xm_seal *s, const struct xm_cipher *cipher, void *ctx,
 		 bool encrypts);
 
@@ -61,16 +65,22 @@ static inline bool xm_seal_encrypts(const struct xm_seal *s)
 	return s && s->encrypts;
 }
 
+/* Is the payload of a frame of @type under the tag, and needs no CRC?  @s as for
+ * xm_seal_frame(). */
+bool xm_seal_covers(const struct xm_seal *s, uint8_t type);
+
 /* Finish the frame whose header xm_frame_put() wrote to @hdr, @hdr_len bytes:
  * give it its number and its tag.  Each transmission is sealed anew.
- * @payload_crc: of the @len bytes of payload, which may be elsewhere; not used
- * when the session encrypts: then @payload is where they are, and encrypted
- * there.  @s NULL: a session without keys. */
-void xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
-		   uint32_t payload_crc, void *payload, size_t len);
+ * @payload: its @len bytes, if xm_seal_covers() them; encrypted where they are if
+ * xm_seal_encrypts(), else only read.  @payload_crc: of the others, which may be
+ * elsewhere.  @s NULL: a session without keys.  0, or -errno: then the frame must
+ * not be sent, and s->err says so from now on. */
+__attribute__((warn_unused_result)) int
+xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
+	      uint32_t payload_crc, void *payload, size_t len);
 
-/* Is it the peer's, whole, and, if an ACK or PROBE, new?  @hdr, @hdr_len as
- * xm_frame_begin() said, all of it in one piece; the payload in @n pieces,
+/* Is it the peer's, whole, and new?  @hdr, @hdr_len as xm_frame_begin() said, all
+ * of it in one piece; the payload in @n pieces (at most XM_FRAME_DESCS),
  * decrypted where they are; @total as for xm_frame_get().  XM_DROP_NONE with
  * @ret_f, or the reason to drop it. */
 enum xm_drop xm_seal_open(struct xm_seal *s, struct xm_frame *ret_f,

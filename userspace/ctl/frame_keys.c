@@ -9,9 +9,9 @@
  *   nonce = iv xor the count of the transmission
  *
  * as in TLS 1.3 itself.  Which generation, and that no count is used twice, is
- * core/seal.c's business.  Two calls of the library each way: without payload
- * the one-shot call does with half the instructions of the other, which takes
- * pieces and works in place.
+ * core/seal.c's business.  Two calls of the library each way: for a tag over one
+ * piece the one-shot call does with fewer instructions than the other, which
+ * takes pieces and works in place.
  *
  * A generation that is replaced is wiped by the library.  The secret is in
  * memory that no core dump and no forked process has.
@@ -32,6 +32,7 @@
 
 #define KEY_LEN   32
 #define NONCE_LEN 12
+#define AAD_MAX   (1 + XM_FRAME_DESCS) /* header, and a payload in pieces */
 #define INFO      "xdpmig/1 frames"
 
 /* Key and iv of one generation. */
@@ -111,7 +112,7 @@ static int key_make(const struct frame_keys *k, struct frame_key *key,
 	else
 		memcpy(key->iv, out + KEY_LEN, NONCE_LEN);
 	gnutls_memset(out, 0, sizeof(out));
-	return r ? -ENOMEM : 0;
+	return !r ? 0 : r == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EIO;
 }
 
 static int keys_set_send(void *ctx, uint32_t generation)
@@ -140,53 +141,66 @@ static void key_nonce(const struct frame_key *key, uint64_t count,
 		nonce[NONCE_LEN - sizeof(be) + i] ^= be[i];
 }
 
-static int keys_seal(void *ctx, uint64_t count, const void *aad, size_t aad_len,
-		     void *payload, size_t len, uint8_t tag[XM_WIRE_TAG_LEN])
+static void keys_iov(giovec_t *iov, const struct xm_vec *vec, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		iov[i] = (giovec_t){ vec[i].base, vec[i].len };
+}
+
+static int keys_seal(void *ctx, uint64_t count, const struct xm_vec *aad,
+		     unsigned int n_aad, void *text, size_t len,
+		     uint8_t tag[XM_WIRE_TAG_LEN])
 {
 	const struct frame_keys *k = ctx;
-	giovec_t auth = { (void *)aad, aad_len }, text = { payload, len };
+	giovec_t auth[AAD_MAX], plain = { text, len };
 	size_t tag_len = XM_WIRE_TAG_LEN;
 	uint8_t nonce[NONCE_LEN];
 	int r;
 
+	if (n_aad > AAD_MAX)
+		return -EINVAL;
 	key_nonce(&k->send, count, nonce);
-	if (len)
+	keys_iov(auth, aad, n_aad);
+	if (len || n_aad > 1)
 		r = gnutls_aead_cipher_encryptv2(k->send.aead, nonce, NONCE_LEN,
-						 &auth, 1, &text, 1, tag,
-						 &tag_len);
+						 auth, (int)n_aad, &plain,
+						 len ? 1 : 0, tag, &tag_len);
 	else
 		r = gnutls_aead_cipher_encrypt(k->send.aead, nonce, NONCE_LEN,
-					       aad, aad_len, XM_WIRE_TAG_LEN,
-					       "", 0, tag, &tag_len);
+					       aad->base, aad->len,
+					       XM_WIRE_TAG_LEN, "", 0, tag,
+					       &tag_len);
 	return r || tag_len != XM_WIRE_TAG_LEN ? -EIO : 0;
 }
 
 static int keys_open(void *ctx, unsigned int slot, uint64_t count,
-		     const void *aad, size_t aad_len, const struct xm_vec *vec,
-		     unsigned int n, const uint8_t tag[XM_WIRE_TAG_LEN])
+		     const struct xm_vec *aad, unsigned int n_aad,
+		     const struct xm_vec *text, unsigned int n_text,
+		     const uint8_t tag[XM_WIRE_TAG_LEN])
 {
 	const struct frame_key *key =
 		&((struct frame_keys *)ctx)->receive[slot];
-	giovec_t auth = { (void *)aad, aad_len }, text[XM_FRAME_DESCS];
+	giovec_t auth[AAD_MAX], cipher[XM_FRAME_DESCS];
 	uint8_t nonce[NONCE_LEN], none[1];
 	size_t none_len = 0;
-	unsigned int i;
 	int r;
 
-	if (!key->aead || n > XM_FRAME_DESCS)
+	if (!key->aead || n_aad > AAD_MAX || n_text > XM_FRAME_DESCS)
 		return -EBADMSG;
 	key_nonce(key, count, nonce);
-	for (i = 0; i < n; i++)
-		text[i] = (giovec_t){ vec[i].base, vec[i].len };
-	if (n)
+	keys_iov(auth, aad, n_aad);
+	keys_iov(cipher, text, n_text);
+	if (n_text || n_aad > 1)
 		r = gnutls_aead_cipher_decryptv2(key->aead, nonce, NONCE_LEN,
-						 &auth, 1, text, (int)n,
-						 (void *)tag, XM_WIRE_TAG_LEN);
+						 auth, (int)n_aad, cipher,
+						 (int)n_text, (void *)tag,
+						 XM_WIRE_TAG_LEN);
 	else
-		r = gnutls_aead_cipher_decrypt(key->aead, nonce, NONCE_LEN, aad,
-					       aad_len, XM_WIRE_TAG_LEN, tag,
-					       XM_WIRE_TAG_LEN, none,
-					       &none_len);
+		r = gnutls_aead_cipher_decrypt(
+			key->aead, nonce, NONCE_LEN, aad->base, aad->len,
+			XM_WIRE_TAG_LEN, tag, XM_WIRE_TAG_LEN, none, &none_len);
 	return r ? -EBADMSG : 0;
 }
 
