@@ -41,6 +41,9 @@
 #define XM_DEVICE_CHUNK  (60 << 10) /* bytes in a DEVICE: fits 64 KiB */
 #define XM_DEVICE_WINDOW (1 << 20)  /* bytes that are not acknowledged */
 
+/* -- verification ------------------------------------------------------------ */
+#define XM_HASHES_CHUNK 2048 /* stripes' hashes in a HASHES: 16 KiB */
+
 /* -- timers ------------------------------------------------------------------ */
 #define XM_RTO_MIN_US     1000   /* floor of the retransmission timer */
 #define XM_RTO_MAX_US     500000 /* its ceiling, after doubling */
@@ -55,6 +58,8 @@
 #define XM_HANDSHAKE_MS   10000 /* TLS: until the peer is who it must be */
 #define XM_CTL_STALL_MS   10000 /* control connection silent: contact is lost */
 #define XM_LOAD_MS        30000 /* DEVICE_END to LOADED: the guest is paused */
+#define XM_VERIFY_MS      30000 /* VERIFY to the last HASHES: the same */
+#define XM_VERIFY_GIB_MS  1000  /* and so much more for each GiB of the guest */
 
 /* -- ports ------------------------------------------------------------------- */
 /* Above Linux's default ephemeral range (32768-60999), so that the kernel

@@ -10,6 +10,8 @@
  *   downtime_send_ms   -- EPOCH_BEGIN --> downtime_receive_ms
  *   downtime_ack_ms    <-- EPOCH_DONE ---
  *   (held_ms)
+ *   downtime_verify_ms -- VERIFY -------> verify_hash_ms
+ *                      <-- HASHES -------
  *   downtime_device_ms -- DEVICE ------->
  *                      -- DEVICE_END ---> downtime_load_ms
  *                      <-- LOADED -------
@@ -61,6 +63,10 @@ void arrive_installed(struct arrive *a, const struct xm_dst *d,
 	json_t *o = cli_event_new("epoch");
 
 	a->epochs = d->epoch;
+	if (d->is_final && !a->at.last_installed.ns) {
+		a->at.last_begun = a->at.begun;
+		a->at.last_installed = a->at.installed;
+	}
 	cli_put_u64(o, "epoch", d->epoch);
 	cli_put_bool(o, "final", d->is_final);
 	cli_put_u64(o, "pages", a->pages);
@@ -102,9 +108,8 @@ void arrive_report(const struct arrive *a, const struct xm_dst *d, json_t *o)
 	cli_put_u64(o, "epochs", a->epochs);
 	if (!(d->agreed.features & XM_FEATURE_DEVICE))
 		return;
-	if (d->is_final && a->epochs == d->epoch)
-		cli_put_ms(o, "downtime_receive_ms", a->at.begun,
-			   a->at.installed);
+	cli_put_ms(o, "downtime_receive_ms", a->at.last_begun,
+		   a->at.last_installed);
 	cli_put_ms(o, "downtime_load_ms", a->at.ended, a->at.loaded);
 	cli_put_ms(o, "downtime_run_ms", a->at.committed, a->at.runs);
 }

@@ -14,6 +14,8 @@ struct arrive_times {
 	struct xm_time loaded;    /* the guest has all of it */
 	struct xm_time committed; /* the source's word came that it is ours */
 	struct xm_time runs;
+	struct xm_time last_begun; /* the epoch with the guest paused; not */
+	struct xm_time last_installed; /* what repairs, if that follows */
 };
 
 struct arrive {

@@ -34,6 +34,7 @@
 #include "report.h"
 #include "run.h"
 #include "take.h"
+#include "verify.h"
 
 struct recv {
 	struct side side;
@@ -49,6 +50,7 @@ struct recv {
 	struct run *run;
 	struct door door;
 	struct arrive arrive;
+	struct verify verify; /* when the source wants it */
 };
 
 static struct xm_error *recv_err(struct recv *s)
@@ -106,8 +108,14 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 			       "memory of this size cannot be dealt to %u "
 			       "channels",
 			       side->n_channels);
+	if (h->features & XM_FEATURE_VERIFY)
+		r = verify_open(&s->verify, &side->ram, side->n_channels,
+				side->caps.numa_node, e);
+	if (r)
+		return r;
 	w->version = XM_MSG_VERSION;
 	w->features = s->opts->x.qmp ? XM_FEATURE_DEVICE : 0;
+	w->features |= h->features & XM_FEATURE_VERIFY;
 	if (side->trust.keys)
 		w->features |= h->features & XM_FEATURE_ENCRYPT;
 	w->n_channels = h->n_channels;
@@ -163,21 +171,6 @@ static void recv_give(struct recv *s)
 		recv_step(s, XM_EV_DEVICE_TAKEN, &msg);
 }
 
-/* For who asks when we are gone.  Memory alone runs nowhere. */
-static int recv_record(struct recv *s, const char *home, struct xm_error *e)
-{
-	json_t *o;
-
-	if (!(s->dst.hello.features & XM_FEATURE_DEVICE))
-		return 0;
-	o = json_object();
-	cli_put_str(o, "command", "recv");
-	cli_put_str(o, "guest", s->dst.hello.name);
-	run_put_session(o, s->dst.hello.session);
-	cli_put_str(o, "guest_runs_at", home);
-	return run_record(s->run, o, e);
-}
-
 /* Nobody can say whether the guest runs here: then it must not run at the
  * source either, and people have to look. */
 static void recv_lose(struct recv *s)
@@ -188,7 +181,8 @@ static void recv_lose(struct recv *s)
 /* COMMIT came: whatever happens now, the source will not run it. */
 static void recv_take_guest(struct recv *s)
 {
-	int r = recv_record(s, xm_home_name(XM_HOME_UNKNOWN), recv_err(s));
+	int r = take_record(s->run, &s->dst.hello,
+			    xm_home_name(XM_HOME_UNKNOWN), recv_err(s));
 
 	if (!r)
 		r = guest_target_run(s->take.guest,
@@ -220,6 +214,8 @@ static void recv_act(struct recv *s, const struct xm_actions *act)
 		take_device(&s->take, &s->side.msg.device);
 	if (act->flags & (XM_ACT_DEVICE | XM_ACT_DEVICE_END))
 		recv_give(s);
+	if (act->flags & XM_ACT_HASH && verify_begin(&s->verify, recv_err(s)))
+		recv_fail(s);
 	if (act->flags & XM_ACT_TAKE_GUEST)
 		recv_take_guest(s);
 	if (act->flags & XM_ACT_FINISHED)
@@ -284,11 +280,22 @@ static void recv_trouble(struct recv *s)
 
 /* -- the loop ------------------------------------------------------------------------------ */
 
+/* Memory is hashed. */
+static void recv_say_hashes(struct recv *s)
+{
+	struct xm_msg *msg = &s->side.msg;
+
+	verify_note_dirtied(&s->verify, &s->side.ram.map);
+	while (!s->is_over && verify_put(&s->verify, s->dst.n_hashes, msg))
+		recv_step(s, XM_EV_HASHES, msg);
+}
+
 /* What the guest has to say. */
 static void recv_look(struct recv *s)
 {
 	unsigned int news = 0;
 	int r = guest_target_turn(s->take.guest, &news, recv_err(s));
+	int hashed;
 
 	if (r) {
 		if (s->dst.state == XM_DST_COMMIT && r == -EINPROGRESS)
@@ -307,8 +314,13 @@ static void recv_look(struct recv *s)
 	}
 	if (!s->is_over && s->take.guest->has_backlog)
 		recv_give(s);
-	if (!s->is_over && guest_fault_check(&s->side.ram, recv_err(s)))
+	if (s->is_over)
+		return;
+	hashed = verify_check(&s->verify, recv_err(s));
+	if (hashed < 0 || guest_fault_check(&s->side.ram, recv_err(s)))
 		recv_trouble(s);
+	else if (!hashed)
+		recv_say_hashes(s);
 }
 
 static json_t *recv_status(struct recv *s)
@@ -363,6 +375,7 @@ static enum side_event recv_wait(struct recv *s, struct xm_time until)
 	fds[0] = (struct pollfd){ .fd = run_fd(s->run), .events = POLLIN };
 	n += guest_target_fds(s->take.guest, fds + n);
 	n += door_fds(&s->door, fds + n);
+	n += verify_fds(&s->verify, fds + n);
 	return side_wait(&s->side, until, fds, n, s->dst.state == XM_DST_COMMIT,
 			 recv_err(s));
 }
@@ -510,7 +523,7 @@ static int recv_plan(struct recv *s)
 		r = side_plan(&s->side, NULL, NULL, 0, recv_err(s));
 	if (r)
 		return r;
-	report_plan(&s->side);
+	report_plan(&s->side, 0);
 	cli_put_str(o, "listen", ctl_addr_text(&addr, text, sizeof(text)));
 	cli_echo_options(s->side.cli);
 	return 0;
@@ -544,8 +557,9 @@ static int recv_main(struct recv *s)
 	run_put_session(cli_result(side->cli), s->dst.hello.session);
 	cli_put_str(cli_result(side->cli), "guest_runs_at", home);
 	arrive_report(&s->arrive, &s->dst, cli_result(side->cli));
+	verify_report(&s->verify, false, cli_result(side->cli));
 	cli_put_u64(cli_result(side->cli), "device_bytes", s->take.came);
-	(void)recv_record(s, home, NULL);
+	(void)take_record(s->run, &s->dst.hello, home, NULL);
 	return r;
 }
 
@@ -555,6 +569,7 @@ static void recv_close(struct recv *s, bool has_failed)
 	bool is_void = has_failed && s->dst.outcome.home == XM_HOME_SOURCE;
 
 	side_stop(&s->side); /* before the memory goes */
+	verify_close(&s->verify);
 	if (is_void && s->has_met)
 		guest_target_abandon(s->take.guest);
 	if (is_void)

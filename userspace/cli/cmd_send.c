@@ -6,6 +6,7 @@
  *   PROBE       open the channels in their threads, go live, prove the paths
  *   HARVEST     ask live.c: another epoch, the final one, or hand over
  *   OPEN_EPOCH  let the channels send; their barrier is the epoch's end
+ *   HASH        hash all memory, in threads; HASHES: the peer's have come
  *   DEVICE      the peer took device state: there is room for more
  *   FINISHED    see that the guest runs where it may, and tell the user
  *
@@ -50,6 +51,7 @@ static struct xm_error *send_err(struct send *s)
 	return &s->side.cli->err;
 }
 
+static void send_event(struct send *s, const struct xm_event *ev);
 static void send_step(struct send *s, enum xm_event_kind kind,
 		      const struct xm_msg *msg, bool is_final);
 
@@ -134,6 +136,9 @@ static void send_go_on(struct send *s, int r, enum live_next next)
 	case LIVE_FINAL:
 		send_step(s, XM_EV_NEXT_EPOCH, NULL, true);
 		break;
+	case LIVE_COMPARE:
+		send_step(s, XM_EV_VERIFY, NULL, false);
+		break;
 	case LIVE_END:
 		send_device_end(s);
 		break;
@@ -159,14 +164,6 @@ static void send_open_channels(struct send *s)
 	struct side *side = &s->side;
 
 	side->agreed = s->src.agreed;
-	if (s->live.guest->id.has_device &&
-	    !(s->src.agreed.features & XM_FEATURE_DEVICE)) {
-		(void)xm_fail(send_err(s), -EINVAL, XM_REASON_REFUSED,
-			      "the target takes memory alone (--ram): start "
-			      "'xdpmig recv --qmp SOCKET' there");
-		send_fail(s);
-		return;
-	}
 	side->peer_base = s->src.agreed.port_base;
 	s->is_agreed = true;
 	send_bind(s);
@@ -191,15 +188,33 @@ static void send_harvest(struct send *s)
 	enum live_next next;
 	int r;
 
-	if (s->report.epoch && s->live.state <= LIVE_LAST)
+	if (s->report.epoch != s->live.epochs)
 		live_epoch_installed(&s->live);
 	r = live_decide(&s->live, &next, send_err(s));
 	send_go_on(s, r, next);
 }
 
+/* Memory is hashed at this side, or at the other. */
+static void send_compare(struct send *s)
+{
+	struct xm_event ev = { .kind = XM_EV_COMPARED };
+
+	if (!verify_is_complete(&s->live.verify))
+		return;
+	ev.is_same = live_compare(&s->live);
+	send_event(s, &ev);
+}
+
 static void send_act(struct send *s, const struct xm_actions *act)
 {
 	side_send(&s->side, act);
+	if (act->flags & XM_ACT_HASH &&
+	    verify_begin(&s->live.verify, send_err(s)))
+		send_fail(s);
+	if (act->flags & XM_ACT_HASHES) {
+		verify_take(&s->live.verify, &s->side.msg.hashes);
+		send_compare(s);
+	}
 	if (act->flags & XM_ACT_PROBE)
 		send_open_channels(s);
 	if (act->flags & XM_ACT_HARVEST)
@@ -210,14 +225,20 @@ static void send_act(struct send *s, const struct xm_actions *act)
 		s->is_over = true;
 }
 
+static void send_event(struct send *s, const struct xm_event *ev)
+{
+	struct xm_actions act = { .msg = s->out };
+
+	xm_src_step(&s->src, xm_clock(), ev, &act);
+	send_act(s, &act);
+}
+
 static void send_step(struct send *s, enum xm_event_kind kind,
 		      const struct xm_msg *msg, bool is_final)
 {
 	struct xm_event ev = { .kind = kind, .is_final = is_final, .msg = msg };
-	struct xm_actions act = { .msg = s->out };
 
-	xm_src_step(&s->src, xm_clock(), &ev, &act);
-	send_act(s, &act);
+	send_event(s, &ev);
 }
 
 /* -- what the channels' threads report ---------------------------------------------------- */
@@ -276,16 +297,10 @@ static void send_trouble(struct send *s)
 
 static json_t *send_status(struct send *s)
 {
-	json_t *o = json_object();
+	json_t *o = live_status(&s->live);
 
-	cli_put_str(o, "command", "send");
-	cli_put_str(o, "peer", s->opts->peer);
-	cli_put_str(o, "dev", s->side.dev);
-	cli_put_str(o, "guest", s->live.guest->id.name);
-	cli_put_u64(o, "channels", s->side.n_channels);
 	cli_put_u64(o, "bandwidth_bits_per_s", s->bandwidth);
 	report_status(&s->side, &s->report, o);
-	live_status(&s->live, o);
 	return o;
 }
 
@@ -363,7 +378,7 @@ static void send_look(struct send *s)
 {
 	struct xm_error *e = send_err(s);
 	enum live_next next;
-	int r;
+	int r, hashed;
 
 	send_listen(s);
 	if (s->is_over || s->src.state == XM_SRC_COMMIT)
@@ -373,8 +388,13 @@ static void send_look(struct send *s)
 		send_device(s); /* all there is, before its end is said */
 	if (!s->is_over)
 		send_go_on(s, r, next);
-	if (!s->is_over && guest_fault_check(&s->side.ram, e))
+	if (s->is_over)
+		return;
+	hashed = verify_check(&s->live.verify, e);
+	if (hashed < 0 || guest_fault_check(&s->side.ram, e))
 		send_trouble(s);
+	else if (!hashed)
+		send_compare(s);
 }
 
 static enum side_event send_wait(struct send *s)
@@ -386,12 +406,13 @@ static enum side_event send_wait(struct send *s)
 	unsigned int n = 1;
 
 	fds[0] = (struct pollfd){ .fd = run_fd(s->run), .events = POLLIN };
+	n += verify_fds(&s->live.verify, fds + n);
 	if (!is_committed)
 		n += live_fds(&s->live,
 			      ctl_wants_write(s->side.ctl) ?
 				      0 :
 				      xm_src_device_room(&s->src),
-			      fds + 1);
+			      fds + n);
 	return side_wait(&s->side, until, fds, n, is_committed, send_err(s));
 }
 
@@ -496,32 +517,6 @@ static int send_prepare(struct send *s)
 			 s->opts->in_flight, e);
 }
 
-static void send_event_start(struct send *s)
-{
-	json_t *o = cli_event_new("start");
-
-	cli_put_str(o, "dev", s->side.dev);
-	cli_put_str(o, "peer", s->opts->peer);
-	cli_put_u64(o, "channels", s->side.n_channels);
-	cli_put_u64(o, "ram_bytes_total", xm_map_bytes(&s->side.ram.map));
-	cli_put_str(o, "guest", s->live.guest->ops->kind);
-	cli_event_emit(s->side.cli, o);
-}
-
-/* What --dry-run says.  How long it takes can be told when nothing but a cap
- * decides. */
-static void send_plan(struct send *s)
-{
-	json_t *o = cli_result(s->side.cli);
-
-	report_plan(&s->side);
-	if (s->bandwidth)
-		cli_put_u64(o, "estimated_ms",
-			    (uint64_t)((double)s->side.populated * 8 * 1000 /
-				       (double)s->bandwidth));
-	cli_echo_options(s->side.cli);
-}
-
 /* The guest first, before the peer is waited for: it may be paused.  Returns
  * what the command comes to. */
 static int send_settle(struct send *s, int r)
@@ -545,18 +540,21 @@ static int send_main(struct send *s)
 	if (r)
 		return r;
 	if (s->side.opts->dry_run) {
-		send_plan(s);
+		report_plan(&s->side, s->bandwidth);
+		cli_echo_options(s->side.cli);
 		return 0;
 	}
 	r = side_hello(&s->side, &s->live.guest->id, &hello, send_err(s));
 	if (r)
 		return r;
+	if (s->opts->verify)
+		hello.features |= XM_FEATURE_VERIFY;
 	xm_src_init(&s->src, &hello, side_trace(&s->side));
 	s->has_session = true;
 	r = home_note(send_home(s), send_err(s));
 	if (r)
 		return r;
-	send_event_start(s);
+	report_start(&s->side, s->opts->peer, s->live.guest->ops->kind);
 	send_run(s);
 	r = send_settle(s, 0);
 	report_result(&s->side, &s->report);

@@ -10,6 +10,8 @@
  *   PAUSE   it is stopping         its own time; the log still runs
  *   LAST    it is paused           the last harvest, and the final epoch
  *   HELD    all memory is there    the user may want to do something now
+ *   VERIFY  it is hashed, twice    with --verify: here and there, and compared
+ *   REPAIR  what differs goes out  one more final epoch; then VERIFY again
  *   DEVICE  device state goes out  through the control connection
  *   COMMIT  it was handed over     no way back from here
  *
@@ -40,18 +42,6 @@
 
 /* Within --max-downtime, for less of it. */
 #define LIVE_MORE_EPOCHS 4
-
-static const char *live_state_name(enum live_state state)
-{
-	static const char *const names[] = {
-		[LIVE_START] = "setup",   [LIVE_COPY] = "copying",
-		[LIVE_PAUSE] = "pausing", [LIVE_LAST] = "paused",
-		[LIVE_HELD] = "held",     [LIVE_DEVICE] = "device",
-		[LIVE_COMMIT] = "commit",
-	};
-
-	return names[state];
-}
 
 /* -- opening ------------------------------------------------------------------------ */
 
@@ -204,44 +194,6 @@ void live_epoch_sent(struct live *l)
 		l->at.sent = xm_clock();
 }
 
-/* The downtime, were it now; null when not known. */
-static void put_expected(const struct live *l, json_t *o)
-{
-	if (l->converge.expected_ns == INT64_MAX)
-		(void)json_object_set_new(o, "expected_downtime_ms",
-					  json_null());
-	else
-		cli_put_int(o, "expected_downtime_ms",
-			    l->converge.expected_ns / XM_MS);
-}
-
-static void live_tell(const struct live *l)
-{
-	const struct live_epoch *x = &l->now;
-	json_t *o = cli_event_new("epoch");
-	double ns = x->ns ? (double)x->ns : 1;
-
-	cli_put_u64(o, "epoch", x->epoch);
-	cli_put_bool(o, "final", l->state == LIVE_LAST);
-	cli_put_u64(o, "pages", x->pages);
-	cli_put_u64(o, "bytes_sent", x->bytes);
-	cli_put_int(o, "ms", x->ns / XM_MS);
-	cli_put_real(o, "gbit_per_s", (double)x->bytes * 8 / ns);
-	cli_put_u64(o, "dirty_pages", x->dirty_pages);
-	cli_put_real(o, "harvest_ms", (double)x->harvest_ns / XM_MS);
-	cli_put_u64(o, "throttle_percent", x->throttle);
-	put_expected(l, o);
-	cli_event_emit(l->side->cli, o);
-	if (!l->guest->is_live)
-		return;
-	cli_info(l->side->cli,
-		 "epoch %u: %" PRIu64 " pages in %" PRId64
-		 " ms (%.1f Gbit/s); %" PRIu64 " written meanwhile%s",
-		 x->epoch, x->pages, (int64_t)(x->ns / XM_MS),
-		 (double)x->bytes * 8 / ns, x->dirty_pages,
-		 x->throttle ? ", guest slowed down" : "");
-}
-
 void live_epoch_installed(struct live *l)
 {
 	struct xm_time now = xm_clock();
@@ -249,8 +201,9 @@ void live_epoch_installed(struct live *l)
 	l->epochs++;
 	l->now.ns = xm_time_sub(now, l->epoch_begun);
 	l->now.bytes = live_bytes_sent(l) - l->bytes_before;
-	if (l->state == LIVE_LAST) {
+	if (l->state == LIVE_LAST)
 		l->at.installed = now;
+	if (l->state >= LIVE_LAST) {
 		l->now.dirty_pages = 0;
 		live_tell(l);
 	}
@@ -305,6 +258,18 @@ static int live_give_up(struct live *l, struct xm_error *e)
 		       (double)l->opts->deadline_ns / XM_SEC);
 }
 
+static int live_open_verify(struct live *l, struct xm_error *e)
+{
+	int r;
+
+	if (!l->opts->verify)
+		return 0;
+	r = l->is_tracked ? 0 : live_make_bitmaps(l, e);
+	return r ? r :
+		   verify_open(&l->verify, &l->side->ram, l->side->n_channels,
+			       l->side->caps.numa_node, e);
+}
+
 static int live_start(struct live *l, enum live_next *next, struct xm_error *e)
 {
 	struct xm_converge_opts opts = {
@@ -314,8 +279,10 @@ static int live_start(struct live *l, enum live_next *next, struct xm_error *e)
 		.more_epochs = LIVE_MORE_EPOCHS,
 	};
 	uint64_t early;
-	int r;
+	int r = live_open_verify(l, e);
 
+	if (r)
+		return r;
 	l->now.pages = xm_map_pages(&l->side->ram.map);
 	if (!l->guest->is_live)
 		return live_pause(l, next, e);
@@ -391,6 +358,53 @@ static int live_hand_over(struct live *l, enum live_next *next,
 	return guest_source_hand_over(l->guest, e);
 }
 
+static int live_verify(struct live *l, enum live_next *next)
+{
+	l->state = LIVE_VERIFY;
+	*next = LIVE_COMPARE;
+	return 0;
+}
+
+static int live_go_on(struct live *l, enum live_next *next, struct xm_error *e)
+{
+	l->at.let = xm_clock();
+	return l->opts->verify ? live_verify(l, next) :
+				 live_hand_over(l, next, e);
+}
+
+bool live_compare(struct live *l)
+{
+	struct verify *v = &l->verify;
+	uint32_t n = verify_compare(v, l->dirty, live_populated(l));
+	json_t *o = cli_event_new("verify");
+	char where[XM_BLOCK_NAME + 32];
+
+	cli_put_u64(o, "round", v->n_rounds);
+	cli_put_u64(o, "stripes_differed", n);
+	cli_event_emit(l->side->cli, o);
+	if (n)
+		cli_warn(l->side->cli,
+			 "memory at the target differs in %u of %u pieces of "
+			 "%llu MiB, the first of them %s",
+			 n, l->side->ram.map.n_stripes,
+			 (1ull << l->side->ram.map.stripe_shift) >> 20,
+			 verify_where(v, where, sizeof(where)));
+	return !n;
+}
+
+/* What was compared may be sent again; who is asked twice has ended it. */
+static int live_verified(struct live *l, enum live_next *next,
+			 struct xm_error *e)
+{
+	if (!l->verify.n_differ)
+		return live_hand_over(l, next, e);
+	memcpy(l->side->pages.todo, l->dirty, sizeof(l->dirty));
+	l->now.pages = l->verify.n_pages;
+	l->state = LIVE_REPAIR;
+	*next = LIVE_FINAL;
+	return 0;
+}
+
 int live_decide(struct live *l, enum live_next *next, struct xm_error *e)
 {
 	*next = LIVE_WAIT;
@@ -401,12 +415,16 @@ int live_decide(struct live *l, enum live_next *next, struct xm_error *e)
 		return live_copied(l, next, e);
 	case LIVE_LAST:
 		if (!l->opts->hold || l->may_go_on)
-			return live_hand_over(l, next, e);
+			return live_go_on(l, next, e);
 		l->state = LIVE_HELD;
 		cli_info(l->side->cli, "all memory is at the target and the "
 				       "guest is paused; waiting for 'xdpmig "
 				       "continue'");
 		return 0;
+	case LIVE_VERIFY:
+		return live_verified(l, next, e);
+	case LIVE_REPAIR:
+		return live_verify(l, next);
 	case LIVE_DEVICE:
 		return live_offer(l, next);
 	case LIVE_PAUSE:
@@ -463,7 +481,7 @@ int live_continue(struct live *l, enum live_next *next, struct xm_error *e)
 		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
 			       "this migration does not wait for 'continue'");
 	l->may_go_on = true;
-	return l->state == LIVE_HELD ? live_hand_over(l, next, e) : 0;
+	return l->state == LIVE_HELD ? live_go_on(l, next, e) : 0;
 }
 
 /* -- device state ------------------------------------------------------------------------------ */
@@ -514,6 +532,7 @@ void live_close(struct live *l)
 {
 	unsigned int i;
 
+	verify_close(&l->verify);
 	l->guest = guest_source_close(l->guest);
 	for (i = 0; i < XM_BLOCK_MAX; i++) {
 		free(l->dirty[i]);
@@ -521,44 +540,4 @@ void live_close(struct live *l)
 		if (l->side)
 			l->side->pages.todo[i] = NULL;
 	}
-}
-
-/* -- figures ---------------------------------------------------------------------------------------- */
-
-void live_report(const struct live *l, json_t *o)
-{
-	const struct live_times *at = &l->at;
-
-	cli_put_u64(o, "epochs", l->epochs);
-	if (!l->guest || !l->guest->is_live)
-		return;
-	cli_put_ms(o, "downtime_ms", at->stopped, at->taken);
-	cli_put_ms(o, "downtime_pause_ms", at->stopped, at->paused);
-	cli_put_ms(o, "downtime_harvest_ms", at->paused, at->harvested);
-	cli_put_ms(o, "downtime_send_ms", at->harvested, at->sent);
-	cli_put_ms(o, "downtime_ack_ms", at->sent, at->installed);
-	cli_put_ms(o, "held_ms", at->installed, at->handed);
-	cli_put_ms(o, "downtime_device_ms", at->handed, at->loaded);
-	cli_put_ms(o, "downtime_commit_ms", at->loaded, at->taken);
-	cli_put_u64(o, "device_bytes", l->device_bytes);
-	cli_put_u64(o, "dirty_pages", l->dirty_pages);
-	cli_put_u64(o, "dirty_pages_per_s", l->converge.dirty_per_s);
-	cli_put_u64(o, "throttle_percent", l->converge.throttle);
-	cli_put_real(o, "harvest_ms", (double)l->guest->harvest_ns / XM_MS);
-	cli_put_real(o, "drain_ms", (double)l->guest->drain_ns / XM_MS);
-}
-
-void live_status(const struct live *l, json_t *o)
-{
-	enum live_state state = l->state;
-
-	/* The deadline may come in the middle of an epoch, which goes on. */
-	if (state == LIVE_COPY && l->was_asked)
-		state = LIVE_PAUSE;
-	cli_put_str(o, "state", live_state_name(state));
-	cli_put_u64(o, "epoch", l->now.epoch);
-	cli_put_u64(o, "pages", l->now.pages);
-	cli_put_u64(o, "dirty_pages_per_s", l->converge.dirty_per_s);
-	cli_put_u64(o, "throttle_percent", l->converge.throttle);
-	put_expected(l, o);
 }

@@ -6,6 +6,7 @@
 #include "core/converge.h"
 #include "guest/guest.h"
 #include "side.h"
+#include "verify.h"
 
 enum live_state {
 	LIVE_START,  /* no epoch yet */
@@ -13,6 +14,8 @@ enum live_state {
 	LIVE_PAUSE,  /* it was asked to pause */
 	LIVE_LAST,   /* it is paused: the final epoch */
 	LIVE_HELD,   /* its memory is at the target; the user lets us go on */
+	LIVE_VERIFY, /* its memory is hashed at both ends */
+	LIVE_REPAIR, /* what differed is sent again */
 	LIVE_DEVICE, /* its devices' state goes out */
 	LIVE_COMMIT, /* it was handed over */
 };
@@ -22,6 +25,7 @@ enum live_next {
 	LIVE_WAIT,      /* nothing: for the guest, or for the user */
 	LIVE_EPOCH,     /* send live->side->pages */
 	LIVE_FINAL,     /* the same; the guest is paused */
+	LIVE_COMPARE,   /* hash all memory; then live_compare() */
 	LIVE_END,       /* device state is out: say so */
 	LIVE_HAND_OVER, /* live_commit(), then COMMIT */
 };
@@ -34,6 +38,7 @@ struct live_times {
 	struct xm_time harvested; /* what was left was known */
 	struct xm_time sent;      /* and acknowledged on every channel */
 	struct xm_time installed; /* the target said so */
+	struct xm_time let;       /* the user let us go on */
 	struct xm_time handed;    /* device state was let go */
 	struct xm_time loaded;    /* the target has it */
 	struct xm_time taken;     /* the target runs it */
@@ -68,6 +73,8 @@ struct live {
 	uint32_t epochs;
 	uint64_t dirty_pages; /* all harvests */
 
+	struct verify verify; /* with --verify, from the first epoch on */
+
 	uint64_t device_bytes; /* read from the guest */
 	uint8_t device[XM_DEVICE_CHUNK];
 };
@@ -98,6 +105,10 @@ void live_epoch_begun(struct live *l, uint32_t epoch);
 void live_epoch_sent(struct live *l);
 void live_epoch_installed(struct live *l);
 
+/* All hashes are there: the same?  If not, it is told, and what is to be sent
+ * again is side->pages. */
+bool live_compare(struct live *l);
+
 /* Device state to carry, at most @room bytes, into l->device.  Bytes, or 0:
  * none now. */
 ssize_t live_read_device(struct live *l, uint64_t room, struct xm_error *e);
@@ -110,9 +121,16 @@ unsigned int live_fds(struct live *l, uint64_t device_room, struct pollfd *fds);
 int live_finish(struct live *l, enum xm_home home, struct xm_error *e);
 void live_close(struct live *l);
 
+/* -- live_tell.c ------------------------------------------------------------ */
+
+const char *live_state_name(enum live_state state);
+
+/* The event of an epoch that is done. */
+void live_tell(const struct live *l);
+
 /* The result's fields. */
 void live_report(const struct live *l, json_t *o);
 /* What 'xdpmig status' is told. */
-void live_status(const struct live *l, json_t *o);
+json_t *live_status(const struct live *l);
 
 #endif

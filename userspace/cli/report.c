@@ -30,6 +30,18 @@ static json_t *put_drops(json_t *o, const struct xm_drops *d)
 	return drops;
 }
 
+void report_start(struct side *s, const char *peer, const char *guest)
+{
+	json_t *o = cli_event_new("start");
+
+	cli_put_str(o, "dev", s->dev);
+	cli_put_str(o, "peer", peer);
+	cli_put_u64(o, "channels", s->n_channels);
+	cli_put_u64(o, "ram_bytes_total", xm_map_bytes(&s->ram.map));
+	cli_put_str(o, "guest", guest);
+	cli_event_emit(s->cli, o);
+}
+
 /* -- progress ---------------------------------------------------------------------------- */
 
 void report_progress(struct side *s, struct report *r)
@@ -278,7 +290,7 @@ void report_result(struct side *s, const struct report *r)
 
 /* -- plan ----------------------------------------------------------------------------------- */
 
-void report_plan(struct side *s)
+void report_plan(struct side *s, uint64_t bandwidth)
 {
 	json_t *o = cli_result(s->cli);
 	const struct xsk_chan_opts *c = &s->plan.opts;
@@ -303,4 +315,8 @@ void report_plan(struct side *s)
 		cli_put_u64(o, "ram_bytes_total", xm_map_bytes(&s->ram.map));
 		cli_put_u64(o, "ram_bytes_populated", s->populated);
 	}
+	if (bandwidth)
+		cli_put_u64(o, "estimated_ms",
+			    (uint64_t)((double)s->populated * 8 * 1000 /
+				       (double)bandwidth));
 }

@@ -16,6 +16,9 @@ struct report {
 	uint64_t epoch_bytes; /* of memory in this epoch; 0: all of it */
 };
 
+/* The first event: what goes where.  @guest: its kind. */
+void report_start(struct side *s, const char *peer, const char *guest);
+
 /* A progress line, if one is due. */
 void report_progress(struct side *s, struct report *r);
 
@@ -25,7 +28,8 @@ void report_status(struct side *s, const struct report *r, json_t *o);
 /* The result's fields.  Call before the pool is freed. */
 void report_result(struct side *s, const struct report *r);
 
-/* --dry-run: the plan, as far as both sides have the same. */
-void report_plan(struct side *s);
+/* --dry-run: the plan, as far as both sides have the same.  How long it takes can
+ * be told when nothing but a cap of @bandwidth bits per second decides; 0: none. */
+void report_plan(struct side *s, uint64_t bandwidth);
 
 #endif

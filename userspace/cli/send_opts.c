@@ -99,6 +99,10 @@ static const struct cli_opt send_opts[] = {
 	  .def = XM_IN_FLIGHT,
 	  .help = "guest memory that a channel may have on its way at a "
 		  "time" },
+	{ "verify", .type = CLI_FLAG, .offset = SEND(verify),
+	  .help = "before the guest is handed over, hash all of its memory at "
+		  "both ends and compare: what differs is sent again, and "
+		  "once more ends the migration" },
 	{ 0 },
 };
 

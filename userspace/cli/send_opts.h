@@ -36,6 +36,7 @@ struct cli_send_opts {
 	uint64_t deadline_ns; /* to converge in; 0 = none */
 	int converge;         /* enum xm_converge_how */
 	bool hold;            /* wait for 'xdpmig continue' when paused */
+	bool verify;          /* hash all memory at both ends, and compare */
 };
 
 struct cli_recv_opts {

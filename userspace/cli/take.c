@@ -110,3 +110,18 @@ void take_close(struct take *t)
 {
 	t->guest = guest_target_close(t->guest);
 }
+
+int take_record(struct run *run, const struct xm_msg_hello *h, const char *home,
+		struct xm_error *e)
+{
+	json_t *o;
+
+	if (!(h->features & XM_FEATURE_DEVICE))
+		return 0;
+	o = json_object();
+	cli_put_str(o, "command", "recv");
+	cli_put_str(o, "guest", h->name);
+	run_put_session(o, h->session);
+	cli_put_str(o, "guest_runs_at", home);
+	return run_record(run, o, e);
+}

@@ -4,6 +4,7 @@
 #define XM_CLI_TAKE_H
 
 #include "guest/guest.h"
+#include "run.h"
 #include "send_opts.h"
 
 struct take {
@@ -37,6 +38,11 @@ int take_give(struct take *t, bool is_all, struct xm_error *e);
 /* Should the source hear that there is room?  Then @ret_bytes: how many bytes
  * were handed on, all in all. */
 bool take_ack_is_due(struct take *t, uint64_t *ret_bytes);
+
+/* For who asks when we are gone: where the guest @h, of this migration, may run.
+ * Memory alone runs nowhere.  0 or -errno with @e. */
+int take_record(struct run *run, const struct xm_msg_hello *h, const char *home,
+		struct xm_error *e);
 
 void take_close(struct take *t);
 

@@ -9,14 +9,17 @@
  *          Next: PROBE at ACCEPT (we answer WELCOME), FAILED at CANCEL
  * PROBE    paths are being proven.  Next: READY when both said PROVEN
  * READY    no epoch is open: every frame is stale
- *          Next: OPEN on EPOCH_BEGIN; after the final epoch LOAD on DEVICE_END,
- *          and COMMIT on COMMIT, when device state that was agreed is loaded
+ *          Next: OPEN on EPOCH_BEGIN; after the final epoch VERIFY on VERIFY,
+ *          LOAD on DEVICE_END, and COMMIT on COMMIT, when verification that was
+ *          agreed is done, and device state that was agreed is loaded
  * OPEN     the channels' threads are being told of the epoch.
  *          Next: EPOCH at OPENED (we answer EPOCH_READY)
  * EPOCH    frames of this epoch are placed.  Next: TOTALS on EPOCH_END
  * TOTALS   the channels are closed and counted.  Next: READY at INSTALLED, if
  *          our figures are the peer's and what was placed is what was
  *          announced (we answer EPOCH_DONE); FAILED if not
+ * VERIFY   the conductor hashes all memory.  Next: READY when all hashes are
+ *          said
  * LOAD     memory and device state are complete; the guest takes the latter in.
  *          may not: run.  Next: READY at LOADED (we answer LOADED), FAILED
  *          after XM_LOAD_MS: the source's guest is paused all the while, and
@@ -28,6 +31,9 @@
  *
  * Device state (protocol.md 6.5) may come in any state from READY to TOTALS, in
  * order and within a window of what was acknowledged, until DEVICE_END.
+ *
+ * What the hashes came to the source knows: it may then send one more final
+ * epoch, that repairs, and VERIFY once more (protocol.md 6.7).
  *
  * Losing contact in COMMIT changes nothing here: the source will not resume
  * its guest, so this side must run it.
@@ -45,10 +51,12 @@ static const uint32_t dst_next[XM_DST__COUNT] = {
 	[XM_DST_HELLO] = TO(CONSIDER) | TO(FAILED),
 	[XM_DST_CONSIDER] = TO(PROBE) | TO(FAILED),
 	[XM_DST_PROBE] = TO(READY) | TO(FAILED),
-	[XM_DST_READY] = TO(OPEN) | TO(LOAD) | TO(COMMIT) | TO(FAILED),
+	[XM_DST_READY] = TO(OPEN) | TO(VERIFY) | TO(LOAD) | TO(COMMIT) |
+			 TO(FAILED),
 	[XM_DST_OPEN] = TO(EPOCH) | TO(FAILED),
 	[XM_DST_EPOCH] = TO(TOTALS) | TO(FAILED),
 	[XM_DST_TOTALS] = TO(READY) | TO(FAILED),
+	[XM_DST_VERIFY] = TO(READY) | TO(FAILED),
 	[XM_DST_LOAD] = TO(READY) | TO(FAILED),
 	[XM_DST_COMMIT] = TO(DONE) | TO(FAILED),
 };
@@ -122,6 +130,13 @@ static bool dst_has_device(const struct xm_dst *d)
 	return d->agreed.features & XM_FEATURE_DEVICE;
 }
 
+/* All memory is here, and hashed if that was agreed: the rest may follow. */
+static bool dst_may_go(const struct xm_dst *d)
+{
+	return d->is_final &&
+	       (d->is_verified || !(d->agreed.features & XM_FEATURE_VERIFY));
+}
+
 /* A piece of device state: may it come now, and is it the next one? */
 static bool dst_take_device(struct xm_dst *d, const struct xm_msg_device *m,
 			    struct xm_actions *act)
@@ -141,7 +156,7 @@ static bool dst_end_device(struct xm_dst *d, struct xm_time now,
 			   const struct xm_msg_device_end *m,
 			   struct xm_actions *act)
 {
-	if (!dst_has_device(d) || d->is_device_ended || !d->is_final ||
+	if (!dst_has_device(d) || d->is_device_ended || !dst_may_go(d) ||
 	    m->total != d->device_got)
 		return false;
 	d->is_device_ended = true;
@@ -152,12 +167,33 @@ static bool dst_end_device(struct xm_dst *d, struct xm_time now,
 	return true;
 }
 
+/* Once more after a final one: what was hashed once, and differed. */
+static bool dst_may_begin(const struct xm_dst *d, const struct xm_msg_epoch *m)
+{
+	return m->epoch == d->epoch + 1 &&
+	       (!d->is_final || (m->is_final && d->n_verify == 1 &&
+				 d->is_verified && !d->is_device_ended));
+}
+
+static bool dst_verify(struct xm_dst *d, struct xm_time now,
+		       struct xm_actions *act)
+{
+	if (!(d->agreed.features & XM_FEATURE_VERIFY) || !d->is_final ||
+	    d->is_verified)
+		return false;
+	d->n_verify++;
+	d->n_hashes = 0;
+	dst_enter(d, now, XM_DST_VERIFY);
+	act->flags |= XM_ACT_HASH;
+	return true;
+}
+
 /* True when @m is legal here. */
 static bool dst_take_in_ready(struct xm_dst *d, struct xm_time now,
 			      const struct xm_msg *m, struct xm_actions *act)
 {
-	if (m->type == XM_MSG_EPOCH_BEGIN && !d->is_final &&
-	    m->epoch.epoch == d->epoch + 1) {
+	if (m->type == XM_MSG_EPOCH_BEGIN && dst_may_begin(d, &m->epoch)) {
+		d->is_verified = false;
 		d->epoch = m->epoch.epoch;
 		d->is_final = m->epoch.is_final;
 		dst_enter(d, now, XM_DST_OPEN);
@@ -165,9 +201,11 @@ static bool dst_take_in_ready(struct xm_dst *d, struct xm_time now,
 		act->epoch = d->epoch;
 		return true;
 	}
+	if (m->type == XM_MSG_VERIFY)
+		return dst_verify(d, now, act);
 	if (m->type == XM_MSG_DEVICE_END)
 		return dst_end_device(d, now, &m->device_end, act);
-	if (m->type == XM_MSG_COMMIT && d->is_final &&
+	if (m->type == XM_MSG_COMMIT && dst_may_go(d) &&
 	    (!dst_has_device(d) || d->is_loaded)) {
 		dst_enter(d, now, XM_DST_COMMIT);
 		act->flags |= XM_ACT_TAKE_GUEST;
@@ -207,6 +245,7 @@ static bool dst_take_legal(struct xm_dst *d, struct xm_time now,
 	case XM_DST_CONSIDER:
 	case XM_DST_OPEN:
 	case XM_DST_TOTALS:
+	case XM_DST_VERIFY:
 	case XM_DST_LOAD:
 	case XM_DST_COMMIT:
 	case XM_DST_DONE:
@@ -378,6 +417,21 @@ static void dst_device_taken(struct xm_dst *d, struct xm_time now,
 	dst_say(d, now, act, XM_MSG_DEVICE_ACK)->device_ack.bytes = bytes;
 }
 
+static void dst_hashes(struct xm_dst *d, struct xm_time now,
+		       const struct xm_msg_hashes *m, struct xm_actions *act)
+{
+	uint32_t stripes = xm_hello_stripes(&d->hello);
+
+	assert(d->state == XM_DST_VERIFY && m->first == d->n_hashes);
+	assert(m->n && m->n <= stripes - d->n_hashes);
+	dst_say(d, now, act, XM_MSG_HASHES)->hashes = *m;
+	d->n_hashes += m->n;
+	if (d->n_hashes < stripes)
+		return;
+	d->is_verified = true;
+	dst_enter(d, now, XM_DST_READY);
+}
+
 static void dst_loaded(struct xm_dst *d, struct xm_time now,
 		       struct xm_actions *act)
 {
@@ -438,9 +492,14 @@ void xm_dst_step(struct xm_dst *d, struct xm_time now,
 	case XM_EV_LOADED:
 		dst_loaded(d, now, act);
 		break;
+	case XM_EV_HASHES:
+		dst_hashes(d, now, &ev->msg->hashes, act);
+		break;
 	case XM_EV_NEXT_EPOCH:
 	case XM_EV_DEVICE:
 	case XM_EV_DEVICE_END:
+	case XM_EV_VERIFY:
+	case XM_EV_COMPARED:
 		assert(!"an event of the source");
 		break;
 	}
@@ -465,8 +524,9 @@ void xm_dst_init(struct xm_dst *d, struct xm_trace *trace)
 const char *xm_dst_state_name(enum xm_dst_state state)
 {
 	static const char *const names[XM_DST__COUNT] = {
-		"init",  "hello",  "consider", "probe",  "ready", "open",
-		"epoch", "totals", "load",     "commit", "done",  "failed",
+		"init",   "hello", "consider", "probe",  "ready",
+		"open",   "epoch", "totals",   "verify", "load",
+		"commit", "done",  "failed",
 	};
 
 	return names[state];

@@ -14,6 +14,7 @@ enum xm_dst_state {
 	XM_DST_OPEN,
 	XM_DST_EPOCH,
 	XM_DST_TOTALS,
+	XM_DST_VERIFY,
 	XM_DST_LOAD,
 	XM_DST_COMMIT,
 	XM_DST_DONE,
@@ -32,8 +33,11 @@ struct xm_dst {
 	uint64_t device_got;           /* bytes of device state that came */
 	uint64_t device_said;          /* of them, acknowledged */
 	bool is_device_ended;          /* DEVICE_END came */
-	bool runs;      /* with it: the guest ran at the source */
-	bool is_loaded; /* LOADED was said */
+	bool runs;             /* with it: the guest ran at the source */
+	bool is_loaded;        /* LOADED was said */
+	unsigned int n_verify; /* times that VERIFY came */
+	uint32_t n_hashes;     /* in VERIFY: stripes whose hash was said */
+	bool is_verified;      /* all were, and no epoch came since */
 	struct xm_time begun, heard, spoken;
 	struct xm_time load_begun; /* in LOAD: DEVICE_END came */
 	struct xm_outcome outcome;

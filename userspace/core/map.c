@@ -62,26 +62,41 @@ uint64_t xm_page_hash_sum(unsigned int block, uint64_t len)
 }
 
 /* Stripes that all blocks have together at this size. */
-static uint64_t map_count_stripes(const struct xm_map *map, unsigned int shift)
+static uint64_t map_stripes_at(const uint64_t *len, unsigned int n_blocks,
+			       unsigned int shift)
 {
 	uint64_t n = 0;
 	unsigned int i;
 
-	for (i = 0; i < map->n_blocks; i++)
-		n += ((map->block[i].len - 1) >> shift) + 1;
+	for (i = 0; i < n_blocks; i++)
+		n += (len[i] >> shift) + !!(len[i] & ((1ull << shift) - 1));
 	return n;
+}
+
+uint32_t xm_map_count_stripes(const uint64_t *len, unsigned int n,
+			      unsigned int *ret_shift)
+{
+	unsigned int shift = 21;
+
+	_Static_assert(XM_STRIPE_MIN == 1 << 21, "shift above");
+	_Static_assert(XM_BLOCK_MAX * 2 <= XM_STRIPES_MAX, "63 is enough");
+	while (shift < 63 && map_stripes_at(len, n, shift) > XM_STRIPES_MAX)
+		shift++;
+	*ret_shift = shift;
+	return (uint32_t)map_stripes_at(len, n, shift);
 }
 
 int xm_map_shard(struct xm_map *map, unsigned int n_channels)
 {
-	unsigned int shift = 21, i;
+	uint64_t len[XM_BLOCK_MAX];
+	unsigned int shift, i;
 	uint32_t next = 0;
 
-	_Static_assert(XM_STRIPE_MIN == 1 << 21, "shift above");
 	if (!n_channels || n_channels > XM_CHAN_MAX || !map->n_blocks)
 		return -EINVAL;
-	while (map_count_stripes(map, shift) > XM_STRIPES_MAX)
-		shift++;
+	for (i = 0; i < map->n_blocks; i++)
+		len[i] = map->block[i].len;
+	(void)xm_map_count_stripes(len, map->n_blocks, &shift);
 	for (i = 0; i < map->n_blocks; i++) {
 		map->block[i].first_stripe = next;
 		next += (uint32_t)((map->block[i].len - 1) >> shift) + 1;
@@ -90,4 +105,27 @@ int xm_map_shard(struct xm_map *map, unsigned int n_channels)
 	map->stripe_shift = shift;
 	map->n_channels = n_channels;
 	return 0;
+}
+
+unsigned int xm_map_stripe_block(const struct xm_map *map, unsigned int block,
+				 uint32_t stripe)
+{
+	while (block + 1 < map->n_blocks &&
+	       map->block[block + 1].first_stripe <= stripe)
+		block++;
+	return block;
+}
+
+void xm_map_stripe_pages(const struct xm_map *map, unsigned int block,
+			 uint32_t stripe, uint64_t *ret_first,
+			 uint64_t *ret_end)
+{
+	const struct xm_block *b = &map->block[block];
+	unsigned int shift = map->stripe_shift - XM_PAGE_SHIFT;
+	uint64_t n_pages = b->len >> XM_PAGE_SHIFT;
+	uint64_t first = (uint64_t)(stripe - b->first_stripe) << shift;
+	uint64_t end = first + (1ULL << shift);
+
+	*ret_first = first;
+	*ret_end = end < n_pages ? end : n_pages;
 }

@@ -43,6 +43,11 @@ struct xm_map {
 int xm_map_add(struct xm_map *map, const char *name, uint64_t len,
 	       uint8_t *hva);
 
+/* Stripes that blocks of these @n lengths have together, for any lengths.
+ * @ret_shift: log2 of their bytes. */
+uint32_t xm_map_count_stripes(const uint64_t *len, unsigned int n,
+			      unsigned int *ret_shift);
+
 /* Choose the stripe size and deal the stripes to @n_channels.  Both sides
  * compute the same from the same map.  Returns 0 or -EINVAL. */
 int xm_map_shard(struct xm_map *map, unsigned int n_channels);
@@ -52,6 +57,16 @@ int xm_map_find(const struct xm_map *map, const char *name);
 
 uint64_t xm_map_bytes(const struct xm_map *map); /* of all blocks */
 uint64_t xm_map_pages(const struct xm_map *map);
+
+/* The block that @stripe, of the whole guest, is in; looked for from @block on,
+ * the one of an earlier stripe, or 0. */
+unsigned int xm_map_stripe_block(const struct xm_map *map, unsigned int block,
+				 uint32_t stripe);
+
+/* Pages [first, end) of @stripe, numbers in its block @block. */
+void xm_map_stripe_pages(const struct xm_map *map, unsigned int block,
+			 uint32_t stripe, uint64_t *ret_first,
+			 uint64_t *ret_end);
 
 /* Is [offset, offset + len) inside block @block?  Safe for any input. */
 static inline bool xm_map_has(const struct xm_map *map, unsigned int block,

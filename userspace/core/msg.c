@@ -270,6 +270,32 @@ static int get_device(struct msg_in *in, struct xm_msg_device *m)
 	return 0;
 }
 
+static void put_hashes(struct msg_out *o, const struct xm_msg_hashes *m)
+{
+	unsigned int i;
+
+	assert(m->n && m->n <= XM_HASHES_CHUNK);
+	put_uint(o, m->first, 4);
+	put_uint(o, m->n, 2);
+	for (i = 0; i < m->n; i++)
+		put_uint(o, m->hash[i], 8);
+}
+
+static int get_hashes(struct msg_in *in, struct xm_msg_hashes *m)
+{
+	unsigned int i;
+
+	m->first = (uint32_t)get_uint(in, 4);
+	m->n = (uint16_t)get_uint(in, 2);
+	if (in->is_short)
+		return XM_MSG_E_LENGTH;
+	if (!m->n || m->n > XM_HASHES_CHUNK)
+		return XM_MSG_E_VALUE;
+	for (i = 0; i < m->n; i++)
+		m->hash[i] = get_uint(in, 8);
+	return 0;
+}
+
 /* -- messages ----------------------------------------------------------------------- */
 
 size_t xm_msg_put(void *dst, const struct xm_msg *msg)
@@ -304,11 +330,15 @@ size_t xm_msg_put(void *dst, const struct xm_msg *msg)
 		put_uint(&o, msg->device_end.total, 8);
 		put_uint(&o, msg->device_end.runs, 1);
 		break;
+	case XM_MSG_HASHES:
+		put_hashes(&o, &msg->hashes);
+		break;
 	case XM_MSG_PROVEN:
 	case XM_MSG_COMMIT:
 	case XM_MSG_COMMITTED:
 	case XM_MSG_HEARTBEAT:
 	case XM_MSG_LOADED:
+	case XM_MSG_VERIFY:
 		break;
 	}
 	len = (size_t)(o.p - (uint8_t *)dst);
@@ -358,11 +388,14 @@ static int msg_get_body(struct msg_in *in, struct xm_msg *m)
 		m->device_end.total = get_uint(in, 8);
 		m->device_end.runs = get_uint(in, 1) != 0;
 		return 0;
+	case XM_MSG_HASHES:
+		return get_hashes(in, &m->hashes);
 	case XM_MSG_PROVEN:
 	case XM_MSG_COMMIT:
 	case XM_MSG_COMMITTED:
 	case XM_MSG_HEARTBEAT:
 	case XM_MSG_LOADED:
+	case XM_MSG_VERIFY:
 		return 0;
 	}
 	return XM_MSG_E_TYPE;
@@ -411,6 +444,8 @@ const char *xm_msg_name(enum xm_msg_type type)
 		[XM_MSG_DEVICE_ACK] = "DEVICE_ACK",
 		[XM_MSG_DEVICE_END] = "DEVICE_END",
 		[XM_MSG_LOADED] = "LOADED",
+		[XM_MSG_VERIFY] = "VERIFY",
+		[XM_MSG_HASHES] = "HASHES",
 	};
 
 	return (unsigned int)type < sizeof(names) / sizeof(names[0]) &&

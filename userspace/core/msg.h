@@ -25,6 +25,7 @@
 
 /* Features: offered in HELLO, in force when WELCOME has them too. */
 #define XM_FEATURE_DEVICE  (1ull << 0) /* device state follows the memory */
+#define XM_FEATURE_VERIFY  (1ull << 1) /* all memory is hashed and compared */
 #define XM_FEATURE_ENCRYPT (1ull << 2) /* frames' payloads are encrypted */
 
 enum xm_msg_type {
@@ -43,6 +44,8 @@ enum xm_msg_type {
 	XM_MSG_DEVICE_ACK = 13, /* destination: so much of it is in QEMU */
 	XM_MSG_DEVICE_END = 14, /* source: that was all of it */
 	XM_MSG_LOADED = 15,     /* destination: the guest is ready to run */
+	XM_MSG_VERIFY = 16,     /* source: hash all memory, as I do */
+	XM_MSG_HASHES = 17,     /* destination: of some stripes, in order */
 };
 
 struct xm_msg_hello {
@@ -100,6 +103,12 @@ struct xm_msg_device_end {
 	uint8_t runs;   /* the guest ran before it was paused: 0 or 1 */
 };
 
+struct xm_msg_hashes {
+	uint32_t first; /* stripe */
+	uint16_t n;     /* 1 .. XM_HASHES_CHUNK */
+	uint64_t hash[XM_HASHES_CHUNK];
+};
+
 struct xm_msg_abort {
 	enum xm_reason reason;
 	char text[XM_MSG_TEXT];
@@ -115,6 +124,7 @@ struct xm_msg {
 		struct xm_msg_device device;
 		struct xm_msg_device_ack device_ack;
 		struct xm_msg_device_end device_end;
+		struct xm_msg_hashes hashes;
 	};
 };
 

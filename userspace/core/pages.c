@@ -6,30 +6,6 @@
 
 #include "zero.h"
 
-/* Pages [first, end) of stripe @stripe, which is in block @block. */
-static void stripe_range(const struct xm_map *map, unsigned int block,
-			 uint32_t stripe, uint64_t *ret_first,
-			 uint64_t *ret_end)
-{
-	const struct xm_block *b = &map->block[block];
-	unsigned int shift = map->stripe_shift - XM_PAGE_SHIFT;
-	uint64_t n_pages = b->len >> XM_PAGE_SHIFT;
-	uint64_t first = (uint64_t)(stripe - b->first_stripe) << shift;
-	uint64_t end = first + (1ULL << shift);
-
-	*ret_first = first;
-	*ret_end = end < n_pages ? end : n_pages;
-}
-
-static unsigned int stripe_block(const struct xm_map *map, unsigned int block,
-				 uint32_t stripe)
-{
-	while (block + 1 < map->n_blocks &&
-	       map->block[block + 1].first_stripe <= stripe)
-		block++;
-	return block;
-}
-
 void xm_pages_begin(struct xm_pages *p, const struct xm_map *map,
 		    const struct xm_page_set *set, unsigned int channel)
 {
@@ -40,8 +16,8 @@ void xm_pages_begin(struct xm_pages *p, const struct xm_map *map,
 	p->stripe = channel;
 	if (p->stripe >= map->n_stripes)
 		return;
-	p->block = stripe_block(map, 0, p->stripe);
-	stripe_range(map, p->block, p->stripe, &p->page, &p->end);
+	p->block = xm_map_stripe_block(map, 0, p->stripe);
+	xm_map_stripe_pages(map, p->block, p->stripe, &p->page, &p->end);
 }
 
 static bool bit_is_set(const uint64_t *bitmap, uint64_t i)
@@ -77,8 +53,8 @@ static bool next_stripe(struct xm_pages *p)
 		return false;
 	}
 	p->stripe += p->map->n_channels;
-	p->block = stripe_block(p->map, p->block, p->stripe);
-	stripe_range(p->map, p->block, p->stripe, &p->page, &p->end);
+	p->block = xm_map_stripe_block(p->map, p->block, p->stripe);
+	xm_map_stripe_pages(p->map, p->block, p->stripe, &p->page, &p->end);
 	return true;
 }
 
@@ -148,8 +124,8 @@ uint64_t xm_pages_count(const struct xm_map *map, const struct xm_page_set *set,
 	uint32_t s;
 
 	for (s = channel; s < map->n_stripes; s += map->n_channels) {
-		block = stripe_block(map, block, s);
-		stripe_range(map, block, s, &first, &end);
+		block = xm_map_stripe_block(map, block, s);
+		xm_map_stripe_pages(map, block, s, &first, &end);
 		n += count_bits(set->todo[block], set->populated[block], first,
 				end);
 	}

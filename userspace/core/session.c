@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "map.h"
+
 struct xm_msg *xm_actions_add(struct xm_actions *act, enum xm_msg_type type)
 {
 	struct xm_msg *msg;
@@ -27,6 +29,16 @@ void xm_outcome_set(struct xm_outcome *o, enum xm_reason reason,
 	o->home = home;
 	o->by_peer = by_peer;
 	memcpy(o->text, text, len);
+}
+
+uint32_t xm_hello_stripes(const struct xm_msg_hello *hello)
+{
+	uint64_t len[XM_BLOCK_MAX];
+	unsigned int i, shift;
+
+	for (i = 0; i < hello->n_blocks; i++)
+		len[i] = hello->block[i].len;
+	return xm_map_count_stripes(len, hello->n_blocks, &shift);
 }
 
 const char *xm_home_name(enum xm_home home)

@@ -39,20 +39,26 @@ enum xm_event_kind {
 			   * DEVICE_END with runs (total is filled in) */
 	XM_EV_LOADED, /* dst: answer to XM_ACT_DEVICE_END: it is in, the guest
 		       * is ready to run */
+	XM_EV_VERIFY, /* src, in HARVEST after the final epoch: compare memory */
+	XM_EV_HASHES,   /* dst: answer to XM_ACT_HASH, as many of them as it
+		       * takes; msg: HASHES, from stripe 0 on, without gaps */
+	XM_EV_COMPARED, /* src: own memory is hashed, all HASHES have come;
+			 * is_same: and agree */
 };
 
 struct xm_event {
 	enum xm_event_kind kind;
 	bool is_final;
 	const struct xm_msg *msg; /* borrowed for the call */
+	bool is_same;
 };
 
 /* Actions, as flags. */
 #define XM_ACT_SEND     0x001 /* send msg[0 .. n_msgs) */
 #define XM_ACT_CONSIDER 0x002 /* dst: is HELLO acceptable?  ACCEPT or CANCEL */
 #define XM_ACT_PROBE    0x004 /* open channels (src) and prove their paths */
-/* src: all is proven, done or loaded; NEXT_EPOCH, DEVICE_END, COMMIT or CANCEL
- * follows */
+/* src: all is proven, done, compared or loaded; NEXT_EPOCH, VERIFY, DEVICE_END,
+ * COMMIT or CANCEL follows */
 #define XM_ACT_HARVEST 0x008
 /* src: channels may send epoch `epoch`.  dst: channels must take it; then
  * OPENED */
@@ -66,6 +72,10 @@ struct xm_event {
 /* dst: that was all of it; LOADED when the guest has it (d->runs: was it
  * running at the source?) */
 #define XM_ACT_DEVICE_END 0x200
+/* either: hash all memory now.  dst: then HASHES */
+#define XM_ACT_HASH 0x400
+/* src: the peer's hashes in this HASHES message; COMPARED when all are there */
+#define XM_ACT_HASHES 0x800
 
 struct xm_actions {
 	unsigned int flags;
@@ -90,6 +100,9 @@ struct xm_outcome {
 };
 
 const char *xm_home_name(enum xm_home home);
+
+/* Stripes of the guest that @hello announces (map.h). */
+uint32_t xm_hello_stripes(const struct xm_msg_hello *hello);
 
 /* Shared by src.c and dst.c. */
 struct xm_msg *xm_actions_add(struct xm_actions *act, enum xm_msg_type type);

@@ -15,6 +15,9 @@
  *          may: post, retransmit                may not: harvest
  *          Next: BARRIER when every channel's SYNC is acknowledged
  * BARRIER  EPOCH_END is out.  Next: HARVEST on EPOCH_DONE
+ * VERIFY   VERIFY is out: both sides hash all memory.
+ *          Next: HARVEST when the hashes were compared; FAILED if they take too
+ *          long, or differ a second time
  * DEVICE   DEVICE_END is out: all memory and all device state are over there.
  *          Next: HARVEST on LOADED, and from there COMMIT
  * COMMIT   the peer was told to run the guest; there is no way back
@@ -34,6 +37,10 @@
  * on their way.  When the feature is offered it is needed: memory without its
  * devices is no guest, so a WELCOME without it ends the migration.
  *
+ * With --verify (protocol.md 6.7) no guest is handed over before its memory, as
+ * it is at both ends while it is paused, was compared.  Once it may differ: then
+ * what differs is sent again, in one more final epoch, and compared again.
+ *
  * Every wait for the peer has a deadline (XM_CTL_STALL_MS since it was last
  * heard); HEARTBEATs keep it from running out while the other side works.
  */
@@ -47,10 +54,12 @@ static const uint32_t src_next[XM_SRC__COUNT] = {
 	[XM_SRC_INIT] = TO(HELLO) | TO(FAILED),
 	[XM_SRC_HELLO] = TO(PROBE) | TO(FAILED),
 	[XM_SRC_PROBE] = TO(HARVEST) | TO(FAILED),
-	[XM_SRC_HARVEST] = TO(OPEN) | TO(DEVICE) | TO(COMMIT) | TO(FAILED),
+	[XM_SRC_HARVEST] = TO(OPEN) | TO(VERIFY) | TO(DEVICE) | TO(COMMIT) |
+			   TO(FAILED),
 	[XM_SRC_OPEN] = TO(EPOCH) | TO(FAILED),
 	[XM_SRC_EPOCH] = TO(BARRIER) | TO(FAILED),
 	[XM_SRC_BARRIER] = TO(HARVEST) | TO(FAILED),
+	[XM_SRC_VERIFY] = TO(HARVEST) | TO(FAILED),
 	[XM_SRC_DEVICE] = TO(HARVEST) | TO(FAILED),
 	[XM_SRC_COMMIT] = TO(DONE) | TO(UNKNOWN) | TO(FAILED),
 };
@@ -147,6 +156,8 @@ static enum xm_msg_type src_awaits(enum xm_src_state state)
 		return XM_MSG_EPOCH_READY;
 	case XM_SRC_BARRIER:
 		return XM_MSG_EPOCH_DONE;
+	case XM_SRC_VERIFY:
+		return XM_MSG_HASHES;
 	case XM_SRC_DEVICE:
 		return XM_MSG_LOADED;
 	case XM_SRC_COMMIT:
@@ -173,6 +184,11 @@ static bool src_has_device(const struct xm_src *s)
 	return s->agreed.features & XM_FEATURE_DEVICE;
 }
 
+static bool src_has_verify(const struct xm_src *s)
+{
+	return s->agreed.features & XM_FEATURE_VERIFY;
+}
+
 /* False: it agrees to what was not offered. */
 static bool src_take_welcome(struct xm_src *s, struct xm_time now,
 			     const struct xm_msg_welcome *w,
@@ -188,6 +204,12 @@ static bool src_take_welcome(struct xm_src *s, struct xm_time now,
 	if ((s->hello.features & ~w->features) & XM_FEATURE_ENCRYPT) {
 		src_abort(s, now, XM_REASON_REFUSED,
 			  "the target does not decrypt memory", act);
+		return true;
+	}
+	if ((s->hello.features & ~w->features) & XM_FEATURE_VERIFY) {
+		src_abort(s, now, XM_REASON_REFUSED,
+			  "the target's xdpmig is too old to verify memory",
+			  act);
 		return true;
 	}
 	s->agreed = *w;
@@ -216,6 +238,18 @@ static bool src_take_device_ack(struct xm_src *s, uint64_t bytes,
 	return true;
 }
 
+/* False: not the next ones, or more than there are. */
+static bool src_take_hashes(struct xm_src *s, const struct xm_msg_hashes *m,
+			    struct xm_actions *act)
+{
+	if (m->first != s->n_hashes ||
+	    m->n > xm_hello_stripes(&s->hello) - s->n_hashes)
+		return false;
+	s->n_hashes += m->n;
+	act->flags |= XM_ACT_HASHES;
+	return true;
+}
+
 /* @m is what the state waits for.  False: its content breaks the protocol. */
 static bool src_take_awaited(struct xm_src *s, struct xm_time now,
 			     const struct xm_msg *m, struct xm_actions *act)
@@ -238,6 +272,8 @@ static bool src_take_awaited(struct xm_src *s, struct xm_time now,
 			return false;
 		src_enter(s, now, XM_SRC_HARVEST);
 		act->flags |= XM_ACT_HARVEST;
+	} else if (m->type == XM_MSG_HASHES) {
+		return src_take_hashes(s, &m->hashes, act);
 	} else if (m->type == XM_MSG_LOADED) {
 		s->is_loaded = true;
 		src_enter(s, now, XM_SRC_HARVEST);
@@ -281,6 +317,9 @@ static void src_begin_epoch(struct xm_src *s, struct xm_time now, bool is_final,
 {
 	struct xm_msg *msg = src_say(s, now, act, XM_MSG_EPOCH_BEGIN);
 
+	assert(!s->is_final || (s->must_repair && is_final));
+	s->is_repaired = s->must_repair;
+	s->must_repair = false;
 	s->is_final = is_final;
 	msg->epoch.epoch = ++s->epoch;
 	msg->epoch.is_final = is_final;
@@ -296,6 +335,37 @@ static void src_end_epoch(struct xm_src *s, struct xm_time now,
 	msg->epoch.epoch = s->epoch;
 	msg->epoch.is_final = s->is_final;
 	src_enter(s, now, XM_SRC_BARRIER);
+}
+
+static void src_verify(struct xm_src *s, struct xm_time now,
+		       struct xm_actions *act)
+{
+	assert(s->state == XM_SRC_HARVEST && s->is_final && src_has_verify(s));
+	assert(!s->is_verified && !s->must_repair);
+	src_say(s, now, act, XM_MSG_VERIFY);
+	s->n_hashes = 0;
+	s->verify_begun = now;
+	src_enter(s, now, XM_SRC_VERIFY);
+	act->flags |= XM_ACT_HASH;
+}
+
+static void src_compared(struct xm_src *s, struct xm_time now, bool is_same,
+			 struct xm_actions *act)
+{
+	assert(s->state == XM_SRC_VERIFY);
+	assert(s->n_hashes == xm_hello_stripes(&s->hello));
+	if (!is_same && s->is_repaired) {
+		src_abort(
+			s, now, XM_REASON_INTEGRITY,
+			"memory at the target differs, and again after it was "
+			"sent once more",
+			act);
+		return;
+	}
+	s->is_verified = is_same;
+	s->must_repair = !is_same;
+	src_enter(s, now, XM_SRC_HARVEST);
+	act->flags |= XM_ACT_HARVEST;
 }
 
 static void src_device(struct xm_src *s, struct xm_time now,
@@ -319,6 +389,7 @@ static void src_end_device(struct xm_src *s, struct xm_time now, bool runs,
 
 	assert(s->state == XM_SRC_HARVEST && s->is_final);
 	assert(src_device_flows(s));
+	assert(!src_has_verify(s) || s->is_verified);
 	msg = src_say(s, now, act, XM_MSG_DEVICE_END);
 	msg->device_end.total = s->device_sent;
 	msg->device_end.runs = runs;
@@ -330,6 +401,7 @@ static void src_commit(struct xm_src *s, struct xm_time now,
 		       struct xm_actions *act)
 {
 	assert(s->is_final && (!src_has_device(s) || s->is_loaded));
+	assert(!src_has_verify(s) || s->is_verified);
 	src_say(s, now, act, XM_MSG_COMMIT);
 	src_enter(s, now, XM_SRC_COMMIT);
 }
@@ -342,10 +414,29 @@ static void src_hello(struct xm_src *s, struct xm_time now,
 	src_enter(s, now, XM_SRC_HELLO);
 }
 
+/* When hashing takes too long there, however well the peer is heard. */
+static struct xm_time src_verify_deadline(const struct xm_src *s)
+{
+	uint64_t gib = 0;
+	unsigned int i;
+
+	if (s->state != XM_SRC_VERIFY ||
+	    s->n_hashes == xm_hello_stripes(&s->hello))
+		return XM_TIME_NEVER;
+	for (i = 0; i < s->hello.n_blocks; i++)
+		gib += s->hello.block[i].len >> 30;
+	return xm_time_add(s->verify_begun,
+			   (XM_VERIFY_MS + (int64_t)gib * XM_VERIFY_GIB_MS) *
+				   XM_MS);
+}
+
 static void src_timer(struct xm_src *s, struct xm_time now,
 		      struct xm_actions *act)
 {
-	if (xm_time_sub(now, s->heard) >= XM_CTL_STALL_MS * XM_MS)
+	if (!xm_time_before(now, src_verify_deadline(s)))
+		src_abort(s, now, XM_REASON_STALLED,
+			  "the target does not finish hashing its memory", act);
+	else if (xm_time_sub(now, s->heard) >= XM_CTL_STALL_MS * XM_MS)
 		src_lose(s, now, "the peer is silent", act);
 	else if (xm_time_sub(now, s->spoken) >= XM_HEARTBEAT_MS * XM_MS)
 		src_say(s, now, act, XM_MSG_HEARTBEAT);
@@ -373,7 +464,6 @@ void xm_src_step(struct xm_src *s, struct xm_time now,
 		src_take_proven(s, now, act);
 		break;
 	case XM_EV_NEXT_EPOCH:
-		assert(!s->is_final);
 		src_begin_epoch(s, now, ev->is_final, act);
 		break;
 	case XM_EV_INSTALLED:
@@ -387,6 +477,12 @@ void xm_src_step(struct xm_src *s, struct xm_time now,
 		break;
 	case XM_EV_DEVICE_END:
 		src_end_device(s, now, ev->msg->device_end.runs, act);
+		break;
+	case XM_EV_VERIFY:
+		src_verify(s, now, act);
+		break;
+	case XM_EV_COMPARED:
+		src_compared(s, now, ev->is_same, act);
 		break;
 	case XM_EV_CANCEL:
 		if (s->state != XM_SRC_COMMIT)
@@ -403,6 +499,7 @@ void xm_src_step(struct xm_src *s, struct xm_time now,
 	case XM_EV_OPENED:
 	case XM_EV_DEVICE_TAKEN:
 	case XM_EV_LOADED:
+	case XM_EV_HASHES:
 		assert(!"an event of the destination");
 		break;
 	}
@@ -410,10 +507,13 @@ void xm_src_step(struct xm_src *s, struct xm_time now,
 
 struct xm_time xm_src_expiry(const struct xm_src *s)
 {
+	struct xm_time beat = xm_time_add(s->spoken, XM_HEARTBEAT_MS * XM_MS);
+
 	if (s->state == XM_SRC_INIT || src_is_over(s))
 		return XM_TIME_NEVER;
+	beat = xm_time_min(beat, src_verify_deadline(s));
 	return xm_time_min(xm_time_add(s->heard, XM_CTL_STALL_MS * XM_MS),
-			   xm_time_add(s->spoken, XM_HEARTBEAT_MS * XM_MS));
+			   beat);
 }
 
 uint64_t xm_src_device_room(const struct xm_src *s)
@@ -434,8 +534,9 @@ void xm_src_init(struct xm_src *s, const struct xm_msg_hello *hello,
 const char *xm_src_state_name(enum xm_src_state state)
 {
 	static const char *const names[XM_SRC__COUNT] = {
-		"init",    "hello",  "probe",  "harvest", "open",   "epoch",
-		"barrier", "device", "commit", "done",    "failed", "unknown",
+		"init",  "hello",   "probe",   "harvest", "open",
+		"epoch", "barrier", "verify",  "device",  "commit",
+		"done",  "failed",  "unknown",
 	};
 
 	return names[state];

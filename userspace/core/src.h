@@ -13,6 +13,7 @@ enum xm_src_state {
 	XM_SRC_OPEN,
 	XM_SRC_EPOCH,
 	XM_SRC_BARRIER,
+	XM_SRC_VERIFY,
 	XM_SRC_DEVICE,
 	XM_SRC_COMMIT,
 	XM_SRC_DONE,
@@ -32,8 +33,13 @@ struct xm_src {
 	uint64_t device_acked; /* of them, handed to the guest there */
 	bool is_device_ended;  /* DEVICE_END was said */
 	bool is_loaded;        /* LOADED was heard */
-	struct xm_time heard;  /* last message of the peer */
-	struct xm_time spoken; /* last message of ours */
+	uint32_t n_hashes;     /* in VERIFY: stripes whose hash came */
+	bool must_repair;      /* memory differs: the next epoch repairs it */
+	bool is_repaired;      /* that epoch has begun */
+	bool is_verified;      /* memory is the same */
+	struct xm_time verify_begun; /* in VERIFY */
+	struct xm_time heard;        /* last message of the peer */
+	struct xm_time spoken;       /* last message of ours */
 	struct xm_outcome outcome;
 	struct xm_trace *trace;
 };

@@ -506,3 +506,9 @@ int guest_ram_extents(const struct guest_ram *ram, unsigned int block,
 			       "no RAM block number %u", block);
 	return walk(&ram->block[block], ram->map.block[block].len, cb, arg, e);
 }
+
+int guest_ram_mark(const struct guest_ram *ram, unsigned int block,
+		   uint64_t *bits, struct xm_error *e)
+{
+	return guest_ram_extents(ram, block, mark_dirtied, bits, e);
+}

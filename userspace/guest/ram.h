@@ -95,4 +95,9 @@ int guest_ram_extents(const struct guest_ram *ram, unsigned int block,
 		      int (*cb)(void *arg, uint64_t offset, uint64_t len),
 		      void *arg, struct xm_error *e);
 
+/* The same as bits: set those of the block's pages that are populated, leave the
+ * others alone. */
+int guest_ram_mark(const struct guest_ram *ram, unsigned int block,
+		   uint64_t *bits, struct xm_error *e);
+
 #endif
