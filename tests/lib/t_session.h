@@ -15,7 +15,8 @@
 
 #define T_CHANNELS 3
 #define T_PAGES    (70 + 72 + 74) /* those of t_totals() */
-#define T_MSG_LAST XM_MSG_LOADED  /* the types there are end here */
+#define T_STRIPES  2              /* those of t_hello()'s blocks */
+#define T_MSG_LAST XM_MSG_HASHES  /* the types there are end here */
 
 static inline struct xm_msg t_hello(void)
 {
@@ -119,6 +120,19 @@ static inline struct xm_msg t_device_end(uint64_t total, bool runs)
 	return m;
 }
 
+/* Hashes of @n stripes from @first on, no two the same. */
+static inline struct xm_msg t_hashes(uint32_t first, uint16_t n)
+{
+	struct xm_msg m = { .type = XM_MSG_HASHES };
+	unsigned int i;
+
+	m.hashes.first = first;
+	m.hashes.n = n;
+	for (i = 0; i < n; i++)
+		m.hashes.hash[i] = 1000 + first + i;
+	return m;
+}
+
 /* A well-formed message of @type, as a peer might send it in epoch @epoch. */
 static inline struct xm_msg t_any(enum xm_msg_type type, uint32_t epoch)
 {
@@ -141,11 +155,14 @@ static inline struct xm_msg t_any(enum xm_msg_type type, uint32_t epoch)
 		return t_device_ack(0);
 	case XM_MSG_DEVICE_END:
 		return t_device_end(0, true);
+	case XM_MSG_HASHES:
+		return t_hashes(0, T_STRIPES);
 	case XM_MSG_PROVEN:
 	case XM_MSG_COMMIT:
 	case XM_MSG_COMMITTED:
 	case XM_MSG_HEARTBEAT:
 	case XM_MSG_LOADED:
+	case XM_MSG_VERIFY:
 		break;
 	}
 	return (struct xm_msg){ .type = type };

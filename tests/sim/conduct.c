@@ -99,7 +99,8 @@ static void src_start_epoch(struct world *w)
 /* Nothing is open: the next epoch, the devices, or hand the guest over. */
 static void src_decide(struct world *w)
 {
-	if (w->epoch && !w->ses_src.is_loaded) {
+	if (w->epoch && !w->ses_src.is_loaded && !w->ses_src.is_verified &&
+	    !w->ses_src.must_repair) {
 		world_check_totals(w);
 		sim_log_note(&w->log, w->sim.now, SIM_NOTE_EPOCH, "ctl",
 			     "epoch %u is installed", w->epoch);
@@ -110,6 +111,10 @@ static void src_decide(struct world *w)
 		return;
 	if (!w->is_final)
 		src_start_epoch(w);
+	else if (w->ses_src.must_repair)
+		verify_repair(&w->verify);
+	else if (verify_is_missing(&w->verify))
+		src_event(w, &(struct xm_event){ .kind = XM_EV_VERIFY });
 	else if (w->opts.device.len && !w->ses_src.is_loaded)
 		device_go_on(&w->device);
 	else
@@ -153,8 +158,17 @@ static void src_event(struct world *w, const struct xm_event *ev)
 			src_begin(&w->src[i], act.epoch);
 	if (act.flags & XM_ACT_DEVICE)
 		device_pump(&w->device);
+	if (act.flags & XM_ACT_HASH)
+		verify_begin_src(&w->verify);
+	if (act.flags & XM_ACT_HASHES)
+		verify_got(&w->verify, &ev->msg->hashes);
 	if (act.flags & XM_ACT_FINISHED)
 		src_finished(w);
+}
+
+void conduct_src_event(struct world *w, const struct xm_event *ev)
+{
+	src_event(w, ev);
 }
 
 void conduct_src_msg(struct world *w, enum xm_event_kind kind,
@@ -228,7 +242,8 @@ static void dst_consider(struct world *w)
 	msg.type = XM_MSG_WELCOME;
 	msg.welcome = (struct xm_msg_welcome){
 		.version = XM_MSG_VERSION,
-		.features = XM_FEATURE_DEVICE,
+		.features = XM_FEATURE_DEVICE |
+			    (w->opts.verify.is_unknown ? 0 : XM_FEATURE_VERIFY),
 		.n_channels = (uint16_t)n_channels(w),
 		.port_base = XM_PORT_DATA,
 		.ip_max = w->opts.mtu,
@@ -305,6 +320,8 @@ static void dst_event(struct world *w, const struct xm_event *ev)
 		device_got(&w->device, &ev->msg->device);
 	if (act.flags & XM_ACT_DEVICE_END)
 		device_load(&w->device);
+	if (act.flags & XM_ACT_HASH)
+		verify_begin_dst(&w->verify);
 	if (act.flags & XM_ACT_FINISHED)
 		dst_finished(w);
 }
@@ -381,6 +398,8 @@ static void taker_run(struct sim_node *n, struct xm_time now)
 	}
 	if (w->opts.device.len && !w->device.is_loaded)
 		world_fail(w, WORLD_BROKEN, "a guest without its devices");
+	if (verify_is_missing(&w->verify))
+		world_fail(w, WORLD_BROKEN, "a guest that was not verified");
 	world_compare(w);
 	for (i = 0; i < n_channels(w) && w->opts.forget; i++)
 		dst_epoch(&w->dst[i], w->ses_dst.epoch);
@@ -539,6 +558,8 @@ static void conduct_hello(const struct world *w, struct xm_msg_hello *h)
 	h->version_min = h->version_max = XM_MSG_VERSION;
 	if (w->opts.device.len)
 		h->features = XM_FEATURE_DEVICE;
+	if (w->opts.verify.is_on)
+		h->features |= XM_FEATURE_VERIFY;
 	h->n_channels = (uint16_t)n_channels(w);
 	h->port_base = XM_PORT_DATA;
 	h->ip_max = w->opts.mtu;

@@ -26,6 +26,7 @@ struct soak_sum {
 	uint64_t worlds, failed, migrated, stayed, unknown;
 	uint64_t resent, staged, spurious, probes, timeouts, space;
 	uint64_t holes, zeros, ce, overflow, unsteered;
+	uint64_t verified, repaired;
 	uint64_t loaded, full, device_acks, not_loaded;
 	struct xm_drops tx_drops, rx_drops;
 };
@@ -193,6 +194,25 @@ static void random_device(struct sim_rng *r, struct world_opts *o)
 		o->ctl.nth += pick_u32(r, 0, 60);
 }
 
+/* Of half of the guests memory is compared; of half of those it changed. */
+static void flip_once(struct world *w, unsigned int round)
+{
+	if (round == 1)
+		(void)verify_flip(w, (uint32_t)w->opts.seed);
+}
+
+static void random_verify(struct sim_rng *r, struct world_opts *o)
+{
+	struct sim_verify_opts *v = &o->verify;
+
+	v->is_on = sim_rng_chance(r, SIM_PPM / 2);
+	v->src_ns = pick_log(r, 0, XM_SEC);
+	v->dst_ns = pick_log(r, 0, XM_SEC);
+	v->chunk = pick_u32(r, 1, 4);
+	if (sim_rng_chance(r, SIM_PPM / 2))
+		v->on_hash = flip_once;
+}
+
 static void random_world(struct world_opts *o, uint64_t seed)
 {
 	struct sim_rng rng = { seed };
@@ -208,6 +228,7 @@ static void random_world(struct world_opts *o, uint64_t seed)
 	random_session(&rng, o);
 	random_device(&rng, o);
 	random_keys(&rng, o);
+	random_verify(&rng, o);
 }
 
 static void sum_drops(struct xm_drops *sum, const struct xm_drops *d)
@@ -243,6 +264,8 @@ static void sum_world(struct soak_sum *sum, struct world *w)
 	sum->loaded += w->device.is_loaded;
 	sum->not_loaded += w->verdict == WORLD_ENDED && w->opts.device.len &&
 			   w->ses_dst.is_device_ended && !w->device.is_loaded;
+	sum->verified += w->ses_src.is_verified;
+	sum->repaired += w->verify.n_repaired;
 	sum->full += w->device.n_full;
 	sum->device_acks += w->device.n_acks;
 	sum_drops(&sum->tx_drops, &tx.drops);
@@ -273,6 +296,8 @@ static bool sum_print(const struct soak_sum *s)
 		{ "loaded", s->loaded },
 		{ "not loaded", s->not_loaded },
 		{ "window full", s->full },
+		{ "verified", s->verified },
+		{ "repaired", s->repaired },
 		{ "device ACKs", s->device_acks },
 		{ "bad magic", s->rx_drops.n[XM_DROP_BAD_MAGIC] },
 		{ "bad header", s->rx_drops.n[XM_DROP_BAD_TAG] },

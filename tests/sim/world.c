@@ -259,6 +259,7 @@ void world_init(struct world *w, const struct world_opts *opts)
 		dst_init(&w->dst[i], w, i, down);
 	}
 	device_init(&w->device, w);
+	verify_init(&w->verify, w);
 }
 
 void world_fini(struct world *w)

@@ -37,6 +37,7 @@
 #include "guest.h"
 #include "log.h"
 #include "net.h"
+#include "verify.h"
 
 /* One direction of the network, from the sender on; what is 0 is left out. */
 struct sim_path_opts {
@@ -76,6 +77,7 @@ struct world_opts {
 	struct sim_guest_opts guest;
 	struct sim_path_opts up, down;
 	struct sim_device_opts device;
+	struct sim_verify_opts verify;
 	uint32_t live_epochs; /* before the guest is paused, */
 	bool converges;       /* or core/converge.c decides when that is */
 	struct xm_converge_opts converge;
@@ -193,6 +195,7 @@ struct world {
 	uint32_t epoch; /* harvested last */
 	bool is_final;
 	struct sim_device device;
+	struct sim_verify verify;
 	struct xm_converge converge;
 	struct xm_time epoch_at; /* when the harvest was made */
 	uint64_t epoch_bytes;    /* sent until then */
@@ -239,6 +242,7 @@ void conduct_cancel_src(struct world *w, enum xm_reason reason,
 			const char *text);
 void conduct_cancel_dst(struct world *w, enum xm_reason reason,
 			const char *text);
+void conduct_src_event(struct world *w, const struct xm_event *ev);
 /* An event of a side's conductor, with what it brings. */
 void conduct_src_msg(struct world *w, enum xm_event_kind kind,
 		     const struct xm_msg *msg);

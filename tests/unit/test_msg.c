@@ -389,7 +389,7 @@ static void xm_msg_get__unknown_types(void **state)
 	t_make_abort(t);
 	t->buf[3] = 0;
 	assert_int_equal(t_body_get(t, t->len), XM_MSG_E_TYPE);
-	t->buf[3] = XM_MSG_LOADED + 1;
+	t->buf[3] = XM_MSG_HASHES + 1;
 	assert_int_equal(t_body_get(t, t->len), XM_MSG_E_TYPE);
 	t->buf[3] = 255;
 	assert_int_equal(t_body_get(t, t->len), XM_MSG_E_TYPE);
