@@ -4,7 +4,7 @@
  * The first byte of an input says what the rest is:
  *
  *   bit 0  a body only: the header before it is made right, with bits 4-7 as
- *          the type; else the input is the message
+ *          the type, and bit 1 for 16 more; else the input is the message
  */
 #include <string.h>
 
@@ -60,6 +60,8 @@ static void check_values(const struct xm_msg *m)
 			   memchr(m->abort.text, '\0', XM_MSG_TEXT));
 	if (m->type == XM_MSG_DEVICE_END)
 		FUZZ_CHECK(m->device_end.runs <= 1);
+	if (m->type == XM_MSG_HASHES)
+		FUZZ_CHECK(m->hashes.n >= 1 && m->hashes.n <= XM_HASHES_CHUNK);
 }
 
 /* As many bytes as an older peer's HELLO lacks when all it appends is empty. */
@@ -126,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		copy[0] = XM_MSG_MAGIC >> 8;
 		copy[1] = XM_MSG_MAGIC & 0xff;
 		copy[2] = XM_MSG_VERSION;
-		copy[3] = data[0] >> 4;
+		copy[3] = (uint8_t)(data[0] >> 4 | (data[0] & 2) << 3);
 		copy[4] = 0;
 		copy[5] = (uint8_t)(len >> 16);
 		copy[6] = (uint8_t)(len >> 8);

@@ -6,7 +6,7 @@
  * bits 4-7 how.  Conductors do what they are asked to, and only that, but when
  * they please; the connection keeps the order of messages, and breaks at any
  * moment, for each side at another.  A first byte of 7 (bits 0-2) with bit 4
- * makes it a guest with devices.
+ * makes it a guest with devices, with bit 5 one whose memory is verified.
  *
  * What must hold (protocol.md 6.3, 6.4):
  *
@@ -16,7 +16,8 @@
  *                trusted, but none of the others
  *   no way back  from COMMIT on a source gets its guest back by ABORT only
  *   no theft     a destination takes the guest on COMMIT after the final epoch,
- *                and with its devices, if it has any
+ *                and with its devices, if it has any, and neither side does
+ *                without the verification that was agreed
  *   no quarrel   sides that keep to the protocol never accuse each other; their
  *                device state arrives whole, in order, within its window
  *   an end       what is over stays over, and says where the guest may run
@@ -50,7 +51,7 @@ struct world {
 	struct queue to[2];
 	bool is_broken; /* what is said from now on does not arrive */
 	bool is_forged;
-	bool has_device;
+	bool has_device, has_verify;
 	struct xm_time now;
 	struct xm_actions act;
 	struct xm_msg msg[XM_ACTIONS_MSGS];
@@ -77,7 +78,7 @@ static void make_welcome(struct xm_msg *m)
 	memset(m, 0, sizeof(*m));
 	m->type = XM_MSG_WELCOME;
 	m->welcome.version = XM_MSG_VERSION;
-	m->welcome.features = XM_FEATURE_DEVICE;
+	m->welcome.features = XM_FEATURE_DEVICE | XM_FEATURE_VERIFY;
 	m->welcome.n_channels = CHANNELS;
 	m->welcome.port_base = XM_PORT_DATA;
 	m->welcome.ip_max = 1500;
@@ -152,6 +153,14 @@ static void make_device_end(struct xm_msg *m, uint64_t total, bool runs)
 	m->device_end.runs = runs;
 }
 
+static void make_hashes(struct xm_msg *m, uint32_t first, uint16_t n)
+{
+	memset(m, 0, sizeof(*m));
+	m->type = XM_MSG_HASHES;
+	m->hashes.first = first;
+	m->hashes.n = n;
+}
+
 /* What somebody says who is neither side: a good message at a bad time, or one
  * that is slightly wrong. */
 static void make_forged(struct xm_msg *m, uint8_t type, uint8_t how)
@@ -179,6 +188,8 @@ static void make_forged(struct xm_msg *m, uint8_t type, uint8_t how)
 		make_device_ack(m, how * 4096u);
 	} else if (type == XM_MSG_DEVICE_END) {
 		make_device_end(m, (how & 127) * 4096u, how >> 7);
+	} else if (type == XM_MSG_HASHES) {
+		make_hashes(m, how & 3, (uint16_t)(1 + (how >> 2 & 3)));
 	} else {
 		make_epoch(m, (enum xm_msg_type)type, how & 3);
 		m->epoch.is_final = how >> 2 & 1;
@@ -308,7 +319,8 @@ static void step_src(struct world *w, const struct xm_event *ev)
 			   ev->msg->type == XM_MSG_ABORT);
 	if (before != XM_SRC_COMMIT && w->src.state == XM_SRC_COMMIT)
 		FUZZ_CHECK(ev->kind == XM_EV_COMMIT && w->src.is_final &&
-			   w->src.is_loaded == w->has_device);
+			   w->src.is_loaded == w->has_device &&
+			   w->src.is_verified == w->has_verify);
 	if (!was_over)
 		check_quarrel(w, ev, w->src.state == XM_SRC_FAILED,
 			      &w->src.outcome);
@@ -336,7 +348,9 @@ static void step_dst(struct world *w, const struct xm_event *ev)
 			   before == XM_DST_READY && w->dst.is_final &&
 			   w->dst.epoch > 0 &&
 			   (w->dst.is_loaded ||
-			    !(w->dst.agreed.features & XM_FEATURE_DEVICE)));
+			    !(w->dst.agreed.features & XM_FEATURE_DEVICE)) &&
+			   (w->dst.is_verified ||
+			    !(w->dst.agreed.features & XM_FEATURE_VERIFY)));
 	if (w->act.flags & XM_ACT_DEVICE)
 		FUZZ_CHECK(ev->kind == XM_EV_MESSAGE &&
 			   ev->msg->type == XM_MSG_DEVICE &&
@@ -388,11 +402,34 @@ static void deliver(struct world *w, unsigned int side)
 	step(w, side, XM_EV_MESSAGE, false, &m);
 }
 
+/* Memory is to be compared, or was, or is to be sent again. */
+static bool conduct_verify(struct world *w, unsigned int how)
+{
+	const struct xm_event ev = { .kind = XM_EV_COMPARED,
+				     .is_same = how & 1 };
+
+	if (w->src.state == XM_SRC_VERIFY) {
+		if (w->src.n_hashes == xm_hello_stripes(&w->src.hello))
+			step_src(w, &ev);
+		return true;
+	}
+	if (w->src.state != XM_SRC_HARVEST || !w->has_verify ||
+	    !w->src.is_final || w->src.is_verified)
+		return false;
+	if (w->src.must_repair)
+		step(w, SRC, XM_EV_NEXT_EPOCH, true, NULL);
+	else
+		step(w, SRC, XM_EV_VERIFY, false, NULL);
+	return true;
+}
+
 /* What the source's conductor may do now, if anything. */
 static void conduct_src(struct world *w, unsigned int how)
 {
 	static struct xm_msg m;
 
+	if (conduct_verify(w, how))
+		return;
 	if (w->src.state == XM_SRC_INIT) {
 		step(w, SRC, XM_EV_START, false, NULL);
 	} else if (w->src.state == XM_SRC_PROBE && !w->src.is_proven) {
@@ -412,6 +449,7 @@ static void conduct_src(struct world *w, unsigned int how)
 
 static void conduct_dst(struct world *w, unsigned int how)
 {
+	uint32_t stripes = xm_hello_stripes(&w->dst.hello);
 	static struct xm_msg m;
 
 	if (w->dst.state == XM_DST_INIT) {
@@ -426,6 +464,11 @@ static void conduct_dst(struct world *w, unsigned int how)
 	} else if (w->dst.state == XM_DST_TOTALS) {
 		make_totals(&m, w->dst.epoch, how);
 		step(w, DST, XM_EV_INSTALLED, false, &m);
+	} else if (w->dst.state == XM_DST_VERIFY) {
+		make_hashes(&m, w->dst.n_hashes,
+			    (uint16_t)(how & 1 ? 1 :
+						 stripes - w->dst.n_hashes));
+		step(w, DST, XM_EV_HASHES, false, &m);
 	} else if (w->dst.state == XM_DST_LOAD) {
 		step(w, DST, XM_EV_LOADED, false, NULL);
 	} else if (w->dst.state == XM_DST_COMMIT) {
@@ -484,7 +527,7 @@ static void forge(struct world *w, unsigned int side, uint8_t type, uint8_t how)
 {
 	static struct xm_msg m;
 
-	if (!is_up(w, side) || type < XM_MSG_HELLO || type > XM_MSG_LOADED)
+	if (!is_up(w, side) || type < XM_MSG_HELLO || type > XM_MSG_HASHES)
 		return;
 	w->is_forged = true;
 	make_forged(&m, type, how);
@@ -545,8 +588,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&w, 0, sizeof(w));
 	make_hello(&hello);
 	w.has_device = size && (data[0] & 0x17) == (OPTIONS | 0x10);
-	if (w.has_device)
-		hello.hello.features = XM_FEATURE_DEVICE;
+	w.has_verify = size && (data[0] & 0x27) == (OPTIONS | 0x20);
+	hello.hello.features = (w.has_device ? XM_FEATURE_DEVICE : 0) |
+			       (w.has_verify ? XM_FEATURE_VERIFY : 0);
 	xm_src_init(&w.src, &hello.hello, NULL);
 	xm_dst_init(&w.dst, NULL);
 	for (; size; data += n, size -= n)

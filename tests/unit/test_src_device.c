@@ -57,7 +57,7 @@ static void hello__what_was_not_offered_cannot_be_agreed(void **state)
 	struct t_src *t = t_src_at(*state, XM_SRC_HELLO);
 	struct xm_msg m = t_welcome();
 
-	m.welcome.features = XM_FEATURE_DEVICE | 2;
+	m.welcome.features = XM_FEATURE_DEVICE | 1ull << 40;
 	t_src_hear(t, &m);
 	t_src_assert_abort(t, XM_REASON_PROTOCOL);
 }
@@ -67,7 +67,7 @@ static void hello__other_offers_need_not_be_taken(void **state)
 	struct t_src *t = *state;
 	struct xm_msg m = t_welcome();
 
-	t->s.hello.features |= 2;
+	t->s.hello.features |= 1ull << 40;
 	t_src_at(t, XM_SRC_HELLO);
 	m.welcome.features = XM_FEATURE_DEVICE;
 	t_src_hear(t, &m);
