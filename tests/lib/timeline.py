@@ -28,7 +28,8 @@ MIB = 1 << 20
 PAGE = 4096
 PARTS = (("pause", "downtime_pause_ms"), ("harvest", "downtime_harvest_ms"),
          ("send", "downtime_send_ms"), ("ack", "downtime_ack_ms"),
-         ("held", "held_ms"), ("device", "downtime_device_ms"),
+         ("held", "held_ms"), ("verify", "downtime_verify_ms"),
+         ("device", "downtime_device_ms"),
          ("commit", "downtime_commit_ms"))
 LEFT = 18   # columns of a chart's labels
 CHART = 78  # columns of a chart
@@ -198,8 +199,8 @@ def draw_downtime(*paths):
     chart.marks("beats at src", (b[0] for b in c.src), heart, "32")
     at = c.stopped
     for name, key in PARTS:
-        ms = c.result[key]
-        if name == "held" and ms < 1:
+        ms = c.result.get(key, 0)
+        if name in ("held", "verify") and ms < 1:
             at += ms
             continue
         cells = [" "] * CHART

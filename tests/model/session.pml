@@ -11,7 +11,9 @@
  *   qemu_d    the target's
  *   people    docs/operations.md 2 to 4, one of them for both hosts
  *
- * Memory is pages.pml's; here it is all there when DEVICE_END is said.
+ * Memory is pages.pml's; here it is all there when DEVICE_END is said.  So is
+ * --verify (6.7): it comes between the pause and CONTINUE, and can do nothing but
+ * go on or fail, as send and recv may do there at any moment.
  *
  * Faults: send, recv, either QEMU, the target's host, and a guardian that acts
  * are killed, FAULTS of them at any moment each; either side loses the
