@@ -17,6 +17,7 @@
 #   xdpmig           xdpmig send / recv, with a key: frames have tags
 #   xdpmig-insecure  the same with --insecure: frames are summed only
 #   xdpmig-encrypt   the same with --encrypt
+#   xdpmig-verify    the same with send --verify, and what that takes
 #   qemu             QEMU's multifd over TCP, guest paused, bandwidth raised
 #   qemu-zero-copy   the same with zero-copy-send
 #
@@ -34,7 +35,7 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 	  --mtu LIST       default 9000,65535
 	  --channels LIST  default 1,4,16
 	  --what LIST      default blast,install,xdpmig,qemu,qemu-zero-copy; also
-	                   xdpmig-insecure, xdpmig-encrypt
+	                   xdpmig-insecure, xdpmig-encrypt, xdpmig-verify
 	  --seconds S      of each blast, default 3
 	  --json FILE      keep every run's figures, one object a line
 	EOT
@@ -158,17 +159,18 @@ measure_blast() { # CHANNELS MTU [--install]
 		"$TMP/best.send" "$TMP/best.recv"
 }
 
-measure_xdpmig() { # CHANNELS MTU [--insecure|--encrypt]
-	local name=xdpmig${3:+-${3#--}} trust=(${3:+"$3"})
+measure_xdpmig() { # CHANNELS MTU [--insecure|--encrypt|--verify]
+	local name=xdpmig${3:+-${3#--}} trust=(${3:+"$3"}) send=()
 
 	[ "${3:-}" != --insecure ] || trust=(--config /dev/null --insecure)
+	[ "${3:-}" != --verify ] || trust=() send=(--verify)
 	src "$XDPMIG" attach --quiet "$SRC_DEV" >/dev/null
 	dst "$XDPMIG" attach --quiet "$DST_DEV" >/dev/null
 	spawn recv dst "$XDPMIG" recv --dev "$DST_DEV" --listen "$DST4" \
 		--ram "$dst_ram" --json "${trust[@]}"
 	wait_for 10 grep -q waiting "$(err_of recv)"
 	run src "$XDPMIG" send --dev "$SRC_DEV" --queues "$1" --ram "$src_ram" \
-		--json "${trust[@]}" "$DST4"
+		--json "${trust[@]}" "${send[@]}" "$DST4"
 	[ "$RC" = 0 ] || fail "xdpmig send"
 	reap recv 20
 	[ "$RC" = 0 ] || fail "xdpmig recv"
@@ -183,6 +185,8 @@ measure_xdpmig() { # CHANNELS MTU [--insecure|--encrypt]
 		src_syscalls: .[0].syscalls, dst_syscalls: .[1].syscalls,
 		vain_percent: (100 * .[0].frames_resent / .[0].frames_sent),
 		setup_ms: .[0].setup_ms, total_ms: .[0].total_ms,
+		verify_ms: .[0].downtime_verify_ms,
+		src_hash_ms: .[0].verify_hash_ms, dst_hash_ms: .[1].verify_hash_ms,
 		engine: .[0].engine}' "$TMP/x.send" "$TMP/x.recv"
 }
 
@@ -210,6 +214,7 @@ for mtu in ${mtus//,/ }; do
 				xdpmig) measure_xdpmig "$c" "$mtu" ;;
 				xdpmig-insecure) measure_xdpmig "$c" "$mtu" --insecure ;;
 				xdpmig-encrypt) measure_xdpmig "$c" "$mtu" --encrypt ;;
+				xdpmig-verify) measure_xdpmig "$c" "$mtu" --verify ;;
 				qemu) measure_qemu "$c" "$mtu" ;;
 				qemu-zero-copy) measure_qemu "$c" "$mtu" --zero-copy ;;
 				*) fail "--what $w: unknown" ;;

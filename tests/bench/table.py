@@ -3,7 +3,7 @@
 """table.py RESULTS - from bench.sh's lines of JSON to Markdown
 
 One table per MTU, a row per sender and number of channels.  Figures are medians
-over the repetitions; "of ceiling" and "of installing" compare with blast, without
+over the repetitions; a table of what --verify takes.  "of ceiling" and "of installing" compare with blast, without
 and with --install, at the same number of channels.
 """
 import json
@@ -11,13 +11,15 @@ import statistics
 import sys
 
 GIB = 1 << 30
-ORDER = ["blast", "install", "xdpmig-insecure", "xdpmig", "xdpmig-encrypt", "qemu", "qemu-zero-copy"]
+ORDER = ["blast", "install", "xdpmig-insecure", "xdpmig", "xdpmig-encrypt", "xdpmig-verify",
+         "qemu", "qemu-zero-copy"]
 LABEL = {
     "blast": "AF_XDP, no protocol (ceiling)",
     "install": "AF_XDP, no protocol, pages installed",
     "xdpmig-insecure": "xdpmig, no keys",
     "xdpmig": "xdpmig",
     "xdpmig-encrypt": "xdpmig, encrypted",
+    "xdpmig-verify": "xdpmig, verified",
     "qemu": "QEMU multifd",
     "qemu-zero-copy": "QEMU multifd, zero-copy-send",
 }
@@ -53,6 +55,20 @@ def row(runs, ceiling, installing):
     ]) + " |"
 
 
+def verify_rows(groups):
+    """What hashing takes, which is in none of the columns but CPU's."""
+    keys = sorted(k for k in groups if k[1] == "xdpmig-verify")
+    if not keys:
+        return
+    print("\n| --verify | MTU | channels | downtime ms/GiB | source hashes ms/GiB "
+          "| destination ms/GiB |")
+    print("|---|" + "---:|" * 5)
+    for key in keys:
+        print(f"| | {key[0]} | {key[2]} | " + " | ".join(
+            text(median(groups[key], field, "bytes"), ".0f")
+            for field in ("verify_ms", "src_hash_ms", "dst_hash_ms")) + " |")
+
+
 def main(path):
     with open(path, encoding="utf-8") as f:
         runs = [json.loads(line) for line in f]
@@ -69,6 +85,7 @@ def main(path):
             for key in sorted(k for k in groups if k[:2] == (mtu, what)):
                 print(row(groups[key], *(groups.get((mtu, top, key[2]), [])
                                          for top in ("blast", "install"))))
+    verify_rows(groups)
 
 
 if __name__ == "__main__":
