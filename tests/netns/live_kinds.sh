@@ -94,7 +94,7 @@ scenario_a_plugged_dimm() {
 		-object memory-backend-file,id=new,size=128M,share=on,mem-path=$file"
 	ln -s "$file" "$B/ram1"
 	recv_live --paused
-	send_live
+	send_live --verify # of several blocks
 	ended 0 0 60
 	check_live_results
 	same_memory
@@ -148,9 +148,10 @@ scenario_memory_on_hugepages() {
 	oracle 64 mem=memory-backend-memfd,share=on,hugetlb=on,hugetlbsize=2M
 	incoming
 	recv_live
-	send_live
+	send_live --verify
 	ended 0 0 60
 	check_live_results
+	assert_jq '.verify_rounds == 1' "$(out_of send)" "compared"
 	runs "$B"
 	runs_not "$A"
 	guests_quit
