@@ -9,6 +9,7 @@
  *   PROBE       prove the paths
  *   OPEN_EPOCH  let the channels take frames of it
  *   TOTALS      close the channels and count
+ *   HASH        hash all memory, in threads; then say the hashes
  *   DEVICE      device state: to the guest, as fast as it takes it
  *   DEVICE_END  wait until it has all of it
  *   TAKE_GUEST  let the guest run; with --ram there is nothing to start
@@ -108,11 +109,10 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 			       "memory of this size cannot be dealt to %u "
 			       "channels",
 			       side->n_channels);
-	if (h->features & XM_FEATURE_VERIFY)
-		r = verify_open(&s->verify, &side->ram, side->n_channels,
-				side->caps.numa_node, e);
-	if (r)
-		return r;
+	if (h->features & XM_FEATURE_VERIFY &&
+	    verify_open(&s->verify, &side->ram, side->n_channels,
+			side->caps.numa_node, e))
+		return e->err;
 	w->version = XM_MSG_VERSION;
 	w->features = s->opts->x.qmp ? XM_FEATURE_DEVICE : 0;
 	w->features |= h->features & XM_FEATURE_VERIFY;
@@ -280,7 +280,6 @@ static void recv_trouble(struct recv *s)
 
 /* -- the loop ------------------------------------------------------------------------------ */
 
-/* Memory is hashed. */
 static void recv_say_hashes(struct recv *s)
 {
 	struct xm_msg *msg = &s->side.msg;
@@ -295,7 +294,6 @@ static void recv_look(struct recv *s)
 {
 	unsigned int news = 0;
 	int r = guest_target_turn(s->take.guest, &news, recv_err(s));
-	int hashed;
 
 	if (r) {
 		if (s->dst.state == XM_DST_COMMIT && r == -EINPROGRESS)
@@ -316,10 +314,10 @@ static void recv_look(struct recv *s)
 		recv_give(s);
 	if (s->is_over)
 		return;
-	hashed = verify_check(&s->verify, recv_err(s));
-	if (hashed < 0 || guest_fault_check(&s->side.ram, recv_err(s)))
+	r = verify_check(&s->verify, recv_err(s));
+	if (r < 0 || guest_fault_check(&s->side.ram, recv_err(s)))
 		recv_trouble(s);
-	else if (!hashed)
+	else if (!r)
 		recv_say_hashes(s);
 }
 

@@ -378,7 +378,7 @@ static void send_look(struct send *s)
 {
 	struct xm_error *e = send_err(s);
 	enum live_next next;
-	int r, hashed;
+	int r;
 
 	send_listen(s);
 	if (s->is_over || s->src.state == XM_SRC_COMMIT)
@@ -390,10 +390,10 @@ static void send_look(struct send *s)
 		send_go_on(s, r, next);
 	if (s->is_over)
 		return;
-	hashed = verify_check(&s->live.verify, e);
-	if (hashed < 0 || guest_fault_check(&s->side.ram, e))
+	r = verify_check(&s->live.verify, e);
+	if (r < 0 || guest_fault_check(&s->side.ram, e))
 		send_trouble(s);
-	else if (!hashed)
+	else if (!r)
 		send_compare(s);
 }
 
