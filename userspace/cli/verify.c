@@ -37,9 +37,13 @@
 #include "near.h"
 #include "util/fd.h"
 
+/* Words with a bit for each page, and no more: others' bitmaps may not have one
+ * more. */
 static size_t bitmap_bytes(const struct verify *v, unsigned int block)
 {
-	return ((v->ram->map.block[block].len >> XM_PAGE_SHIFT) / 64 + 1) * 8;
+	uint64_t last = (v->ram->map.block[block].len - 1) >> XM_PAGE_SHIFT;
+
+	return (last / 64 + 1) * sizeof(uint64_t);
 }
 
 int verify_open(struct verify *v, const struct guest_ram *ram,
@@ -257,8 +261,8 @@ const char *verify_where(const struct verify *v, char *buf, size_t len)
 
 void verify_report(const struct verify *v, bool is_source, json_t *o)
 {
-	if (!v->n_rounds)
-		return;
+	if (!v->n_rounds || v->is_busy)
+		return; /* a round that was not ended has no figures */
 	cli_put_u64(o, "verify_rounds", v->n_rounds);
 	cli_put_real(o, "verify_hash_ms", (double)v->ns / XM_MS);
 	cli_put_u64(o, "verify_bytes_hashed", v->read);

@@ -77,7 +77,7 @@ uint32_t verify_compare(struct verify *v, uint64_t *const *todo,
 /* The first of them, for people: "ram0 at 0x200000". */
 const char *verify_where(const struct verify *v, char *buf, size_t len);
 
-/* The result's fields. */
+/* The result's fields; none while it hashes. */
 void verify_report(const struct verify *v, bool is_source, json_t *o);
 
 /* Stop; before the memory goes. */
