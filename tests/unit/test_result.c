@@ -236,6 +236,7 @@ static void cli_result_text__units_from_names(void **state)
 
 	cli_put_u64(o, "total_ms", 812);
 	cli_put_u64(o, "setup_ms", 12345);
+	cli_put_real(o, "downtime_ms", 49.8449);
 	cli_put_u64(o, "ram_bytes_sent", 5ull << 30);
 	cli_put_u64(o, "bytes_copied", 0);
 	cli_put_u64(o, "locked_bytes", 512 << 10);
@@ -249,6 +250,7 @@ static void cli_result_text__units_from_names(void **state)
 	assert_string_equal(t_text(&t->out),
 			    "total                812 ms\n"
 			    "setup                12.3 s\n"
+			    "downtime             49.84 ms\n"
 			    "ram sent             5.00 GiB\n"
 			    "copied               0 B\n"
 			    "locked               512.00 KiB\n"

@@ -264,7 +264,9 @@ static void scalar_text(const char *name, const json_t *v, char *buf,
 		break;
 	case JSON_REAL:
 		snprintf(buf, len, "%.2f%s", json_real_value(v),
-			 ends_with(name, "gbit_per_s") ? " Gbit/s" : "");
+			 ends_with(name, "gbit_per_s") ? " Gbit/s" :
+			 ends_with(name, "_ms")        ? " ms" :
+							 "");
 		break;
 	case JSON_STRING:
 		snprintf(buf, len, "%s", json_string_value(v));
