@@ -81,6 +81,12 @@ void impair_cut(struct impair *im, bool is_cut)
 	im->is_cut = is_cut;
 }
 
+void impair_cut_with(struct impair *im, const struct impair *other)
+{
+	if (im->cut_at == IMPAIR_NEVER)
+		im->cut_at = other->cut_at;
+}
+
 /* -- the heap ------------------------------------------------------------------- */
 
 static bool slot_before(const struct impair_slot *a,
@@ -222,11 +228,19 @@ static bool frame_is_cut(struct impair *im, int64_t now)
 {
 	const struct impair_opts *o = &im->opts;
 
-	if (!o->cut_len_ns)
+	if (!o->cut_len_ns && !o->cut_len_frames)
 		return false;
-	if (im->cut_at == IMPAIR_NEVER)
+	if (im->cut_at == IMPAIR_NEVER) {
+		if (im->stats.subject <= o->cut_at_frames)
+			return false;
 		im->cut_at = now + o->cut_at_ns;
-	return now >= im->cut_at && now - im->cut_at < o->cut_len_ns;
+	}
+	if (now < im->cut_at)
+		return false;
+	if (!im->cut_from)
+		im->cut_from = im->stats.subject;
+	return now - im->cut_at < o->cut_len_ns ||
+	       im->stats.subject - im->cut_from < o->cut_len_frames;
 }
 
 /* Is it lost?  Counted by what took it. */
@@ -236,7 +250,7 @@ static bool frame_is_lost(struct impair *im, int64_t now,
 	const struct impair_opts *o = &im->opts;
 	bool lost, flips, in_burst;
 
-	if (o->mtu && f->ip_len > o->mtu) {
+	if (o->mtu && f->ip_len > o->mtu && im->stats.subject > o->mtu_from) {
 		im->stats.too_long++;
 		return true;
 	}
@@ -259,13 +273,13 @@ static enum impair_damage pick_damage(struct impair *im)
 	const struct impair_opts *o = &im->opts;
 	bool hit = rng_hits(&im->rng[RNG_DAMAGE], o->damage);
 	uint64_t random = rng_next(&im->rng[RNG_DAMAGE]);
-	unsigned int n = (unsigned int)__builtin_popcount(o->damages), i;
+	unsigned int n = (unsigned int)__builtin_popcountll(o->damages), i;
 
 	if (!hit || !n)
 		return IMPAIR_INTACT;
 	n = (unsigned int)(random % n);
 	for (i = 0; i < IMPAIR_DAMAGE__COUNT; i++) {
-		if (!(o->damages & 1u << i) || n--)
+		if (!(o->damages & 1ULL << i) || n--)
 			continue;
 		im->stats.damaged[i]++;
 		return (enum impair_damage)i;

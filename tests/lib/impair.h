@@ -22,8 +22,20 @@ enum impair_damage {
 	IMPAIR_HEADER,   /* bits flipped in the frame header only */
 	IMPAIR_TRUNCATE, /* cut off; the lengths in the headers stay */
 	IMPAIR_SHORTEN,  /* cut off, and the headers say so */
-	IMPAIR_DAMAGE__COUNT
+	IMPAIR_EXTEND,   /* longer; the lengths in the headers stay */
+	IMPAIR_LENGTHEN, /* longer, and the headers say so */
+	IMPAIR_IP,       /* bits flipped in the IP header, sum and all */
+	IMPAIR_IP_LEN,   /* another length there, with a right sum */
+	IMPAIR_UDP_LEN,
+	IMPAIR_SEGMENTS, /* bits flipped in the segment table */
+	IMPAIR_RUN,      /* up to 64 bytes of the payload overwritten */
+	IMPAIR_SWAP,     /* two pieces of the payload in each other's place */
+	IMPAIR_TAG,      /* bits flipped in the tag */
+	IMPAIR_FIELD,    /* this one and the next: a field of the frame header
+			  * has another value (mangle.c says which) */
+	IMPAIR_DAMAGE__COUNT = IMPAIR_FIELD + 18
 };
+_Static_assert(IMPAIR_DAMAGE__COUNT < 64, "impair_opts.damages has a bit each");
 
 /* Probabilities 0..1, times in nanoseconds; all 0 is a perfect wire. */
 struct impair_opts {
@@ -35,14 +47,19 @@ struct impair_opts {
 	unsigned int depth; /* ... until so many others passed */
 	int64_t hold_ns;    /* ... or for so long, if none come */
 	double damage;
-	unsigned int damages; /* bits 1 << enum impair_damage to choose from */
+	uint64_t damages; /* bits 1 << enum impair_damage to choose from */
 	int64_t delay_ns;
-	int64_t jitter_ns;             /* 0..jitter more, which reorders too */
-	uint64_t rate;                 /* bits a second, 0 = no limit */
-	uint64_t queue_bytes;          /* waiting for the rate; 0 = no limit */
-	uint64_t ecn_bytes;            /* mark from here on; 0 = never */
-	int64_t cut_at_ns, cut_len_ns; /* after the first subject frame */
-	unsigned int mtu; /* IP bytes; larger ones vanish; 0 = no limit */
+	int64_t jitter_ns;    /* 0..jitter more, which reorders too */
+	uint64_t rate;        /* bits a second, 0 = no limit */
+	uint64_t queue_bytes; /* waiting for the rate; 0 = no limit */
+	uint64_t ecn_bytes;   /* mark from here on; 0 = never */
+	/* Nothing gets through for a while, which begins so many subject
+	 * frames and so much time after the first, and has a length in either;
+	 * both 0 is never. */
+	uint64_t cut_at_frames, cut_len_frames;
+	int64_t cut_at_ns, cut_len_ns;
+	unsigned int mtu;  /* IP bytes; larger ones vanish; 0 = no limit */
+	uint64_t mtu_from; /* only after so many subject frames */
 };
 
 struct impair_stats {
@@ -88,7 +105,8 @@ struct impair {
 	unsigned int n_held;
 	uint64_t order;
 	int64_t link_free; /* when the rate has room again */
-	int64_t cut_at;    /* IMPAIR_NEVER until a subject frame came */
+	int64_t cut_at;    /* IMPAIR_NEVER until it is known */
+	uint64_t cut_from; /* number of the first frame that was cut, or 0 */
 	bool is_bad;       /* Gilbert-Elliott */
 	bool is_cut;       /* by the user, until taken back */
 	uint64_t rng[8];
@@ -112,6 +130,9 @@ int64_t impair_next(const struct impair *im);
 
 /* Frames inside. */
 unsigned int impair_inside(const struct impair *im);
+
+/* The cut of the other way begins: this one's does, too, if it has one. */
+void impair_cut_with(struct impair *im, const struct impair *other);
 
 /* Everything is lost (or not any more), subject or not. */
 void impair_cut(struct impair *im, bool is_cut);

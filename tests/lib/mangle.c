@@ -10,12 +10,25 @@
  *             receiver that trusts them reads beyond the frame
  *   shorten   the end is missing and IP and UDP agree with that: only our
  *             own lengths and CRCs can notice
+ *   extend    bytes behind the end, as padding is: to be ignored
+ *   lengthen  bytes behind the end, and IP and UDP agree with that
+ *   ip        1 to 4 bits of the IP header; IPv4's has a sum, IPv6's none
+ *   ip-len    another length in the IP header, whose sum is right
+ *   udp-len   another length in the UDP header
+ *   segments  1 to 4 bits of the segment table: where pages belong
+ *   run       1 to 64 bytes of the payload
+ *   swap      two pieces of the payload, 64 bytes each, change places: a sum
+ *             that does not know about order would not notice
+ *   tag       1 to 4 bits of the tag, which proves the two
+ *   FIELD     a field of the frame header, by its name in wire.h, has another
+ *             value
  *
  * A frame is never cut within its IP or UDP header; runts of that kind do not
  * get past any switch.  What is not UDP loses bits behind its Ethernet header
  * and its end, and is the kernel's to refuse.
  *
- * The UDP checksum is left as it is: of our frames it is 0, not computed.
+ * The UDP checksum is left as it is: of our frames it is 0, not computed, and
+ * so it is right whatever we do.
  */
 #include "mangle.h"
 
@@ -30,7 +43,53 @@ enum {
 	ETHERTYPE_VLAN = 0x8100,
 	PROTO_UDP = 17,
 	UDP_LEN = 8,
+	HEADER_LEN = sizeof(struct xm_wire_frame),
+	EPOCH_AT = offsetof(struct xm_wire_frame, epoch),
+	N_SEGS_AT = offsetof(struct xm_wire_frame, n_segs),
 };
+
+#define SWAP_LEN 64
+
+static const char *const kinds[] = {
+	[IMPAIR_PAYLOAD] = "payload",
+	[IMPAIR_HEADER] = "header",
+	[IMPAIR_TRUNCATE] = "truncate",
+	[IMPAIR_SHORTEN] = "shorten",
+	[IMPAIR_EXTEND] = "extend",
+	[IMPAIR_LENGTHEN] = "lengthen",
+	[IMPAIR_IP] = "ip",
+	[IMPAIR_IP_LEN] = "ip-len",
+	[IMPAIR_UDP_LEN] = "udp-len",
+	[IMPAIR_SEGMENTS] = "segments",
+	[IMPAIR_RUN] = "run",
+	[IMPAIR_SWAP] = "swap",
+	[IMPAIR_TAG] = "tag",
+};
+
+#define FIELD(f)                                                         \
+	{                                                                \
+#f, (uint16_t)offsetof(struct xm_wire_frame, f),         \
+			(uint16_t)sizeof(((struct xm_wire_frame *)0)->f) \
+	}
+static const struct {
+	const char *name;
+	uint16_t at, len;
+} fields[] = {
+	FIELD(magic),       FIELD(version), FIELD(type),     FIELD(channel),
+	FIELD(flags),       FIELD(n_segs),  FIELD(block),    FIELD(cookie),
+	FIELD(epoch),       FIELD(seq),     FIELD(packet),   FIELD(page),
+	FIELD(seg_len),     FIELD(len),     FIELD(count_hi), FIELD(tx_us),
+	FIELD(payload_crc), FIELD(count),
+};
+_Static_assert(IMPAIR_FIELD + sizeof(fields) / sizeof(fields[0]) ==
+		       IMPAIR_DAMAGE__COUNT,
+	       "impair.h: a kind for each field");
+
+const char *mangle_name(enum impair_damage damage)
+{
+	return damage < IMPAIR_FIELD ? kinds[damage] :
+				       fields[damage - IMPAIR_FIELD].name;
+}
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -97,6 +156,9 @@ void mangle_look(const uint8_t *p, uint32_t len, struct mangle *ret)
 	if (m.udp && len - m.payload >= XM_WIRE_HEADER_MIN &&
 	    get16(p + m.payload) == XM_WIRE_MAGIC)
 		m.type = p[m.payload + 3];
+	if (m.type)
+		m.epoch = (uint32_t)get16(p + m.payload + EPOCH_AT) << 16 |
+			  get16(p + m.payload + EPOCH_AT + 2);
 	*ret = m;
 }
 
@@ -140,32 +202,124 @@ static void fix_lengths(uint8_t *p, uint32_t len, const struct mangle *m)
 	}
 }
 
+/* XOR @n bytes at @p with random ones; the first differs for sure. */
+static void scramble(uint8_t *p, uint32_t n, uint64_t random)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		random = random * 0x5851f42d4c957f2dULL + 0x14057b7ef767814fULL;
+		p[i] ^= (uint8_t)(random >> 56) | !i;
+	}
+}
+
+/* Two pieces of the @n bytes at @p.  False when no two of them differ. */
+static bool swap(uint8_t *p, uint32_t n, uint64_t random)
+{
+	uint8_t kept[SWAP_LEN], *a, *b;
+	uint32_t half = n / 2;
+
+	if (half < SWAP_LEN)
+		return false;
+	a = p + random % (half - SWAP_LEN + 1);
+	b = p + half + (random >> 32) % (half - SWAP_LEN + 1);
+	if (!memcmp(a, b, SWAP_LEN))
+		return false;
+	memcpy(kept, a, SWAP_LEN);
+	memcpy(a, b, SWAP_LEN);
+	memcpy(b, kept, SWAP_LEN);
+	return true;
+}
+
+/* Another value for the 16 bits at @p. */
+static void other16(uint8_t *p, uint64_t random)
+{
+	put16(p, (get16(p) + 1 + random % 65535) & 0xffff);
+}
+
+static bool damage_ip(uint8_t *p, const struct mangle *m,
+		      enum impair_damage damage, uint64_t random)
+{
+	if (!m->udp)
+		return false;
+	if (damage == IMPAIR_IP) {
+		flip(p + m->ip, m->udp - m->ip, random);
+	} else if (damage == IMPAIR_UDP_LEN) {
+		other16(p + m->udp + 4, random);
+	} else if (damage == IMPAIR_IP_LEN) {
+		other16(p + m->ip + (m->is_six ? 4 : 2), random);
+		if (!m->is_six)
+			ip4_sum(p + m->ip);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* What is behind UDP, @n bytes at @p; false when it has no such part. */
+static bool damage_frame(uint8_t *p, uint32_t n, enum impair_damage damage,
+			 uint64_t random)
+{
+	uint32_t tag, at;
+
+	if (damage >= IMPAIR_FIELD) {
+		scramble(p + fields[damage - IMPAIR_FIELD].at,
+			 fields[damage - IMPAIR_FIELD].len, random);
+		return true;
+	}
+	tag = HEADER_LEN + p[N_SEGS_AT] * (uint32_t)sizeof(struct xm_wire_seg);
+	at = tag + XM_WIRE_TAG_LEN;
+	if (at > n)
+		return false;
+	if (damage == IMPAIR_SEGMENTS && tag > HEADER_LEN) {
+		flip(p + HEADER_LEN, tag - HEADER_LEN, random);
+		return true;
+	}
+	if (damage == IMPAIR_TAG) {
+		flip(p + tag, XM_WIRE_TAG_LEN, random);
+		return true;
+	}
+	if (damage == IMPAIR_RUN && n > at) {
+		at += (uint32_t)(random % (n - at));
+		n -= at;
+		scramble(p + at, n < 64 ? n : 1 + random % 64, random);
+		return true;
+	}
+	return damage == IMPAIR_SWAP && swap(p + at, n - at, random);
+}
+
+/* Cut off, or longer.  Returns the new length. */
+static uint32_t resize(uint8_t *p, uint32_t len, const struct mangle *m,
+		       enum impair_damage damage, uint64_t random)
+{
+	uint32_t more = 1 + (uint32_t)(random % MANGLE_ROOM);
+
+	if (damage == IMPAIR_EXTEND || damage == IMPAIR_LENGTHEN) {
+		scramble(p + len, more, random);
+		len += more;
+	} else {
+		len = m->payload + (uint32_t)(random % (len - m->payload));
+	}
+	if (damage == IMPAIR_SHORTEN || damage == IMPAIR_LENGTHEN)
+		fix_lengths(p, len, m);
+	return len;
+}
+
 uint32_t mangle_damage(uint8_t *p, uint32_t len, const struct mangle *m,
 		       enum impair_damage damage, uint64_t random)
 {
-	uint32_t n;
+	uint32_t n = len - m->payload;
 
-	if (!m->payload || len <= m->payload)
+	if (!m->payload || len <= m->payload || damage == IMPAIR_INTACT)
 		return len;
-	n = len - m->payload;
-	switch (damage) {
-	case IMPAIR_HEADER:
-		if (n > XM_WIRE_HEADER_MIN)
-			n = XM_WIRE_HEADER_MIN;
-		/* fall through */
-	case IMPAIR_PAYLOAD:
-		flip(p + m->payload, n, random);
+	if (damage >= IMPAIR_TRUNCATE && damage <= IMPAIR_LENGTHEN)
+		return resize(p, len, m, damage, random);
+	if (damage == IMPAIR_HEADER)
+		n = n < XM_WIRE_HEADER_MIN ? n : XM_WIRE_HEADER_MIN;
+	else if (damage_ip(p, m, damage, random) ||
+		 (m->type && damage_frame(p + m->payload, n, damage, random)))
 		return len;
-	case IMPAIR_TRUNCATE:
-		return m->payload + (uint32_t)(random % n);
-	case IMPAIR_SHORTEN:
-		len = m->payload + (uint32_t)(random % n);
-		fix_lengths(p, len, m);
-		return len;
-	case IMPAIR_INTACT:
-	case IMPAIR_DAMAGE__COUNT:
-		break;
-	}
+	flip(p + m->payload, n, random);
 	return len;
 }
 

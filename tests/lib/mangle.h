@@ -21,13 +21,20 @@ struct mangle {
 	bool is_six;
 	bool is_ect; /* ECT(0) or ECT(1) */
 	uint16_t sport, dport;
-	uint8_t type; /* enum xm_wire_type; 0: not a frame of ours */
+	uint8_t type;   /* enum xm_wire_type; 0: not a frame of ours */
+	uint32_t epoch; /* of such a frame */
 };
 
 void mangle_look(const uint8_t *p, uint32_t len, struct mangle *ret);
 
-/* Damage @p as @random says.  Returns its new length, at most @len.  A frame
- * that has nothing to damage stays as it is. */
+/* What a kind of damage is called; NULL for IMPAIR_INTACT. */
+const char *mangle_name(enum impair_damage damage);
+
+#define MANGLE_ROOM 64 /* bytes that a frame may get longer */
+
+/* Damage @p, which has room for MANGLE_ROOM bytes more, as @random says.
+ * Returns its new length.  A frame without what this damage is about gets
+ * IMPAIR_PAYLOAD; one without a payload stays as it is. */
 uint32_t mangle_damage(uint8_t *p, uint32_t len, const struct mangle *m,
 		       enum impair_damage damage, uint64_t random);
 

@@ -14,6 +14,10 @@
  * what state, and goes out in a batch.  A frame that leaves twice is damaged
  * on a copy.
  *
+ * Frames can be recorded as they come, and sent once more: those of a file, an
+ * earlier session's, or those of this session's earlier epochs.  They enter the
+ * link behind frames that come, so many with each, and no trouble meets them.
+ *
  * What it takes from the devices: no offloads.  A TCP super-packet, or one
  * whose checksum the sender left to its device, is no frame of a wire; the
  * first does not fit and is dropped (oversized, or send_failed), the second is
@@ -52,6 +56,7 @@
 #include "impair.h"
 #include "mangle.h"
 #include "relay_opts.h"
+#include "tape.h"
 
 #define BATCH      64
 #define BLOCK      (1 << 20)
@@ -87,6 +92,12 @@ struct way {
 	/* due, not yet taken by the socket */
 	struct stored batch[BATCH];
 	unsigned int n_batch;
+	/* once more */
+	const struct relay_tape *tape_opts;
+	struct tape tape;
+	bool is_replaying;
+	FILE *record;
+	uint64_t recorded, replayed;
 	uint64_t ring_dropped, oversized, send_failed, unfinished_sums,
 		store_full;
 };
@@ -94,6 +105,7 @@ struct way {
 static struct relay_opts opts;
 static struct port ports[2];
 static struct way ways[2];
+static bool has_begun; /* trouble */
 
 static void die(const char *what, const char *dev)
 {
@@ -183,7 +195,7 @@ static struct stored frame_copy(const struct tpacket2_hdr *h)
 
 	if (h->tp_snaplen < addrs)
 		return s;
-	s.data = malloc(s.len);
+	s.data = malloc(s.len + MANGLE_ROOM);
 	if (!s.data)
 		return s;
 	if (h->tp_status & TP_STATUS_VLAN_TPID_VALID)
@@ -194,13 +206,76 @@ static struct stored frame_copy(const struct tpacket2_hdr *h)
 	return s;
 }
 
+/* @s, which is ours now, enters the link. */
+static void way_put(struct way *w, int64_t now, struct stored s,
+		    const struct mangle *m, bool is_subject)
+{
+	struct impair_frame f = { .len = s.len,
+				  .ip_len = m->ip ? m->ip_len : 0,
+				  .is_subject = is_subject,
+				  .is_ect = m->is_ect };
+
+	if (!w->n_unused || w->stored_bytes + s.len > opts.store) {
+		w->store_full++;
+		free(s.data);
+		return;
+	}
+	f.handle = w->unused[w->n_unused - 1];
+	s.uses = impair_push(&w->impair, now, &f);
+	impair_cut_with(&ways[w == ways].impair, &w->impair);
+	if (!s.uses) {
+		free(s.data);
+		return;
+	}
+	w->n_unused--;
+	w->stored_bytes += s.len;
+	w->store[f.handle] = s;
+}
+
+/* A frame passes: keep it, if it is to come once more. */
+static void way_keep(struct way *w, int64_t now, const struct stored *s,
+		     const struct mangle *m)
+{
+	if (w->record) {
+		tape_put(w->record, now, s->data, s->len);
+		w->recorded++;
+	}
+	if (!w->tape_opts->repeat || w->is_replaying || !m->epoch)
+		return;
+	if (m->epoch >= w->tape_opts->repeat)
+		w->is_replaying = true;
+	else if (tape_add(&w->tape, s->data, s->len))
+		w->store_full++;
+}
+
+/* A frame passed: some of the kept ones follow it. */
+static void way_replay(struct way *w, int64_t now)
+{
+	unsigned int n;
+
+	if (!w->is_replaying)
+		return;
+	for (n = 0; n < w->tape_opts->times && w->tape.next < w->tape.n; n++) {
+		const struct tape_frame *t = &w->tape.frame[w->tape.next++];
+		struct stored s = { .len = t->len };
+		struct mangle m;
+
+		s.data = malloc(s.len + MANGLE_ROOM);
+		if (!s.data)
+			return;
+		memcpy(s.data, t->data, s.len);
+		mangle_look(s.data, s.len, &m);
+		way_put(w, now, s, &m, false);
+		w->replayed++;
+	}
+}
+
 /* One frame enters the link. */
 static void way_enter(struct way *w, int64_t now, const struct tpacket2_hdr *h)
 {
-	struct impair_frame f = { 0 };
 	struct stored s;
 	struct mangle m;
-	unsigned int uses;
+	bool is_subject;
 
 	if (h->tp_snaplen < h->tp_len) { /* its end is not in the ring */
 		w->oversized++;
@@ -211,26 +286,14 @@ static void way_enter(struct way *w, int64_t now, const struct tpacket2_hdr *h)
 	s = frame_copy(h);
 	if (!s.data)
 		return;
-	if (!w->n_unused || w->stored_bytes + s.len > opts.store) {
-		w->store_full++;
-		free(s.data);
-		return;
-	}
 	mangle_look(s.data, s.len, &m);
-	f.handle = w->unused[w->n_unused - 1];
-	f.len = s.len;
-	f.ip_len = m.ip ? m.ip_len : 0;
-	f.is_subject = relay_is_subject(&opts, &m);
-	f.is_ect = m.is_ect;
-	uses = impair_push(&w->impair, now, &f);
-	if (!uses) {
-		free(s.data);
-		return;
-	}
-	w->n_unused--;
-	s.uses = uses;
-	w->stored_bytes += s.len;
-	w->store[f.handle] = s;
+	has_begun |= !opts.begin || opts.begin & 1u << m.type;
+	is_subject = relay_is_subject(&opts, &m);
+	if (is_subject)
+		way_keep(w, now, &s, &m);
+	way_put(w, now, s, &m, is_subject && has_begun);
+	if (is_subject && has_begun)
+		way_replay(w, now);
 }
 
 /* Take what a port received, at most a batch.  True when there may be more. */
@@ -260,7 +323,7 @@ static struct stored way_take(struct way *w, const struct impair_out *out)
 	struct mangle m;
 
 	if (--kept->uses) {
-		s.data = malloc(s.len);
+		s.data = malloc(s.len + MANGLE_ROOM);
 		if (s.data)
 			memcpy(s.data, kept->data, s.len);
 	} else {
@@ -342,6 +405,7 @@ static void way_print(struct way *w, const char *name)
 	const struct impair_stats *s = &w->impair.stats;
 	struct tpacket_stats ring;
 	socklen_t len = sizeof(ring);
+	unsigned int i;
 
 	/* reading resets them */
 	if (!getsockopt(w->in->fd, SOL_PACKET, PACKET_STATISTICS, &ring, &len))
@@ -359,10 +423,8 @@ static void way_print(struct way *w, const char *name)
 	N("duplicated", s->duplicated);
 	N("reordered", s->reordered);
 	N("marked", s->marked);
-	N("damaged_payload", s->damaged[IMPAIR_PAYLOAD]);
-	N("damaged_header", s->damaged[IMPAIR_HEADER]);
-	N("damaged_truncate", s->damaged[IMPAIR_TRUNCATE]);
-	N("damaged_shorten", s->damaged[IMPAIR_SHORTEN]);
+	N("recorded", w->recorded);
+	N("replayed", w->replayed);
 	N("frames_out", s->frames_out);
 	N("bytes_out", s->bytes_out);
 	N("is_cut", w->impair.is_cut);
@@ -371,8 +433,13 @@ static void way_print(struct way *w, const char *name)
 	N("oversized", w->oversized);
 	N("store_full", w->store_full + s->overflow);
 	N("unfinished_sums", w->unfinished_sums);
-	printf("\"send_failed\":%" PRIu64 "}", w->send_failed);
+	N("send_failed", w->send_failed);
 #undef N
+	printf("\"damaged\":{");
+	for (i = 1; i < IMPAIR_DAMAGE__COUNT; i++)
+		printf("%s\"%s\":%" PRIu64, i > 1 ? "," : "",
+		       mangle_name((enum impair_damage)i), s->damaged[i]);
+	printf("}}");
 }
 
 static void print_all(const char *event)
@@ -467,10 +534,44 @@ static void run(int sig_fd)
 	}
 }
 
+static void way_open(struct way *w, unsigned int i)
+{
+	const struct relay_tape *t = &opts.tape[i];
+	uint32_t h;
+	int r;
+
+	w->in = &ports[i];
+	w->out = &ports[!i];
+	w->tape_opts = t;
+	impair_init(&w->impair, &opts.way[i], opts.seed, i, w->slots,
+		    N_HANDLES);
+	for (h = 0; h < N_HANDLES; h++)
+		w->unused[h] = h;
+	w->n_unused = N_HANDLES;
+	if (t->replay) {
+		r = tape_load(&w->tape, t->replay);
+		errno = -r;
+		if (r)
+			die("cannot read the frames", t->replay);
+		w->is_replaying = true;
+	}
+	if (t->record) {
+		w->record = tape_file(t->record);
+		if (!w->record)
+			die("cannot make the file", t->record);
+	}
+}
+
+static void way_close(struct way *w)
+{
+	if (w->record && fclose(w->record))
+		die("cannot write", w->tape_opts->record);
+	tape_fini(&w->tape);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int i;
-	uint32_t h;
 	int sig_fd;
 
 	relay_opts_parse(&opts, argc, argv);
@@ -478,18 +579,13 @@ int main(int argc, char **argv)
 	sig_fd = signals_open();
 	for (i = 0; i < 2; i++)
 		port_open(&ports[i], opts.dev[i]);
-	for (i = 0; i < 2; i++) {
-		ways[i].in = &ports[i];
-		ways[i].out = &ports[!i];
-		impair_init(&ways[i].impair, &opts.way[i], opts.seed, i,
-			    ways[i].slots, N_HANDLES);
-		for (h = 0; h < N_HANDLES; h++)
-			ways[i].unused[h] = h;
-		ways[i].n_unused = N_HANDLES;
-	}
+	for (i = 0; i < 2; i++)
+		way_open(&ways[i], i);
 	puts("{\"event\":\"ready\"}");
 	fflush(stdout);
 	run(sig_fd);
+	for (i = 0; i < 2; i++)
+		way_close(&ways[i]);
 	print_all("result");
 	return 0;
 }

@@ -25,6 +25,7 @@ static const char usage_text[] =
 	"                     probe\n"
 	"  --way ab|ba|both   options that follow are for frames from A to B,\n"
 	"                     from B to A, or both (at first)\n"
+	"  --begin T[,T]      trouble begins with the first frame of these types\n"
 	"\n"
 	"Trouble (P is 0.01 or 1%; TIME is 5ms, 200us, 1s; BYTES is 64k, 1M):\n"
 	"  --loss P           each frame is lost with this probability\n"
@@ -35,11 +36,24 @@ static const char usage_text[] =
 	"                     TIME (50ms)\n"
 	"  --corrupt P[,KIND] damaged: payload (default; bits flipped behind the\n"
 	"                     UDP header), header (in the frame header), truncate\n"
-	"                     (lengths stay), shorten (lengths agree); several\n"
-	"                     kinds with '+'\n"
+	"                     or extend (lengths stay), shorten or lengthen (they\n"
+	"                     agree), ip (bits of the IP header), ip-len, udp-len\n"
+	"                     (another length), segments (bits of the segment\n"
+	"                     table), run (bytes of the payload), swap (pieces of\n"
+	"                     it), tag, or the name of a field of the frame header;\n"
+	"                     several with '+'; fields is all of those, all is all\n"
 	"  --cut AT,FOR       nothing gets through for a while, beginning AT\n"
-	"                     after the first frame that trouble may meet\n"
+	"                     after the first frame that trouble may meet; each is\n"
+	"                     a TIME or a number of such frames: 500f; if both\n"
+	"                     ways, then both from one moment on\n"
 	"  --jitter TIME      0 to TIME more delay, which reorders\n"
+	"  --shrink N,AT      larger IP packets vanish after so many frames: 500f\n"
+	"\n"
+	"Frames once more (those that trouble may meet; as they came, untroubled):\n"
+	"  --record FILE      write them to FILE, which tcpdump can read\n"
+	"  --replay FILE[,N]  with each that passes, N (1) of FILE\n"
+	"  --repeat EPOCH[,N] from the first of EPOCH on, with each that passes N\n"
+	"                     (1) of those that came before\n"
 	"\n"
 	"The wire (for every frame):\n"
 	"  --delay TIME       one way\n"
@@ -51,6 +65,7 @@ static const char usage_text[] =
 	"  --seed N           of all random choices (1)\n"
 	"  --ring BYTES       receive ring of each device (64M)\n"
 	"  --store BYTES      frames on their way, each way (128M)\n"
+	"  --kinds            print the kinds of --corrupt, and end\n"
 	"  --help\n"
 	"\n"
 	"Prints {\"event\":\"ready\"} and, at SIGTERM or SIGINT, one object with\n"
@@ -118,6 +133,19 @@ static uint64_t amount(const char **p, const char *name, const char *whole)
 				strcmp(name, "rate") ? bytes : bits);
 }
 
+/* "500f" into *@ret_frames, or a duration. */
+static int64_t moment(const char **p, const char *name, const char *whole,
+		      uint64_t *ret_frames)
+{
+	size_t digits = strspn(*p, "0123456789");
+
+	if (!digits || (*p)[digits] != 'f')
+		return duration(p, name, whole);
+	*ret_frames = strtoull(*p, NULL, 10);
+	*p += digits + 1;
+	return 0;
+}
+
 static bool comma(const char **p)
 {
 	if (**p != ',')
@@ -127,10 +155,11 @@ static bool comma(const char **p)
 }
 
 /* The bits of names in @text, separated by @sep, with @table's indices. */
-static unsigned int names(const char **p, const char *name, const char *whole,
-			  char sep, const char *const *table, unsigned int n)
+static uint64_t names(const char **p, const char *name, const char *whole,
+		      char sep, const char *const *table, unsigned int n)
 {
-	unsigned int bits = 0, i;
+	uint64_t bits = 0;
+	unsigned int i;
 	size_t len;
 
 	do {
@@ -142,7 +171,7 @@ static unsigned int names(const char **p, const char *name, const char *whole,
 		}
 		if (i == n)
 			bad(name, whole, "no such name");
-		bits |= 1u << i;
+		bits |= 1ULL << i;
 		*p += strlen(table[i]);
 	} while (**p == sep && ++*p);
 	return bits;
@@ -160,7 +189,7 @@ static void parse_ports(struct relay_opts *o, const char *arg)
 	o->port_hi = (uint16_t)hi;
 }
 
-static void parse_types(struct relay_opts *o, const char *arg)
+static unsigned int parse_types(const char *name, const char *arg)
 {
 	static const char *const type[] = { [XM_WIRE_HEADER] = "header",
 					    [XM_WIRE_DATA] = "data",
@@ -168,18 +197,55 @@ static void parse_types(struct relay_opts *o, const char *arg)
 					    [XM_WIRE_PROBE] = "probe" };
 	const char *p = arg;
 
-	o->types = names(&p, "types", arg, ',', type, XM_WIRE_PROBE + 1);
+	return (unsigned int)names(&p, name, arg, ',', type, XM_WIRE_PROBE + 1);
+}
+
+/* Kinds of damage, as bits. */
+static uint64_t parse_kinds(const char **p, const char *arg)
+{
+	const uint64_t all = (1ULL << IMPAIR_DAMAGE__COUNT) - 2;
+	const uint64_t fields = all & ~((1ULL << IMPAIR_FIELD) - 1);
+	const char *name[IMPAIR_DAMAGE__COUNT + 1] = { "all" };
+	uint64_t bits;
+	unsigned int i;
+
+	for (i = 1; i < IMPAIR_DAMAGE__COUNT; i++)
+		name[i] = mangle_name((enum impair_damage)i);
+	name[i] = "fields";
+	bits = names(p, "corrupt", arg, '+', name, i + 1);
+	return (bits & all) | (bits & 1 ? all : 0) |
+	       (bits & 1ULL << i ? fields : 0);
+}
+
+static void print_kinds(void)
+{
+	unsigned int i;
+
+	for (i = 1; i < IMPAIR_DAMAGE__COUNT; i++)
+		puts(mangle_name((enum impair_damage)i));
+}
+
+static void parse_cut(struct impair_opts *w, const char **p, const char *arg)
+{
+	w->cut_at_frames = w->cut_len_frames = 0;
+	w->cut_at_ns = moment(p, "cut", arg, &w->cut_at_frames);
+	if (!comma(p))
+		bad("cut", arg, "needs AT,FOR");
+	w->cut_len_ns = moment(p, "cut", arg, &w->cut_len_frames);
+}
+
+static void parse_shrink(struct impair_opts *w, const char **p, const char *arg)
+{
+	w->mtu = (unsigned int)amount(p, "shrink", arg);
+	w->mtu_from = 0;
+	if (!comma(p) || moment(p, "shrink", arg, &w->mtu_from))
+		bad("shrink", arg, "needs N,AT; AT as 500f");
 }
 
 /* Options of one way.  Moves *@p behind what it took. */
 static void parse_trouble(struct impair_opts *w, const char *name,
 			  const char **p, const char *arg)
 {
-	static const char *const kind[] = { [IMPAIR_PAYLOAD] = "payload",
-					    [IMPAIR_HEADER] = "header",
-					    [IMPAIR_TRUNCATE] = "truncate",
-					    [IMPAIR_SHORTEN] = "shorten" };
-
 	if (!strcmp(name, "loss")) {
 		w->loss = probability(p, name, arg);
 	} else if (!strcmp(name, "burst")) {
@@ -196,14 +262,12 @@ static void parse_trouble(struct impair_opts *w, const char *name,
 		w->hold_ns = comma(p) ? duration(p, name, arg) : HOLD_NS;
 	} else if (!strcmp(name, "corrupt")) {
 		w->damage = probability(p, name, arg);
-		w->damages = comma(p) ? names(p, name, arg, '+', kind,
-					      IMPAIR_DAMAGE__COUNT) :
-					1u << IMPAIR_PAYLOAD;
+		w->damages = comma(p) ? parse_kinds(p, arg) :
+					1ULL << IMPAIR_PAYLOAD;
 	} else if (!strcmp(name, "cut")) {
-		w->cut_at_ns = duration(p, name, arg);
-		if (!comma(p))
-			bad(name, arg, "needs AT,FOR");
-		w->cut_len_ns = duration(p, name, arg);
+		parse_cut(w, p, arg);
+	} else if (!strcmp(name, "shrink")) {
+		parse_shrink(w, p, arg);
 	} else if (!strcmp(name, "jitter")) {
 		w->jitter_ns = duration(p, name, arg);
 	} else if (!strcmp(name, "delay")) {
@@ -219,6 +283,30 @@ static void parse_trouble(struct impair_opts *w, const char *name,
 	}
 }
 
+/* The same for tapes: "WORD[,N]", of which @ret_word is the word. */
+static void parse_tape(struct relay_tape *t, const char *name, const char **p,
+		       const char *arg)
+{
+	char *word = strndup(arg, strcspn(arg, ",")), *end = NULL;
+
+	if (!word || !*word)
+		bad(name, arg, "nothing said");
+	*p += strlen(word);
+	if (!strcmp(name, "record")) {
+		t->record = word;
+		return;
+	}
+	if (!strcmp(name, "replay")) {
+		t->replay = word;
+	} else {
+		t->repeat = (uint32_t)strtoul(word, &end, 10);
+		if (*end || !t->repeat)
+			bad(name, arg, "not an epoch");
+		free(word);
+	}
+	t->times = comma(p) ? (unsigned int)amount(p, name, arg) : 1;
+}
+
 static unsigned int parse_way(const char *arg)
 {
 	if (!strcmp(arg, "ab"))
@@ -231,16 +319,19 @@ static unsigned int parse_way(const char *arg)
 }
 
 static const struct option long_opts[] = {
-	{ "ports", 1, NULL, 'p' }, { "types", 1, NULL, 't' },
-	{ "way", 1, NULL, 'w' },   { "seed", 1, NULL, 's' },
-	{ "ring", 1, NULL, 'r' },  { "store", 1, NULL, 'o' },
-	{ "help", 0, NULL, 'h' },  { "loss", 1, NULL, 0 },
-	{ "burst", 1, NULL, 0 },   { "duplicate", 1, NULL, 0 },
-	{ "reorder", 1, NULL, 0 }, { "corrupt", 1, NULL, 0 },
-	{ "cut", 1, NULL, 0 },     { "jitter", 1, NULL, 0 },
-	{ "delay", 1, NULL, 0 },   { "rate", 1, NULL, 0 },
-	{ "queue", 1, NULL, 0 },   { "ecn", 1, NULL, 0 },
-	{ "mtu", 1, NULL, 0 },     { NULL, 0, NULL, 0 },
+	{ "ports", 1, NULL, 'p' },   { "types", 1, NULL, 't' },
+	{ "way", 1, NULL, 'w' },     { "seed", 1, NULL, 's' },
+	{ "ring", 1, NULL, 'r' },    { "store", 1, NULL, 'o' },
+	{ "help", 0, NULL, 'h' },    { "kinds", 0, NULL, 'k' },
+	{ "loss", 1, NULL, 0 },      { "burst", 1, NULL, 0 },
+	{ "duplicate", 1, NULL, 0 }, { "reorder", 1, NULL, 0 },
+	{ "corrupt", 1, NULL, 0 },   { "cut", 1, NULL, 0 },
+	{ "jitter", 1, NULL, 0 },    { "delay", 1, NULL, 0 },
+	{ "rate", 1, NULL, 0 },      { "queue", 1, NULL, 0 },
+	{ "ecn", 1, NULL, 0 },       { "mtu", 1, NULL, 0 },
+	{ "shrink", 1, NULL, 0 },    { "begin", 1, NULL, 'b' },
+	{ "record", 1, NULL, 'T' },  { "replay", 1, NULL, 'T' },
+	{ "repeat", 1, NULL, 'T' },  { NULL, 0, NULL, 0 },
 };
 
 static void parse_one(struct relay_opts *o, int c, const char *name,
@@ -253,11 +344,17 @@ static void parse_one(struct relay_opts *o, int c, const char *name,
 	case 'h':
 		fputs(usage_text, stdout);
 		exit(0);
+	case 'k':
+		print_kinds();
+		exit(0);
 	case 'p':
 		parse_ports(o, optarg);
 		return;
 	case 't':
-		parse_types(o, optarg);
+		o->types = parse_types(name, optarg);
+		return;
+	case 'b':
+		o->begin = parse_types(name, optarg);
 		return;
 	case 'w':
 		*ways = parse_way(optarg);
@@ -271,6 +368,11 @@ static void parse_one(struct relay_opts *o, int c, const char *name,
 		break;
 	case 'o':
 		o->store = amount(&p, name, optarg);
+		break;
+	case 'T':
+		if (*ways == 3)
+			bad(name, optarg, "is for one way: --way ab or ba");
+		parse_tape(&o->tape[*ways - 1], name, &p, optarg);
 		break;
 	default:
 		if (*ways & 1)

@@ -460,6 +460,52 @@ static void relay__mtu(void **state)
 	free(f);
 }
 
+static void expect_frame(struct t_relay *t, struct t_frame *want, uint32_t i)
+{
+	struct t_frame *got = malloc(sizeof(*got));
+
+	frame_make(want, i, 300, 0, BASE);
+	assert_true(frame_recv(t, got, DEADLINE));
+	assert_int_equal(got->len, want->len);
+	assert_memory_equal(got->b, want->b, want->len);
+	free(got);
+}
+
+/* Ten are recorded; the next time they come again, two with each that passes. */
+static void relay__replays_what_it_recorded(void **state)
+{
+	struct t_frame *f = malloc(sizeof(*f));
+	char path[] = "/tmp/xm-relay-XXXXXX", args[128];
+	struct t_relay *t = *state;
+	uint32_t i;
+
+	close(mkstemp(path));
+	snprintf(args, sizeof(args), "--way ab --record %s", path);
+	relay_start(t, args);
+	for (i = 0; i < 10; i++) {
+		frame_make(f, i, 300, 0, BASE);
+		frame_send(t, f);
+		expect_frame(t, f, i);
+	}
+	relay_stop(t);
+	assert_int_equal(stat_of(t, "ab", "recorded"), 10);
+	fclose(t->out);
+	snprintf(args, sizeof(args), "--way ab --replay %s,2", path);
+	relay_start(t, args);
+	for (i = 0; i < 5; i++) {
+		frame_make(f, 100 + i, 300, 0, BASE);
+		frame_send(t, f);
+		expect_frame(t, f, 100 + i);
+		expect_frame(t, f, 2 * i);
+		expect_frame(t, f, 2 * i + 1);
+	}
+	relay_stop(t);
+	assert_int_equal(stat_of(t, "ab", "replayed"), 10);
+	assert_false(frame_recv(t, f, 0));
+	unlink(path);
+	free(f);
+}
+
 /* Signals overtake each other, so its own figures say when it has this one. */
 static void relay_cut(struct t_relay *t, int sig, bool is_cut)
 {
@@ -493,11 +539,23 @@ static void relay__cut_by_signal_and_mended(void **state)
 /* A mistake is told, not guessed around. */
 static void relay__usage(void **state)
 {
-	static const char *const bad[] = {
-		"--loss 101%",   "--loss x",         "--delay 5",   "--rate 1X",
-		"--burst 1%",    "--corrupt 1%,foo", "--ports 9-8", "--way up",
-		"--types bogus", "--nonsense",       "--seed",      "--cut 1s"
-	};
+	static const char *const bad[] = { "--loss 101%",
+					   "--loss x",
+					   "--delay 5",
+					   "--rate 1X",
+					   "--burst 1%",
+					   "--corrupt 1%,foo",
+					   "--ports 9-8",
+					   "--way up",
+					   "--types bogus",
+					   "--nonsense",
+					   "--seed",
+					   "--cut 1s",
+					   "--cut 5f",
+					   "--shrink 1500",
+					   "--begin x",
+					   "--record file",
+					   "--way ab --repeat 0" };
 	size_t i;
 
 	(void)state;
@@ -525,6 +583,7 @@ int main(void)
 		T(relay__delay),
 		T(relay__rate),
 		T(relay__mtu),
+		T(relay__replays_what_it_recorded),
 		T(relay__cut_by_signal_and_mended),
 		T(relay__usage),
 	};

@@ -4,8 +4,6 @@
  * Time is virtual, frame i comes at i microseconds unless said otherwise, and
  * the handle of a frame is its number.
  */
-#include "../lib/impair.h"
-
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,103 +12,7 @@
 
 #include <cmocka.h>
 
-#define SLOTS 4096
-#define US    1000LL
-#define MS    1000000LL
-
-struct t_link {
-	struct impair im;
-	struct impair_slot slots[SLOTS];
-	/* what came out */
-	struct impair_out out[SLOTS];
-	int64_t out_at[SLOTS];
-	unsigned int n_out;
-};
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct t_link));
-	return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	free(*state);
-	return 0;
-}
-
-static void link_init(struct t_link *t, const struct impair_opts *o,
-		      uint64_t seed)
-{
-	t->n_out = 0;
-	impair_init(&t->im, o, seed, 0, t->slots, SLOTS);
-}
-
-/* All frames are accounted for, at any time. */
-static void link_check(const struct t_link *t)
-{
-	const struct impair_stats *s = &t->im.stats;
-
-	assert_int_equal(s->frames_in + s->duplicated,
-			 s->frames_out + s->lost + s->lost_in_bursts + s->cut +
-				 s->too_long + s->queue_full + s->overflow +
-				 impair_inside(&t->im));
-}
-
-static void drain(struct t_link *t, int64_t now)
-{
-	while (impair_pop(&t->im, now, &t->out[t->n_out])) {
-		t->out_at[t->n_out] = now;
-		assert_true(++t->n_out < SLOTS);
-	}
-	link_check(t);
-}
-
-/* Let time run to @end, jumping from event to event. */
-static void run_to(struct t_link *t, int64_t end)
-{
-	int64_t at;
-
-	while ((at = impair_next(&t->im)) <= end)
-		drain(t, at);
-	drain(t, end);
-}
-
-static struct impair_frame frame(uint32_t i)
-{
-	struct impair_frame f = { .handle = i,
-				  .len = 1014,
-				  .ip_len = 1000,
-				  .is_subject = true,
-				  .is_ect = true };
-
-	return f;
-}
-
-/* @n frames, one a microsecond, then everything that is inside. */
-static void pass(struct t_link *t, uint32_t n)
-{
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		struct impair_frame f = frame(i);
-
-		run_to(t, i * US);
-		impair_push(&t->im, i * US, &f);
-	}
-	run_to(t, 3600000 * MS);
-	assert_int_equal(impair_inside(&t->im), 0);
-	assert_int_equal(impair_next(&t->im), IMPAIR_NEVER);
-}
-
-static unsigned int times_out(const struct t_link *t, uint32_t handle)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; i < t->n_out; i++)
-		n += t->out[i].handle == handle;
-	return n;
-}
+#include "t_impair.h"
 
 /* -- the wire ----------------------------------------------------------------------- */
 
@@ -240,6 +142,17 @@ static void impair__mtu(void **state)
 
 /* -- loss ------------------------------------------------------------------------------ */
 
+static void impair__mtu_shrinks(void **state)
+{
+	struct impair_opts o = { .mtu = 900, .mtu_from = 10 };
+	struct t_link *t = *state;
+
+	link_init(t, &o, 1);
+	pass(t, 30);
+	assert_int_equal(t->n_out, 10);
+	assert_int_equal(t->im.stats.too_long, 20);
+}
+
 static void impair__loss_is_about_as_asked(void **state)
 {
 	struct impair_opts o = { .loss = 0.1 };
@@ -300,6 +213,51 @@ static void impair__cut_window_starts_at_the_first_subject(void **state)
 	assert_int_equal(t->im.stats.cut, 5);
 	for (i = 0; i < 30; i++)
 		assert_int_equal(times_out(t, i), i < 10 || i >= 15);
+}
+
+/* From the 11th on, five of them. */
+static void impair__cut_by_frames(void **state)
+{
+	struct impair_opts o = { .cut_at_frames = 10, .cut_len_frames = 5 };
+	struct t_link *t = *state;
+	unsigned int i;
+
+	link_init(t, &o, 1);
+	pass(t, 30);
+	assert_int_equal(t->n_out, 25);
+	for (i = 0; i < 25; i++)
+		assert_int_equal(t->out[i].handle, i < 10 ? i : i + 5);
+	assert_int_equal(t->im.stats.cut, 5);
+}
+
+/* From the 11th on, for 7 us. */
+static void impair__cut_at_a_frame_for_a_time(void **state)
+{
+	struct impair_opts o = { .cut_at_frames = 10, .cut_len_ns = 7 * US };
+	struct t_link *t = *state;
+
+	link_init(t, &o, 1);
+	pass(t, 30);
+	assert_int_equal(t->im.stats.cut, 7);
+	assert_int_equal(times_out(t, 9), 1);
+	assert_int_equal(times_out(t, 10), 0);
+	assert_int_equal(times_out(t, 16), 0);
+	assert_int_equal(times_out(t, 17), 1);
+}
+
+/* Not after 1,000 frames of its own, but with the other way. */
+static void impair_cut_with__begins_then(void **state)
+{
+	struct impair_opts o = { .cut_at_frames = 1000, .cut_len_ns = 7 * US };
+	struct t_link *t = *state;
+	struct impair other = { .cut_at = 10 * US };
+
+	link_init(t, &o, 1);
+	impair_cut_with(&t->im, &other);
+	pass(t, 30);
+	assert_int_equal(t->im.stats.cut, 7);
+	assert_int_equal(times_out(t, 9), 1);
+	assert_int_equal(times_out(t, 10), 0);
 }
 
 static void impair_cut__everything_until_mended(void **state)
@@ -569,10 +527,14 @@ int main(void)
 		T(impair__marks_before_it_drops),
 		T(impair__not_ect_is_not_marked),
 		T(impair__mtu),
+		T(impair__mtu_shrinks),
 		T(impair__loss_is_about_as_asked),
 		T(impair__certain_loss),
 		T(impair__bursts),
 		T(impair__cut_window_starts_at_the_first_subject),
+		T(impair__cut_by_frames),
+		T(impair__cut_at_a_frame_for_a_time),
+		T(impair_cut_with__begins_then),
 		T(impair_cut__everything_until_mended),
 		T(impair__duplicates),
 		T(impair__reorders_by_depth),

@@ -217,6 +217,149 @@ static void mangle_damage__shortened_lengths_agree(void **state)
 	expect_shortened(true, 0);
 }
 
+/* A DATA frame of three segments. */
+static void frame_make_data(struct t_frame *f, bool ipv6)
+{
+	frame_make(f, ipv6, 0);
+	f->b[f->m.payload + 3] = XM_WIRE_DATA;
+	f->b[f->m.payload + 6] = 3;
+	mangle_look(f->b, f->len, &f->m);
+}
+
+/* Damaged that way, what differs is in [@from, @to) behind the UDP header. */
+static void expect_differs_in(enum impair_damage damage, uint32_t from,
+			      uint32_t to)
+{
+	struct t_frame f, was;
+	uint32_t first, last;
+	uint64_t random;
+
+	for (random = 1; random < 1ULL << 63; random = random * 5 + 3) {
+		frame_make_data(&was, random & 4);
+		f = was;
+		assert_int_equal(
+			mangle_damage(f.b, f.len, &f.m, damage, random), f.len);
+		assert_true(diff(&was, &f, &first, &last) > 0);
+		assert_true(first >= f.m.payload + from);
+		assert_true(last < f.m.payload + to);
+	}
+}
+
+static void mangle_damage__parts_of_a_frame(void **state)
+{
+	const uint32_t header = sizeof(struct xm_wire_frame);
+	const uint32_t tag = header + 24, payload = tag + XM_WIRE_TAG_LEN;
+
+	(void)state;
+	expect_differs_in(IMPAIR_SEGMENTS, header, tag);
+	expect_differs_in(IMPAIR_TAG, tag, payload);
+	expect_differs_in(IMPAIR_RUN, payload, PAYLOAD);
+	expect_differs_in(IMPAIR_SWAP, payload, PAYLOAD);
+}
+
+/* Every field is hit, and each byte of the header is some field's. */
+static void mangle_damage__fields(void **state)
+{
+	bool hit[sizeof(struct xm_wire_frame)] = { false };
+	struct t_frame f, was;
+	uint32_t first, last, i;
+	unsigned int k;
+
+	(void)state;
+	for (k = IMPAIR_FIELD; k < IMPAIR_DAMAGE__COUNT; k++) {
+		for (i = 0; i < 100; i++) {
+			frame_make_data(&was, false);
+			f = was;
+			mangle_damage(f.b, f.len, &f.m, (enum impair_damage)k,
+				      i * 0x123456789abcdefULL);
+			assert_true(diff(&was, &f, &first, &last) > 0);
+			memset(hit + first - f.m.payload, true,
+			       last - first + 1);
+		}
+	}
+	for (i = 0; i < sizeof(hit); i++)
+		assert_true(hit[i]);
+}
+
+static void mangle_damage__extended_is_padding(void **state)
+{
+	struct xm_encap e;
+	struct t_frame f;
+
+	(void)state;
+	frame_make(&f, false, 0);
+	f.len = mangle_damage(f.b, f.len, &f.m, IMPAIR_EXTEND, 123456789);
+	assert_in_range(f.len, f.m.payload + PAYLOAD + 1,
+			f.m.payload + PAYLOAD + MANGLE_ROOM);
+	assert_int_equal(frame_drop(&f, &e), XM_DROP_NONE);
+	assert_int_equal(e.len, PAYLOAD);
+}
+
+static void mangle_damage__lengthened_lengths_agree(void **state)
+{
+	struct xm_encap e;
+	struct t_frame f;
+
+	(void)state;
+	frame_make(&f, true, 0);
+	f.len = mangle_damage(f.b, f.len, &f.m, IMPAIR_LENGTHEN, 123456789);
+	assert_int_equal(frame_drop(&f, &e), XM_DROP_NONE);
+	assert_int_equal(e.len, f.len - f.m.payload);
+	assert_true(e.len > PAYLOAD);
+}
+
+static void expect_dropped(enum impair_damage damage, bool ipv6,
+			   enum xm_drop drop)
+{
+	struct xm_encap e;
+	struct t_frame f;
+
+	frame_make(&f, ipv6, 0);
+	mangle_damage(f.b, f.len, &f.m, damage, 5);
+	assert_int_equal(frame_drop(&f, &e), drop);
+}
+
+static void mangle_damage__ip_and_udp(void **state)
+{
+	(void)state;
+	expect_dropped(IMPAIR_IP, false, XM_DROP_BAD_IP);
+	expect_dropped(IMPAIR_IP_LEN, false, XM_DROP_BAD_LENGTH);
+	expect_dropped(IMPAIR_IP_LEN, true, XM_DROP_BAD_LENGTH);
+	expect_dropped(IMPAIR_UDP_LEN, false, XM_DROP_BAD_LENGTH);
+	expect_dropped(IMPAIR_UDP_LEN, true, XM_DROP_BAD_LENGTH);
+}
+
+/* An ACK has no segment table, and a stranger's frame none of our fields. */
+static void mangle_damage__what_is_not_there(void **state)
+{
+	struct t_frame f, was;
+	uint32_t first, last;
+
+	(void)state;
+	frame_make(&was, false, 0);
+	f = was;
+	mangle_damage(f.b, f.len, &f.m, IMPAIR_SEGMENTS, 12345);
+	assert_in_range(diff(&was, &f, &first, &last), 1, 4);
+	was.b[was.m.payload] = 0;
+	mangle_look(was.b, was.len, &was.m);
+	assert_int_equal(was.m.type, 0);
+	f = was;
+	mangle_damage(f.b, f.len, &f.m, IMPAIR_FIELD, 12345);
+	assert_in_range(diff(&was, &f, &first, &last), 1, 4);
+}
+
+static void mangle_name__each_its_own(void **state)
+{
+	unsigned int i, k;
+
+	(void)state;
+	for (i = 1; i < IMPAIR_DAMAGE__COUNT; i++)
+		for (k = 1; k < i; k++)
+			assert_string_not_equal(
+				mangle_name((enum impair_damage)i),
+				mangle_name((enum impair_damage)k));
+}
+
 static void mangle_damage__intact(void **state)
 {
 	struct t_frame f, was;
@@ -300,6 +443,13 @@ int main(void)
 		cmocka_unit_test(mangle_damage__header_bits_only_in_the_header),
 		cmocka_unit_test(mangle_damage__truncated_lengths_disagree),
 		cmocka_unit_test(mangle_damage__shortened_lengths_agree),
+		cmocka_unit_test(mangle_damage__parts_of_a_frame),
+		cmocka_unit_test(mangle_damage__fields),
+		cmocka_unit_test(mangle_damage__extended_is_padding),
+		cmocka_unit_test(mangle_damage__lengthened_lengths_agree),
+		cmocka_unit_test(mangle_damage__ip_and_udp),
+		cmocka_unit_test(mangle_damage__what_is_not_there),
+		cmocka_unit_test(mangle_name__each_its_own),
 		cmocka_unit_test(mangle_damage__intact),
 		cmocka_unit_test(mangle_damage__nothing_behind_the_headers),
 		cmocka_unit_test(mangle_mark__ipv4),
