@@ -309,20 +309,7 @@ scenario_killed_at_some_moment() {
 
 # -- standstill ----------------------------------------------------------------------
 
-# A second without an answer is no end: the peer may be busy.
-scenario_recv_stands_still_for_a_second() {
-	begin
-	kill -STOP "$(pid_of recv)"
-	let_pass 1000
-	kill -CONT "$(pid_of recv)"
-	ended 0 0
-	check_results "$GUEST"
-	assert_same_file "$GUEST" "$COPY" "guest memory"
-	rm "$COPY"
-	assert_clean
-	detach_both
-}
-
+# A second without an answer is no end: the peer may be busy.  (recv: matrix.sh)
 scenario_send_stands_still_for_a_second() {
 	begin
 	kill -STOP "$(pid_of send)"

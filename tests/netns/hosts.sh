@@ -133,7 +133,7 @@ scenario_tcp_through_trouble() {
 	assert_between "$(relay_stat ab lost)" 1 1000 "lost"
 	assert_between "$(relay_stat ab duplicated)" 1 1000 "duplicated"
 	assert_between "$(relay_stat ab reordered)" 1 1000 "reordered"
-	assert_between "$(relay_stat ab damaged_payload)" 1 1000 "damaged"
+	assert_between "$(relay_stat ab damaged.payload)" 1 1000 "damaged"
 	assert_eq "$(relay_stat ab ring_dropped)" 0 "dropped by the ring"
 }
 

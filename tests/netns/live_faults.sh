@@ -6,7 +6,7 @@
 # had been, and a later move works
 #
 # PHASES="load load": these only.  live_cancel.sh has 'xdpmig cancel', live_cut.sh
-# the link, live_kills.sh moments that chance chooses.
+# the link, live_matrix.sh a bad one, live_kills.sh moments that chance chooses.
 
 # shellcheck disable=SC2119 # functions that can do without arguments
 # shellcheck source=tests/netns/lib.sh
@@ -17,7 +17,7 @@
 . "${0%/*}/live_lib.sh"
 # shellcheck source=tests/netns/live_phases.sh
 . "${0%/*}/live_phases.sh"
-live_needs relay "$FAULT_AT"
+live_needs "$FAULT_AT"
 
 PHASES=${PHASES:-"setup proving first later pausing paused held load"}
 
@@ -252,26 +252,6 @@ scenario_dead_before_the_last_word() {
 	record_is dst at-target unknown
 	same_session
 	arrived
-	guests_quit
-	detach_both
-}
-
-# -- the network ---------------------------------------------------------------------------
-
-scenario_a_lossy_link_16_channels() {
-	hosts relay=1 queues=16
-	oracle 64
-	incoming
-	relay_start --seed "${SEED:-$RANDOM}" --ports 61952-62015 \
-		--loss 1% --reorder 1% --dup 1%
-	recv_live
-	# so that the guest's pages cross more than once
-	send_live --queues 16 --name lossy --bandwidth 300M
-	wait_for 40 epochs_reach send 2
-	run src "$XDPMIG" set lossy --bandwidth 20G
-	moved 90
-	relay_stop
-	assert_between "$(relay_stat ab lost)" 10 100000000 "frames lost"
 	guests_quit
 	detach_both
 }
