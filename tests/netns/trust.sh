@@ -288,6 +288,37 @@ scenario_encrypt() {
 	detach_both
 }
 
+# on_the_wire [OPTION...]: how often a listener reads the guest's secret, or the name
+# of its memory, while it is sent
+on_the_wire() {
+	recv_start
+	relay_start --way ab --record "$TMP/wire"
+	gets_in "$@"
+	relay_stop
+	grep -ao -e "$SECRET" -e ram0 "$TMP/wire" | sort | uniq -c >"$TMP/read" ||
+		true
+	rm "$TMP/wire"
+}
+
+# Everything that crosses, the control connection too.
+scenario_what_a_listener_reads() {
+	local SECRET=launch-code-0000
+
+	net_up relay=1 queues=2
+	attach_both
+	python3 -c '
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.write(sys.argv[2].encode() * (1 << 16))' "$GUEST" "$SECRET"
+	on_the_wire
+	assert_grep "$SECRET" "$TMP/read" "memory that is not encrypted"
+	assert_grep ram0 "$TMP/read" "headers that are not encrypted"
+	on_the_wire --encrypt
+	assert_eq "$(cat "$TMP/read")" "" "what a listener read"
+	encrypted true
+	detach_both
+}
+
 # -- strangers ---------------------------------------------------------------------------------
 
 # strangers SCRIPT: a list all of connections, and does that with them
