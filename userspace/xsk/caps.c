@@ -68,41 +68,64 @@ static int caps_ask(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
 	return r;
 }
 
+/* An answer that is not what it claims to be. */
+static int caps_bad(void)
+{
+	errno = EBADMSG;
+	return MNL_CB_ERROR;
+}
+
+static bool caps_has(const struct nlattr *a, size_t len)
+{
+	return mnl_attr_get_payload_len(a) >= len;
+}
+
 /* -- rtnetlink ----------------------------------------------------------------- */
+
+static void caps_on_link_attr(const struct nlattr *a, struct xsk_caps *caps,
+			      bool *carrier)
+{
+	switch (mnl_attr_get_type(a)) {
+	case IFLA_MTU:
+		if (caps_has(a, 4))
+			caps->mtu = mnl_attr_get_u32(a);
+		break;
+	case IFLA_ADDRESS:
+		if (mnl_attr_get_payload_len(a) == sizeof(caps->mac))
+			memcpy(caps->mac, mnl_attr_get_payload(a),
+			       sizeof(caps->mac));
+		break;
+	case IFLA_CARRIER:
+		if (caps_has(a, 1))
+			*carrier = mnl_attr_get_u8(a);
+		break;
+	case IFLA_NUM_RX_QUEUES:
+		if (caps_has(a, 4))
+			caps->rx_queues = mnl_attr_get_u32(a);
+		break;
+	case IFLA_NUM_TX_QUEUES:
+		if (caps_has(a, 4))
+			caps->tx_queues = mnl_attr_get_u32(a);
+		break;
+	default:
+		break;
+	}
+}
 
 static int caps_on_link(const struct nlmsghdr *nlh, void *data)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct xsk_caps *caps = data;
 	const struct nlattr *a;
-	bool carrier = ifi->ifi_flags & IFF_RUNNING;
+	bool carrier;
 
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi))
+		return caps_bad();
+	carrier = ifi->ifi_flags & IFF_RUNNING;
 	caps->ifindex = ifi->ifi_index;
 	caps->is_ethernet = ifi->ifi_type == ARPHRD_ETHER;
 	mnl_attr_for_each(a, nlh, sizeof(*ifi))
-	{
-		switch (mnl_attr_get_type(a)) {
-		case IFLA_MTU:
-			caps->mtu = mnl_attr_get_u32(a);
-			break;
-		case IFLA_ADDRESS:
-			if (mnl_attr_get_payload_len(a) == sizeof(caps->mac))
-				memcpy(caps->mac, mnl_attr_get_payload(a),
-				       sizeof(caps->mac));
-			break;
-		case IFLA_CARRIER:
-			carrier = mnl_attr_get_u8(a);
-			break;
-		case IFLA_NUM_RX_QUEUES:
-			caps->rx_queues = mnl_attr_get_u32(a);
-			break;
-		case IFLA_NUM_TX_QUEUES:
-			caps->tx_queues = mnl_attr_get_u32(a);
-			break;
-		default:
-			break;
-		}
-	}
+		caps_on_link_attr(a, caps, &carrier);
 	caps->is_up = (ifi->ifi_flags & IFF_UP) && carrier;
 	return MNL_CB_STOP; /* one device was asked for: one answer */
 }
@@ -125,11 +148,17 @@ static int caps_get_link(struct xsk_caps *caps)
 
 static int caps_on_family(const struct nlmsghdr *nlh, void *data)
 {
+	uint16_t *family = data;
 	const struct nlattr *a;
 
-	mnl_attr_for_each(a, nlh, GENL_HDRLEN) if (mnl_attr_get_type(a) ==
-						   CTRL_ATTR_FAMILY_ID) *
-		(uint16_t *)data = mnl_attr_get_u16(a);
+	if (mnl_nlmsg_get_payload_len(nlh) < GENL_HDRLEN)
+		return caps_bad();
+	mnl_attr_for_each(a, nlh, GENL_HDRLEN)
+	{
+		if (mnl_attr_get_type(a) == CTRL_ATTR_FAMILY_ID &&
+		    caps_has(a, 2))
+			*family = mnl_attr_get_u16(a);
+	}
 	return MNL_CB_STOP;
 }
 
@@ -138,14 +167,18 @@ static int caps_on_netdev(const struct nlmsghdr *nlh, void *data)
 	struct xsk_caps *caps = data;
 	const struct nlattr *a;
 
+	if (mnl_nlmsg_get_payload_len(nlh) < GENL_HDRLEN)
+		return caps_bad();
 	mnl_attr_for_each(a, nlh, GENL_HDRLEN)
 	{
 		switch (mnl_attr_get_type(a)) {
 		case XSK_NETDEV_A_XDP_FEATURES:
-			caps->xdp_features = mnl_attr_get_u64(a);
+			if (caps_has(a, 8))
+				caps->xdp_features = mnl_attr_get_u64(a);
 			break;
 		case XSK_NETDEV_A_ZC_MAX_SEGS:
-			caps->zc_max_segs = mnl_attr_get_u32(a);
+			if (caps_has(a, 4))
+				caps->zc_max_segs = mnl_attr_get_u32(a);
 			break;
 		default:
 			break;
@@ -226,6 +259,7 @@ static void caps_get_ethtool(struct xsk_caps *caps)
 	if (fd < 0)
 		return;
 	if (!caps_ethtool(fd, caps, &drv)) {
+		drv.bus_info[sizeof(drv.bus_info) - 1] = '\0';
 		snprintf(caps->driver, sizeof(caps->driver), "%.31s",
 			 drv.driver);
 		caps->numa_node = caps_numa_node(drv.bus_info);

@@ -258,7 +258,8 @@ int route_nl_parse_hop(const struct nlmsghdr *nlh, struct route_hop *ret_hop)
 	const struct nlattr *a;
 
 	if (nlh->nlmsg_type != RTM_NEWROUTE ||
-	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm))
+	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) ||
+	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
 		return -EBADMSG;
 	hop.type = rtm->rtm_type;
 	mnl_attr_for_each(a, nlh, sizeof(*rtm))
