@@ -131,7 +131,7 @@ static bool listen_to(struct guard *g)
 		if (text[0] == END)
 			_exit(0);
 		if (text[0] == NOTE)
-			keep_note(g, text + 1, (size_t)n, fd);
+			keep_note(g, text + 1, (size_t)n - 1, fd);
 		else if (text[0] == OLD)
 			settings_load(&g->old, text + 1);
 		else
