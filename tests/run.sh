@@ -27,6 +27,7 @@ steps=(
 	"shellcheck  quick shellcheck"
 	"cppcheck    full  cppcheck"
 	"tidy        full  clang-tidy"
+	"analyzer    full  gcc -fanalyzer"
 )
 
 usage() {
@@ -253,6 +254,15 @@ run_tidy() {
 
 step_tidy() {
 	check "clang-tidy" tidy run_tidy
+}
+
+run_analyzer() {
+	[ -f $out/gcc/compile_commands.json ] || build gcc gcc -Dwerror=true || return
+	tests/lib/analyze.py $out/gcc tests/analyzer.txt "$jobs"
+}
+
+step_analyzer() {
+	check "gcc -fanalyzer" analyzer run_analyzer
 }
 
 # -- main ------------------------------------------------------------------------

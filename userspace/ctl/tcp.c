@@ -243,7 +243,7 @@ int ctl_connect_unless(struct ctl **ret_ctl, const struct ctl_addr *peer,
 		       int cancel_fd, struct xm_error *e)
 {
 	int fd fd_cleanup = -1;
-	struct ctl_stream *s;
+	struct ctl_stream *s = NULL;
 	char text[64];
 	int r;
 
@@ -353,7 +353,7 @@ static bool accept_is_transient(int err)
 int ctl_accept(struct ctl **ret_ctl, int listen_fd, struct xm_error *e)
 {
 	struct xm_error failed = { 0 };
-	struct ctl_stream *s;
+	struct ctl_stream *s = NULL;
 	int fd, r;
 
 	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
