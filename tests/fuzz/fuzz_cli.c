@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* fuzz_cli.c - any command line and any configuration file
  *
+ * parses: userspace/cli/opt.c userspace/cli/conf.c userspace/cli/value.c
+ *
  * Input: words of a command line, one per line, the command first; an empty
  * line; the text of a configuration file.  Whatever they say, it is taken or
  * refused with one message, and what was taken is in bounds and reads back

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* fuzz_encap.c - Ethernet frames of strangers
  *
+ * parses: userspace/core/encap.c
+ *
  * The first byte of an input says how the rest is taken:
  *
  *   bit 0  make the IPv4 header checksum right, untagged or tagged

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* fuzz_frame.c - frame headers and ACKs as the network may deliver them
  *
+ * parses: userspace/core/frame.c
+ *
  * The first byte of an input says what the rest is:
  *
  *   bit 0  an ACK's payload, not a frame

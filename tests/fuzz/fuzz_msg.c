@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* fuzz_msg.c - messages of the control connection, as a peer may send them
  *
+ * parses: userspace/core/msg.c
+ *
  * The first byte of an input says what the rest is:
  *
  *   bit 0  a body only: the header before it is made right, with bits 4-7 as

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* fuzz_multifd.c - multifd packets of a hostile or unknown QEMU
  *
+ * parses: userspace/core/multifd.c
+ *
  * The first byte of an input chooses between INIT and a RAM packet; the rest
  * is laid over zeros, so that short inputs are packets too.
  */

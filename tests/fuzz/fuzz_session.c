@@ -2,6 +2,8 @@
 /* fuzz_session.c - two sessions, their conductors and the connection between
  * them, in whatever order an input says
  *
+ * parses: userspace/core/src.c userspace/core/dst.c userspace/core/session.c
+ *
  * A byte is a step: bits 0-2 say what happens, bit 3 to whom (0: the source),
  * bits 4-7 how.  Conductors do what they are asked to, and only that, but when
  * they please; the connection keeps the order of messages, and breaks at any
@@ -30,12 +32,11 @@
 #include "core/src.h"
 
 #include "fuzz.h"
+#include "session_msg.h"
 
-#define CHANNELS 2
-#define PAGES    1000 /* of the guest */
-#define QUEUE    8    /* messages on their way; more break the connection */
+#define QUEUE 8 /* messages on their way; more break the connection */
 
-#define PERIOD 251 /* of the device state's bytes */
+#define RAW 128 /* a forged message: what it says is the input's */
 
 enum { DELIVER, CONDUCT, CANCEL, LOSE, WAIT, FORGE, DEVICE, OPTIONS };
 enum { SRC, DST };
@@ -56,145 +57,6 @@ struct world {
 	struct xm_actions act;
 	struct xm_msg msg[XM_ACTIONS_MSGS];
 };
-
-/* -- messages -------------------------------------------------------------- */
-
-static void make_hello(struct xm_msg *m)
-{
-	memset(m, 0, sizeof(*m));
-	m->type = XM_MSG_HELLO;
-	m->hello.version_min = m->hello.version_max = XM_MSG_VERSION;
-	m->hello.n_channels = CHANNELS;
-	m->hello.port_base = XM_PORT_DATA;
-	m->hello.ip_max = 9000;
-	m->hello.max_pages = 2;
-	m->hello.n_blocks = 1;
-	m->hello.block[0].len = PAGES * (uint64_t)XM_PAGE_SIZE;
-	memcpy(m->hello.block[0].name, "pc.ram", 7);
-}
-
-static void make_welcome(struct xm_msg *m)
-{
-	memset(m, 0, sizeof(*m));
-	m->type = XM_MSG_WELCOME;
-	m->welcome.version = XM_MSG_VERSION;
-	m->welcome.features = XM_FEATURE_DEVICE | XM_FEATURE_VERIFY;
-	m->welcome.n_channels = CHANNELS;
-	m->welcome.port_base = XM_PORT_DATA;
-	m->welcome.ip_max = 1500;
-	m->welcome.max_pages = 1;
-	m->welcome.credit = 100;
-}
-
-static void make_epoch(struct xm_msg *m, enum xm_msg_type type, uint32_t epoch)
-{
-	memset(m, 0, sizeof(*m));
-	m->type = type;
-	m->epoch.epoch = epoch;
-}
-
-/* Totals that agree with those of the other side; @how: or not. */
-static void make_totals(struct xm_msg *m, uint32_t epoch, unsigned int how)
-{
-	struct xm_rx_totals *t = m->epoch.totals;
-
-	make_epoch(m, XM_MSG_EPOCH_END, epoch);
-	m->epoch.n_channels = CHANNELS;
-	t[0].pages_announced = PAGES - 7;
-	t[0].bytes_placed = (PAGES - 7) * (uint64_t)XM_PAGE_SIZE;
-	t[1].zero_pages = 7;
-	t[1].sum_zero = xm_page_hash_sum(0, PAGES * (uint64_t)XM_PAGE_SIZE);
-	if (how == 15)
-		t[1].frames++;
-	if (how == 14)
-		t[0].sum_placed++;
-}
-
-static void make_abort(struct xm_msg *m, unsigned int how)
-{
-	memset(m, 0, sizeof(*m));
-	m->type = XM_MSG_ABORT;
-	m->abort.reason = (enum xm_reason)(1 + how);
-	memcpy(m->abort.text, "why", 4);
-}
-
-/* What device state has at @offset: the bytes of it are known everywhere. */
-static const uint8_t *device_bytes(uint64_t offset)
-{
-	static uint8_t bytes[PERIOD + XM_DEVICE_CHUNK];
-	unsigned int i;
-
-	for (i = 0; !bytes[0] && i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(1 + i % PERIOD);
-	return bytes + offset % PERIOD;
-}
-
-static void make_device(struct xm_msg *m, uint64_t offset, uint32_t len)
-{
-	memset(m, 0, sizeof(*m));
-	m->type = XM_MSG_DEVICE;
-	m->device.offset = offset;
-	m->device.len = len;
-	m->device.data = device_bytes(offset);
-}
-
-static void make_device_ack(struct xm_msg *m, uint64_t bytes)
-{
-	memset(m, 0, sizeof(*m));
-	m->type = XM_MSG_DEVICE_ACK;
-	m->device_ack.bytes = bytes;
-}
-
-static void make_device_end(struct xm_msg *m, uint64_t total, bool runs)
-{
-	memset(m, 0, sizeof(*m));
-	m->type = XM_MSG_DEVICE_END;
-	m->device_end.total = total;
-	m->device_end.runs = runs;
-}
-
-static void make_hashes(struct xm_msg *m, uint32_t first, uint16_t n)
-{
-	memset(m, 0, sizeof(*m));
-	m->type = XM_MSG_HASHES;
-	m->hashes.first = first;
-	m->hashes.n = n;
-}
-
-/* What somebody says who is neither side: a good message at a bad time, or one
- * that is slightly wrong. */
-static void make_forged(struct xm_msg *m, uint8_t type, uint8_t how)
-{
-	if (type == XM_MSG_HELLO) {
-		make_hello(m);
-		m->hello.version_min += how & 1;
-		m->hello.version_max += how >> 1 & 1;
-	} else if (type == XM_MSG_WELCOME) {
-		make_welcome(m);
-		m->welcome.version += how & 1;
-		m->welcome.n_channels += how >> 1 & 1;
-		m->welcome.ip_max += (how >> 2 & 3) * 5000;
-		m->welcome.credit = how >> 4 & 1;
-		m->welcome.features = how >> 5;
-	} else if (type == XM_MSG_EPOCH_END) {
-		make_totals(m, how & 3, how >> 4);
-		m->epoch.n_channels += how >> 2 & 1;
-	} else if (type == XM_MSG_ABORT) {
-		make_abort(m, how % (XM_REASON__COUNT - 1));
-	} else if (type == XM_MSG_DEVICE) {
-		make_device(m, (how & 15) * 4096u,
-			    how & 128 ? XM_DEVICE_CHUNK : 4096);
-	} else if (type == XM_MSG_DEVICE_ACK) {
-		make_device_ack(m, how * 4096u);
-	} else if (type == XM_MSG_DEVICE_END) {
-		make_device_end(m, (how & 127) * 4096u, how >> 7);
-	} else if (type == XM_MSG_HASHES) {
-		make_hashes(m, how & 3, (uint16_t)(1 + (how >> 2 & 3)));
-	} else {
-		make_epoch(m, (enum xm_msg_type)type, how & 3);
-		m->epoch.is_final = how >> 2 & 1;
-	}
-}
 
 /* -- the machines ---------------------------------------------------------- */
 
@@ -523,15 +385,41 @@ static void wait(struct world *w, unsigned int how)
 		step(w, DST, XM_EV_TIMER, false, NULL);
 }
 
-static void forge(struct world *w, unsigned int side, uint8_t type, uint8_t how)
+/* A message of @data: its body, in a message of @type.  False: it is none. */
+static bool make_raw(struct xm_msg *m, uint8_t type, const uint8_t *data,
+		     size_t len)
 {
+	static uint8_t buf[XM_MSG_HEADER + UINT8_MAX];
+
+	memset(buf, 0, XM_MSG_HEADER);
+	buf[0] = XM_MSG_MAGIC >> 8;
+	buf[1] = XM_MSG_MAGIC & 0xff;
+	buf[2] = XM_MSG_VERSION;
+	buf[3] = type;
+	buf[7] = (uint8_t)len;
+	memcpy(buf + XM_MSG_HEADER, data, len);
+	return !xm_msg_get(m, buf, XM_MSG_HEADER + len);
+}
+
+/* Of the bytes behind the step: a type and what is wrong with it; or RAW and a
+ * type, a length, and so many bytes.  How many of them it took. */
+static size_t forge(struct world *w, unsigned int side, const uint8_t *data,
+		    size_t size)
+{
+	bool is_raw = data[0] & RAW;
+	uint8_t type = data[0] & 127, how = data[1];
+	size_t len = is_raw ? how < size - 2 ? how : size - 2 : 0;
 	static struct xm_msg m;
 
 	if (!is_up(w, side) || type < XM_MSG_HELLO || type > XM_MSG_HASHES)
-		return;
+		return 2 + len;
+	if (!is_raw)
+		make_forged(&m, type, how);
+	else if (!make_raw(&m, type, data + 2, len))
+		return 2 + len;
 	w->is_forged = true;
-	make_forged(&m, type, how);
 	step(w, side, XM_EV_MESSAGE, false, &m);
+	return 2 + len;
 }
 
 /* One step of the input; how many bytes it took. */
@@ -561,8 +449,7 @@ static size_t happen(struct world *w, const uint8_t *data, size_t size)
 	case FORGE:
 		if (size < 3)
 			return size;
-		forge(w, side, data[1], data[2]);
-		return 3;
+		return 1 + forge(w, side, data + 1, size - 1);
 	case DEVICE:
 		device(w, side, how);
 		break;
