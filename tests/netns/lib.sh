@@ -39,7 +39,7 @@
 #   run_scenarios "$@"
 #
 # The script runs in a mount namespace of its own with fresh /run/netns,
-# /run/xdpmig and /sys/fs/bpf: pins and names of the machine are neither seen nor
+# /run/xdpmig, /run/xdpmig-keeper and /sys/fs/bpf: pins and names of the machine are neither seen nor
 # touched, and whatever kills the script, the mounts are gone with it.  At exit everything
 # is removed, and what would be left is a failure (leak_check).
 #
@@ -68,9 +68,10 @@ if [ "${XM_NETNS_PRIVATE:-}" != $$ ]; then
 	XM_NETNS_PRIVATE=$$ exec unshare --mount --propagation private -- \
 		bash "$0" "$@"
 fi
-mkdir -p /run/netns /run/xdpmig
+mkdir -p /run/netns /run/xdpmig /run/xdpmig-keeper
 mount -t tmpfs xm-netns /run/netns
 mount -t tmpfs -o mode=0700 xm-names /run/xdpmig
+mount -t tmpfs -o mode=0755 xm-keeper /run/xdpmig-keeper
 [ ! -d /sys/fs/bpf ] || mount -t bpf bpf /sys/fs/bpf
 
 BUILD=${BUILD:-$PWD}
@@ -229,6 +230,14 @@ is_stopped() { # NAME
 	grep -q '^State:.T (' "/proc/$(pid_of "$1")/status"
 }
 
+# No program made a system call that its own sandbox refuses: it says so once,
+# where it says everything.
+assert_no_refused_calls() {
+	! grep -l 'sandbox: system call' "$TMP"/*.err 2>/dev/null ||
+		fail "a system call was refused by the sandbox: $(grep -h \
+			'sandbox: system call' "$TMP"/*.err | sort -u)"
+}
+
 # reap NAME SECONDS: wait for its end; exit status in $RC
 reap() {
 	{ # the shell would tell of every job that a signal ended
@@ -237,6 +246,7 @@ reap() {
 		wait "${PIDS[$1]}" || RC=$?
 	} 2>/dev/null
 	unset "PIDS[$1]"
+	assert_no_refused_calls
 }
 
 # stop NAME [SIGNAL]: and wait until it is gone
@@ -437,6 +447,7 @@ leak_list() {
 }
 
 leak_list_bpf() {
+	find /run/xdpmig-keeper -mindepth 1 -printf 'keeper %p\n'
 	bpftool -j prog show | jq -r --slurpfile ours "$TMP/programs" \
 		'($ours[] | strings), (.[] | select(.id | IN($ours[])) |
 			"program \(.id) \(.name)")' ||
@@ -602,6 +613,7 @@ run_scenarios() {
 		for left in "${!PIDS[@]}"; do
 			stop "$left" KILL
 		done
+		assert_no_refused_calls
 		net_down
 		rm -f "$TMP"/*.out "$TMP"/*.err
 		echo "ok - $SCENARIO"

@@ -7,12 +7,18 @@
  */
 #include "cmd_steer.h"
 
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+
 #include "xdpmig/limits.h"
+#include "xsk/keeper.h"
 
 struct attach_opts {
 	const char *dev;
 	struct cli_queues queues;
 	enum steer_mode mode;
+	const char *user;
 };
 
 #define ATTACH(field) offsetof(struct attach_opts, field)
@@ -40,6 +46,11 @@ static const struct cli_opt attach_opts[] = {
 	  .help = "native: in the driver; generic: behind it, works "
 		  "everywhere and slower; auto: native where the driver has "
 		  "it" },
+	{ "user", .type = CLI_STR, .arg = "NAME", .offset = ATTACH(user),
+	  .max = 32,
+	  .help = "let this user, or number, migrate over DEV without any "
+		  "privilege: a process that stays until 'xdpmig detach' hands "
+		  "him the sockets" },
 	{ 0 },
 };
 
@@ -58,7 +69,8 @@ const struct cli_spec cli_attach = {
 	.groups = attach_groups,
 	.size = sizeof(struct attach_opts),
 	.example = "  xdpmig attach ens1f0\n"
-		   "  xdpmig attach --queues 0-15 --mode native ens1f0\n",
+		   "  xdpmig attach --queues 0-15 --mode native ens1f0\n"
+		   "  xdpmig attach --user qemu ens1f0\n",
 };
 
 static void attach_say(struct cli_ctx *cli, const struct steer_info *info)
@@ -89,14 +101,54 @@ static void attach_say(struct cli_ctx *cli, const struct steer_info *info)
 			 info->why_no_rules);
 }
 
+/* A name, or a number that nobody need have. */
+static int attach_user(const char *name, uid_t *ret_uid, struct xm_error *e)
+{
+	const struct passwd *pw;
+	unsigned long uid;
+	char *end;
+
+	errno = 0;
+	pw = getpwnam(name);
+	uid = pw ? pw->pw_uid : strtoul(name, &end, 10);
+	if (!pw && (name[0] < '0' || name[0] > '9' || *end || errno ||
+		    uid >= (uid_t)-1))
+		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
+			       "--user %s: there is no such user here", name);
+	*ret_uid = (uid_t)uid;
+	return 0;
+}
+
+static int attach_keep(struct steer_info *info, uid_t user, struct xm_error *e)
+{
+	struct steer s;
+	int r = steer_open(&s, info->ifname, e);
+
+	if (r)
+		return r;
+	r = keeper_start(&s, user, e);
+	if (!r)
+		r = steer_refresh(&s, e); /* now there is one */
+	info->keeper = s.info.keeper;
+	info->user = s.info.user;
+	steer_close(&s);
+	if (r)
+		(void)steer_detach(info->ifname, true, NULL);
+	return r;
+}
+
 int cmd_attach(struct cli_ctx *cli, const void *opts)
 {
 	const struct attach_opts *o = opts;
 	struct steer_info info;
-	int r;
+	uid_t user = 0;
+	int r = o->user ? attach_user(o->user, &user, &cli->err) : 0;
 
-	r = steer_attach(&info, o->dev, o->mode, o->queues.first, o->queues.n,
-			 &cli->err);
+	if (!r)
+		r = steer_attach(&info, o->dev, o->mode, o->queues.first,
+				 o->queues.n, &cli->err);
+	if (!r && o->user)
+		r = attach_keep(&info, user, &cli->err);
 	if (r)
 		return r;
 	attach_say(cli, &info);

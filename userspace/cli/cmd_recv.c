@@ -34,6 +34,7 @@
 #include "listen.h"
 #include "report.h"
 #include "run.h"
+#include "sandbox.h"
 #include "take.h"
 #include "verify.h"
 
@@ -485,6 +486,8 @@ static int recv_serve(struct recv *s)
 	char text[64];
 	int r = recv_listen(s);
 
+	if (!r)
+		r = sandbox_enter(side, NULL, s->take.guest, recv_err(s));
 	while (!r && !s->has_met) {
 		r = recv_accept(s);
 		if (r)
@@ -533,6 +536,7 @@ static int recv_main(struct recv *s)
 	const char *home;
 	int r = take_check_opts(side->opts, recv_err(s));
 
+	sandbox_begin(side->cli, side->opts);
 	if (!r)
 		r = trust_open(&side->trust, side->cli, &side->opts->trust,
 			       NULL, recv_err(s));

@@ -29,6 +29,7 @@
 #include "live.h"
 #include "report.h"
 #include "run.h"
+#include "sandbox.h"
 #include "util/fd.h"
 
 struct send {
@@ -486,6 +487,7 @@ static int send_prepare(struct send *s)
 	struct ctl_addr peer;
 	int r = live_check_opts(s->opts, e);
 
+	sandbox_begin(side->cli, side->opts);
 	if (!r)
 		r = trust_open(&side->trust, side->cli, &side->opts->trust,
 			       s->opts->peer, e);
@@ -507,6 +509,8 @@ static int send_prepare(struct send *s)
 	/* First what takes as long as a disk does: the peer waits for HELLO. */
 	if (!r && !side->opts->dry_run)
 		r = live_track(&s->live, e);
+	if (!r && !side->opts->dry_run)
+		r = sandbox_enter(side, s->live.guest, NULL, e);
 	if (!r && !side->opts->dry_run)
 		r = send_connect(s, &peer);
 	if (!r)

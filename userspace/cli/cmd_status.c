@@ -9,6 +9,7 @@
 #include "cmd_steer.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 
 #include "run.h"
@@ -69,7 +70,8 @@ static struct queue_list queue_list(uint64_t queues)
 void cli_put_steer(json_t *o, const struct steer_info *info)
 {
 	struct queue_list live = queue_list(info->live);
-	char queues[32];
+	const struct passwd *pw;
+	char queues[32], user[16];
 
 	(void)snprintf(queues, sizeof(queues), "%u-%u", info->first_queue,
 		       info->first_queue + info->n_queues - 1);
@@ -81,6 +83,12 @@ void cli_put_steer(json_t *o, const struct steer_info *info)
 	cli_put_str(o, "queues", queues);
 	cli_put_str(o, "live_queues", live.s[0] ? live.s : NULL);
 	cli_put_u64(o, "flow_rules", info->n_rules);
+	if (!info->keeper)
+		return;
+	pw = getpwuid(info->user);
+	(void)snprintf(user, sizeof(user), "%u", info->user);
+	cli_put_str(o, "user", pw ? pw->pw_name : user);
+	cli_put_int(o, "keeper_pid", info->keeper);
 }
 
 /* The device's fields into the result's array, which begins with the first. */

@@ -23,6 +23,13 @@ static const char *const zero_copy_names[] = {
 	NULL,
 };
 
+/* in the order of enum cli_sandbox */
+static const char *const sandbox_names[] = {
+	[CLI_SANDBOX_OFF] = "off",
+	[CLI_SANDBOX_ON] = "on",
+	NULL,
+};
+
 #define XFER(field) offsetof(struct cli_xfer_opts, field)
 #define SEND(field) offsetof(struct cli_send_opts, field)
 #define RECV(field) offsetof(struct cli_recv_opts, field)
@@ -79,6 +86,11 @@ static const struct cli_opt tuning_opts[] = {
 		  "50us" },
 	{ "trace", .type = CLI_STR, .arg = "FILE", .offset = XFER(trace),
 	  .help = "write the protocol's events to FILE" },
+	{ "sandbox", .type = CLI_ENUM, .names = sandbox_names,
+	  .offset = XFER(sandbox), .def = CLI_SANDBOX_ON,
+	  .help = "on: when all is set up, give up capabilities and the system "
+		  "calls that are not used; off: keep them, to look for a "
+		  "mistake" },
 	{ 0 },
 };
 

@@ -6,6 +6,8 @@
 #include "cli.h"
 #include "trust.h"
 
+enum cli_sandbox { CLI_SANDBOX_OFF, CLI_SANDBOX_ON };
+
 /* Common to both sides. */
 struct cli_xfer_opts {
 	const char *dev;       /* NULL: the one attached device */
@@ -20,6 +22,7 @@ struct cli_xfer_opts {
 	uint64_t busy_poll_ns; /* 0 = event-driven */
 	uint64_t stall_ns;     /* no progress for so long: failed */
 	const char *trace;     /* file, or NULL */
+	int sandbox;           /* enum cli_sandbox */
 	bool dry_run;
 	struct cli_trust_opts trust;
 };

@@ -103,6 +103,19 @@ static int side_check_device(struct side *s, struct xm_error *e)
 	return side_pick_queues(s, e);
 }
 
+/* While we may: see sandbox.c. */
+static int side_fill_stock(struct side *s, struct xm_error *e)
+{
+	const struct xsk_stock_opts want = {
+		.ifname = s->dev,
+		.ifindex = s->caps.ifindex,
+		.n = s->n_channels,
+		.busy_poll_us = (unsigned int)(s->opts->busy_poll_ns / XM_US),
+	};
+
+	return xsk_stock_fill(&s->stock, &want, e);
+}
+
 int side_open_device(struct side *s, const struct cli_queues *queues,
 		     struct xm_error *e)
 {
@@ -119,7 +132,8 @@ int side_open_device(struct side *s, const struct cli_queues *queues,
 	if (r)
 		return r;
 	s->has_steer = true;
-	return side_check_device(s, e);
+	r = side_check_device(s, e);
+	return r || s->opts->dry_run ? r : side_fill_stock(s, e);
 }
 
 int side_renew_device(struct side *s, struct xm_error *e)
@@ -130,7 +144,12 @@ int side_renew_device(struct side *s, struct xm_error *e)
 		r = steer_renew(&s->steer, e);
 	if (r == STEER_E_OTHER)
 		cli_info(s->cli, "%s: was attached anew meanwhile", s->dev);
-	return r < 0 ? r : side_check_device(s, e);
+	if (r >= 0)
+		r = side_check_device(s, e);
+	/* There are sockets for so many, whatever it has now. */
+	if (!r && s->n_channels > s->stock.n)
+		s->n_channels = s->stock.n;
+	return r;
 }
 
 /* -- memory ------------------------------------------------------------------------- */
@@ -294,6 +313,7 @@ int side_plan(struct side *s, const struct ctl_addr *peer,
 	s->plan.opts.ifindex = s->caps.ifindex;
 	s->plan.opts.busy_poll_us =
 		(unsigned int)(s->opts->busy_poll_ns / XM_US);
+	s->plan.opts.stock = s->stock.n ? &s->stock : NULL;
 	return 0;
 }
 
@@ -399,6 +419,8 @@ void side_close(struct side *s)
 	if (s->has_steer)
 		steer_close(&s->steer);
 	s->has_steer = false;
+	if (!s->is_left)
+		xsk_stock_drop(&s->stock);
 	if (s->is_left) {
 		cli_debug(s->cli,
 			  "%s: memory is still being pinned; the "

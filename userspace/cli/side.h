@@ -24,6 +24,7 @@
 #include "xsk/plan.h"
 #include "xsk/route.h"
 #include "xsk/steer.h"
+#include "xsk/stock.h"
 
 struct side {
 	struct cli_ctx *cli;
@@ -34,6 +35,7 @@ struct side {
 	struct xsk_caps caps;
 	struct steer steer;
 	bool has_steer;
+	struct xsk_stock stock; /* the channels' sockets, unbound */
 	unsigned int first_queue, n_channels;
 	struct cli_queues queues; /* that the user said */
 	struct claim claim;       /* on those that are used */

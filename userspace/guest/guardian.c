@@ -6,7 +6,7 @@
  * It may be there for long after us, so it keeps what it needs and no more: no
  * memory of the guest's, nothing of the network (it goes to QEMU's network
  * namespace, if it may), no working directory, unless the monitor's path is
- * relative to it.
+ * relative to it, and then no capability and few system calls (util/priv.h).
  *
  *   pipe     to us: a packet is a command, and its first byte is the answer
  *   monitor  our connection to QEMU, which has room for one client only
@@ -66,6 +66,7 @@
 #include "procmaps.h"
 #include "util/fd.h"
 #include "util/now.h"
+#include "util/priv.h"
 
 #define ANSWER_MS 5000 /* the guardian's, to us: it only ever sleeps */
 #define END_MS    2000 /* for one to end: disarmed, or if it is quick */
@@ -217,6 +218,9 @@ static void be_guardian(struct guard *g, struct qemu *q, pid_t parent)
 				       SIGUSR2, SIGALRM, SIGTSTP };
 	int *fds[4 + XM_BLOCK_MAX] = { &g->pipe, &g->monitor, &q->pidfd,
 				       &g->parent };
+	/* to open the monitor of another user's QEMU anew */
+	const uint64_t keep = qemu_is_others(q) ? PRIV_CAP(CAP_DAC_OVERRIDE) :
+						  0;
 	bool is_back = false;
 	unsigned int i;
 
@@ -235,6 +239,8 @@ static void be_guardian(struct guard *g, struct qemu *q, pid_t parent)
 		    CLONE_NEWNET); /* where QEMU is, we are no burden */
 	if (qmp_path(q->qmp)[0] == '/')
 		(void)!chdir("/");
+	/* What goes wrong here leaves it with more than it uses, no less. */
+	(void)priv_confine(PRIV_GUARDIAN, keep, NULL);
 	if (g->pipe >= 0 && g->monitor >= 0 && q->pidfd >= 0)
 		is_back = watch(g);
 	fd_close(g->lock);

@@ -103,6 +103,7 @@ struct guest_source {
 			     * record; 0: to nobody */
 	bool is_choked; /* the driver's: device state cannot be taken now, so
 			 * its descriptor is not waited for */
+	bool is_others; /* a QEMU that runs as another user than we */
 };
 
 /* A running QEMU whose monitor is at @socket. */
@@ -202,6 +203,7 @@ struct guest_target {
 	struct guest_identity id; /* of a QEMU; else zero */
 	bool has_backlog; /* the driver's: there is device state to write, so
 			   * its descriptor is waited for (POLLOUT) */
+	bool is_others;   /* a QEMU that runs as another user than we */
 };
 
 /* A QEMU that waits with -incoming defer, its monitor at @socket. */

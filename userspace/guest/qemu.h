@@ -90,4 +90,8 @@ bool qemu_forget_device(struct qemu *q, const char *path);
 int qemu_run_state(struct qemu *q, char *ret_state, size_t len,
 		   struct xm_error *e);
 
+/* Does it run as another user than we?  Then nothing but capabilities opens what
+ * is its. */
+bool qemu_is_others(const struct qemu *q);
+
 #endif

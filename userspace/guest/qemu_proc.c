@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "qemu_priv.h"
+#include "tracee_stop.h"
 #include "util/fd.h"
 
 /* -- mappings --------------------------------------------------------------- */
@@ -331,6 +332,18 @@ int qemu_find_process(struct qemu *q, struct xm_error *e)
 	for (i = 0; !r && i < q->n_blocks; i++)
 		r = open_file(q, &q->block[i], &spans[i], e);
 	return r;
+}
+
+bool qemu_is_others(const struct qemu *q)
+{
+	unsigned int uid[4] = { 0 };
+	char ids[64] = "";
+
+	/* real, effective, saved, of the file system */
+	(void)tracee_status(q->pid, "Uid:", ids, sizeof(ids));
+	return sscanf(ids, "%u %u %u %u", &uid[0], &uid[1], &uid[2], &uid[3]) !=
+		       4 ||
+	       uid[0] != geteuid() || uid[3] != geteuid();
 }
 
 bool qemu_has_thread(const struct qemu *q, pid_t tid)

@@ -444,6 +444,7 @@ int guest_source_qemu(struct guest_source **ret_s, const char *socket,
 	}
 	y->s.id = y->q.id;
 	y->s.has_drain = y->q.has_direct_io;
+	y->s.is_others = qemu_is_others(&y->q);
 	r = source_lock(y, e);
 	if (!r) /* another xdpmig may have moved it before that */
 		r = source_check_alone(y, state, e);

@@ -561,6 +561,7 @@ int guest_target_qemu(struct guest_target **ret_t, const char *socket,
 		return r;
 	}
 	y->t.id = y->q.id;
+	y->t.is_others = qemu_is_others(&y->q);
 	r = qemu_lock(&y->q, e);
 	if (r) {
 		y->t.ops->close(&y->t);

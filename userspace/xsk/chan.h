@@ -38,6 +38,8 @@ struct xsk_extent {
 	uint64_t len;
 };
 
+struct xsk_stock;
+
 struct xsk_chan_opts {
 	const char *ifname;
 	int ifindex;
@@ -59,6 +61,7 @@ struct xsk_chan_opts {
 	uint64_t max_locked; /* bytes the UMEM may pin: extents beyond are left
 			      * out; 0 = as many as the kernel takes */
 	unsigned int busy_poll_us; /* 0 = event-driven */
+	struct xsk_stock *stock; /* where its socket comes from; NULL: is made */
 };
 
 #define XSK_BUF_LEN  256  /* prefix + longest frame header, 64-byte aligned */

@@ -55,9 +55,9 @@
 #include "desc.h"
 #include "umem.h"
 
-#define PLAN_L2_LEN      18   /* bytes in front of the IP header: VLAN too */
-#define PLAN_MTU_SLACK   26   /* bytes the kernel adds to the MTU at ZC bind */
-#define PLAN_TX_RING     2048 /* descriptors: 5 MiB of frames at MTU 9000 */
+#define PLAN_L2_LEN      18 /* bytes in front of the IP header: VLAN too */
+#define PLAN_MTU_SLACK   26 /* bytes the kernel adds to the MTU at ZC bind */
+#define PLAN_TX_RING     XSK_TX_RING
 #define PLAN_BUFS_MIN    16
 #define PLAN_STAGES_MIN  2
 #define PLAN_STAGES_MAX  1024

@@ -8,6 +8,8 @@
 #include "caps.h"
 #include "chan.h"
 
+#define XSK_TX_RING 2048 /* descriptors: 5 MiB of frames at MTU 9000 */
+
 struct xsk_wish {
 	enum xsk_zero_copy zero_copy;
 	bool is_sender;

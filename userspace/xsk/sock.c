@@ -47,6 +47,7 @@
 
 #include "caps.h"
 #include "compat.h"
+#include "stock.h"
 
 #define BIND_TRIES   10
 #define BIND_WAIT_MS 100
@@ -74,19 +75,22 @@ static int sock_reg(int fd, const uint8_t *addr, uint64_t len)
 
 /* Find the first mapping that cannot be pinned, with a socket a try: the
  * kernel only says that one of them could not, and when others could it does
- * not even say why (ENOMEM).  -errno with @ret_addr in it, or 0: none. */
-static int sock_blame(const struct umem *umem, uint64_t *ret_addr)
+ * not even say why (ENOMEM).  A socket that failed is as good as new, so the
+ * first is @own; there may be no right to make others.  -errno with @ret_addr in
+ * it, or 0: none. */
+static int sock_blame(int own, const struct umem *umem, uint64_t *ret_addr)
 {
 	uint32_t i;
 	int fd, r = 0;
 
 	for (i = 0; i < umem->n_maps && !r; i++) {
-		fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+		fd = i ? socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0) : own;
 		if (fd < 0)
 			return 0;
 		r = sock_reg(fd, umem->base + umem->maps[i].addr,
 			     XSK_CHUNK_LEN);
-		close(fd);
+		if (i)
+			close(fd);
 		if (r != -EFAULT && r != -EOPNOTSUPP)
 			r = 0;
 		*ret_addr = umem->maps[i].addr;
@@ -120,7 +124,7 @@ int xsk_sock_register(struct xsk_sock *s, const struct umem *umem,
 		return 0;
 	if (r == -ENOBUFS)
 		return sock_fail_memlock(umem, opts, e);
-	blamed = sock_blame(umem, &addr);
+	blamed = sock_blame(s->fd, umem, &addr);
 	if (blamed) {
 		umem_describe(umem, addr, what, sizeof(what));
 		return xm_fail(
@@ -231,36 +235,31 @@ static int sock_make_rings(struct xsk_sock *s, const struct xsk_chan_opts *o,
 /* -- options ------------------------------------------------------------------- */
 
 /* Copy mode sends at most 32 descriptors a system call unless told otherwise
- * (6.17), and stops when the skbs in flight exceed sk_sndbuf.  Both only cost
- * system calls, so a kernel or a user without them is no error. */
+ * (6.17).  That only costs system calls, so a kernel without it is no error. */
 static void sock_widen(const struct xsk_sock *s, const struct xsk_chan_opts *o)
 {
-	int budget = (int)o->tx_ring, sndbuf = (int)o->tx_ring * XSK_CHUNK_LEN;
+	int budget = (int)o->tx_ring;
 
 	(void)sock_set(s, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof(budget));
-	if (setsockopt(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf,
-		       sizeof(sndbuf)))
-		(void)setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &sndbuf,
-				 sizeof(sndbuf));
 }
 
-static int sock_busy_poll(const struct xsk_sock *s,
-			  const struct xsk_chan_opts *o, struct xm_error *e)
+static int sock_get(const struct xsk_chan_opts *o, struct xm_error *e)
 {
-	int on = 1, us = (int)o->busy_poll_us, budget = 64;
+	const struct xsk_stock_opts want = {
+		.ifname = o->ifname,
+		.ifindex = o->ifindex,
+		.n = 1,
+		.busy_poll_us = o->busy_poll_us,
+	};
+	int fd;
 
-	if (!o->busy_poll_us)
-		return 0;
-	if (!setsockopt(s->fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &on,
-			sizeof(on)) &&
-	    !setsockopt(s->fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof(us)) &&
-	    !setsockopt(s->fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget,
-			sizeof(budget)))
-		return 0;
-	return xm_fail(e, -errno, XM_REASON_PERMISSION,
-		       "%s: queue %u: busy polling: %s%s", o->ifname, o->queue,
-		       strerror(errno),
-		       errno == EPERM ? "; it needs CAP_NET_ADMIN" : "");
+	if (!o->stock)
+		return xsk_stock_socket(&want, e);
+	fd = xsk_stock_take(o->stock);
+	return fd >= 0 ? fd :
+			 xm_fail(e, -ENOBUFS, XM_REASON_INTERNAL,
+				 "%s: queue %u: no socket is left for it",
+				 o->ifname, o->queue);
 }
 
 int xsk_sock_open(struct xsk_sock *s, const struct xsk_chan_opts *opts,
@@ -269,23 +268,17 @@ int xsk_sock_open(struct xsk_sock *s, const struct xsk_chan_opts *opts,
 	int r;
 
 	memset(s, 0, sizeof(*s));
-	s->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (s->fd < 0)
-		return xm_fail(e, -errno,
-			       errno == EPERM ? XM_REASON_PERMISSION :
-						XM_REASON_DEVICE,
-			       "%s: queue %u: AF_XDP socket: %s%s",
-			       opts->ifname, opts->queue, strerror(errno),
-			       errno == EPERM ?
-				       "; it needs CAP_NET_RAW" :
-			       errno == EAFNOSUPPORT ?
-				       "; the kernel lacks CONFIG_XDP_SOCKETS" :
-				       "");
+	s->fd = sock_get(opts, e);
+	if (s->fd < 0) {
+		r = s->fd;
+		s->fd = -1;
+		return r;
+	}
 	r = sock_make_rings(s, opts, e);
 	if (r)
 		return r;
 	sock_widen(s, opts);
-	return sock_busy_poll(s, opts, e);
+	return 0;
 }
 
 /* -- bind ---------------------------------------------------------------------- */

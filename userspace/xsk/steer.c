@@ -6,6 +6,7 @@
  *        steer_live.c open, counters, a session's queues
  *        steer_pin.c  pins, for those who may not look up ids
  *        steer_talk.c what the libraries say, for error texts
+ *        keeper.c     hands maps and sockets to a user who may do nothing
  *        ntuple.c     rules in the NIC
  *
  * An attach outlives the process that made it, or it would be of no use: the
@@ -46,6 +47,7 @@
 #include <xdp/libxdp.h>
 
 #include "caps.h"
+#include "keeper.h"
 #include "ntuple.h"
 #include "steer.skel.h"
 #include "steer_dev.h"
@@ -416,6 +418,8 @@ static int attach_finish(const struct steer_dev *dev, struct steer_info *info,
 
 	if (r)
 		return r;
+	(void)keeper_end(dev->ifindex); /* of an attach that was lost */
+	(void)keeper_sweep();
 	attach_rules(dev, &asked, rx_queues);
 	(void)steer_unpin(dev->ifindex); /* of an attach that was lost */
 	(void)steer_pin(dev);            /* a convenience, see steer_pin.c */
@@ -433,9 +437,11 @@ static int attach_finish(const struct steer_dev *dev, struct steer_info *info,
 /* Everything but the program. */
 static bool clean(const struct steer_dev *dev)
 {
-	bool had_rules = ntuple_remove(dev->ifname) > 0;
+	bool had = ntuple_remove(dev->ifname) > 0;
 
-	return steer_unpin(dev->ifindex) || had_rules;
+	had |= keeper_end(dev->ifindex);
+	(void)keeper_sweep();
+	return steer_unpin(dev->ifindex) || had;
 }
 
 int steer_attach(struct steer_info *ret_info, const char *ifname,
@@ -523,6 +529,7 @@ static int detach_gone(const char *ifname, struct xm_error *e)
 	unsigned int n = steer_pin_sweep();
 	char swept[80] = "";
 
+	(void)keeper_sweep(); /* a name, if it was killed, too */
 	if (n)
 		(void)snprintf(swept, sizeof(swept),
 			       "; removed the pins of %u device%s that %s gone",

@@ -20,6 +20,8 @@ struct steer_info {
 	uint32_t prog_id;
 	unsigned int first_queue, n_queues; /* that attach was asked to serve */
 	unsigned int n_rules; /* ntuple rules of ours in the device */
+	int keeper;           /* its process; 0: none, or not for us */
+	unsigned int user;    /* whom that serves */
 	uint64_t live;        /* bit per queue: a session's socket is there */
 	uint64_t verdicts[XM_STEER__COUNT]; /* summed over CPUs */
 	/* Texts as in struct xm_error, of steer_attach() only; else empty. */
@@ -30,7 +32,8 @@ struct steer_info {
 /* An attached program, found: its maps.  fds are -1 when closed. */
 struct steer {
 	int ifindex;
-	int slots_fd, xsks_fd, verdicts_fd, conf_fd;
+	uint32_t main_id; /* what the device runs: it, or libxdp's dispatcher */
+	int prog_fd, slots_fd, xsks_fd, verdicts_fd, conf_fd;
 	int probe_fd; /* program that tells which queues have a socket */
 	struct xm_steer_conf *conf; /* conf_fd's memory */
 	uint64_t mine; /* bit per queue that steer_live() took by this handle */

@@ -16,13 +16,15 @@
  * /sys/fs/bpf/xdp, which `ip netns exec` hides; the links are always there.
  *
  * Looking up ids takes CAP_SYS_ADMIN.  Without it the pins of steer_pin.c are
- * the way, provided that the pinned program is the attached one.
+ * the way, or the keeper (keeper.c), provided that its program is the attached
+ * one.
  */
 #include "steer_dev.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -166,23 +168,52 @@ static int dev_query(struct steer_dev *dev, struct xm_error *e)
 	return 0;
 }
 
+static int fail_look(const struct steer_dev *dev, struct xm_error *e)
+{
+	return xm_fail(
+		e, -EPERM, XM_REASON_PERMISSION,
+		"%s: not allowed to look at its XDP program (id %u): run as root, or with CAP_SYS_ADMIN and CAP_NET_ADMIN, or let root `xdpmig attach --user` it",
+		dev->ifname, dev->main_id);
+}
+
+/* From pins or from the keeper; @ret_by: which. */
+static int dev_prog(struct steer_dev *dev, bool **ret_by, struct xm_error *e)
+{
+	int fd = steer_pinned(dev->ifindex, STEER_PROG), r;
+
+	*ret_by = &dev->by_pins;
+	if (fd >= 0)
+		return fd;
+	r = keeper_maps(dev->ifindex, &dev->kept, e);
+	if (r == -ENOENT)
+		return fail_look(dev, e);
+	if (r)
+		return r;
+	*ret_by = &dev->by_keeper;
+	return dev->kept.prog;
+}
+
 /* Without the right to look up ids. */
-static int dev_find_pinned(struct steer_dev *dev, struct xm_error *e)
+static int dev_find_given(struct steer_dev *dev, struct xm_error *e)
 {
 	struct bpf_prog_info info;
-	int fd fd_cleanup = steer_pinned(dev->ifindex, STEER_PROG);
+	bool *by;
+	int fd = dev_prog(dev, &by, e), r = 0;
 
-	if (fd < 0 || prog_info(fd, &info, NULL, 0) ||
+	if (fd < 0)
+		return fd;
+	if (prog_info(fd, &info, NULL, 0) ||
 	    (info.type == BPF_PROG_TYPE_XDP && info.id != dev->main_id))
-		return xm_fail(
-			e, -EPERM, XM_REASON_PERMISSION,
-			"%s: not allowed to look at its XDP program (id %u): run as root, or with CAP_SYS_ADMIN and CAP_NET_ADMIN",
-			dev->ifname, dev->main_id);
+		r = fail_look(dev, e);
+	*by = true;
+	if (r && by == &dev->by_pins)
+		(void)fd_close(fd);
+	if (r)
+		return r;
 	dev->is_dispatcher = info.type == BPF_PROG_TYPE_EXT;
 	dev->has_frags = true; /* attach saw to it */
 	dev->prog_id = info.id;
-	dev->prog_fd = fd_steal(&fd);
-	dev->by_pins = true;
+	dev->prog_fd = fd;
 	return 0;
 }
 
@@ -210,21 +241,45 @@ static int dev_find_by_id(struct steer_dev *dev, int main_fd,
 	return 0;
 }
 
-int steer_dev_find(struct steer_dev *ret_dev, const char *ifname,
-		   struct xm_error *e)
-{
-	struct steer_dev dev = { .prog_fd = -1 };
-	unsigned int i;
-	int fd = -ENOENT, r;
+static const struct steer_dev dev_none = {
+	.prog_fd = -1,
+	.kept = { -1, -1, -1, -1, -1 },
+};
 
-	*ret_dev = dev;
-	dev.ifindex = (int)if_nametoindex(ifname);
-	if (!dev.ifindex)
+static int dev_name(struct steer_dev *dev, const char *ifname,
+		    struct xm_error *e)
+{
+	dev->ifindex = (int)if_nametoindex(ifname);
+	if (!dev->ifindex)
 		return xm_fail(
 			e, -ENODEV, XM_REASON_DEVICE,
 			"%s: no such network device in this network namespace (see `ip link`)",
 			ifname);
-	(void)snprintf(dev.ifname, sizeof(dev.ifname), "%s", ifname);
+	(void)snprintf(dev->ifname, sizeof(dev->ifname), "%s", ifname);
+	return 0;
+}
+
+int steer_dev_peek(struct steer_dev *ret_dev, const char *ifname,
+		   struct xm_error *e)
+{
+	int r;
+
+	*ret_dev = dev_none;
+	r = dev_name(ret_dev, ifname, e);
+	return r ? r : dev_query(ret_dev, e);
+}
+
+int steer_dev_find(struct steer_dev *ret_dev, const char *ifname,
+		   struct xm_error *e)
+{
+	struct steer_dev dev = dev_none;
+	unsigned int i;
+	int fd = -ENOENT, r;
+
+	*ret_dev = dev;
+	r = dev_name(&dev, ifname, e);
+	if (r)
+		return r;
 	for (i = 0; i < RETRIES && fd == -ENOENT; i++) {
 		r = dev_query(&dev, e);
 		if (r || !dev.main_id)
@@ -234,19 +289,51 @@ int steer_dev_find(struct steer_dev *ret_dev, const char *ifname,
 	if (fd >= 0)
 		r = dev_find_by_id(&dev, fd, e);
 	else if (fd == -EPERM)
-		r = dev_find_pinned(&dev, e);
+		r = dev_find_given(&dev, e);
 	else
 		r = xm_fail(e, fd, XM_REASON_STEERING, "%s: XDP program %u: %s",
 			    ifname, dev.main_id, strerror(-fd));
 out:
-	if (!r)
+	if (r)
+		steer_dev_close(&dev);
+	else
 		*ret_dev = dev;
 	return r;
 }
 
 void steer_dev_close(struct steer_dev *dev)
 {
-	dev->prog_fd = fd_close(dev->prog_fd);
+	if (!dev->by_keeper) /* else it is one of these */
+		(void)fd_close(dev->prog_fd);
+	dev->prog_fd = -1;
+	fd_closep(&dev->kept.prog);
+	fd_closep(&dev->kept.slots);
+	fd_closep(&dev->kept.xsks);
+	fd_closep(&dev->kept.verdicts);
+	fd_closep(&dev->kept.conf);
+}
+
+/* A copy of what the keeper gave. */
+static int kept_map(const struct steer_dev *dev, const char *name)
+{
+	const struct keeper_maps *k = &dev->kept;
+	const struct {
+		const char *name;
+		int fd;
+	} maps[] = { { "xm_slots", k->slots },
+		     { "xm_xsks", k->xsks },
+		     { "xm_verdicts", k->verdicts },
+		     { "xm_conf", k->conf } };
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		if (strcmp(maps[i].name, name))
+			continue;
+		fd = fcntl(maps[i].fd, F_DUPFD_CLOEXEC, 3);
+		return fd < 0 ? -errno : fd;
+	}
+	return -ENOENT;
 }
 
 int steer_dev_map(const struct steer_dev *dev, const char *name,
@@ -255,9 +342,10 @@ int steer_dev_map(const struct steer_dev *dev, const char *name,
 	uint32_t len = sizeof(*ret_info);
 	int fd, r;
 
-	if (!dev->by_pins)
+	if (!dev->by_pins && !dev->by_keeper)
 		return prog_map(dev->prog_fd, name, ret_info);
-	fd = steer_pinned(dev->ifindex, name);
+	fd = dev->by_keeper ? kept_map(dev, name) :
+			      steer_pinned(dev->ifindex, name);
 	if (fd < 0)
 		return fd;
 	memset(ret_info, 0, sizeof(*ret_info));

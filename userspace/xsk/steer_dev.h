@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "keeper.h"
 #include "steer.h"
 #include "util/error.h"
 
@@ -26,9 +27,14 @@ struct steer_dev {
 	bool has_frags;
 	uint32_t prog_id; /* ours, in the dispatcher or alone; 0: none */
 	int prog_fd;      /* ours, or -1 */
-	bool by_pins;     /* ids are not for us: maps come from pins */
+	bool by_pins;     /* ids are not for us: maps come from pins ... */
+	bool by_keeper;   /* ... or from the keeper */
+	struct keeper_maps kept;
 };
 
+/* Only what the kernel tells everybody: ifindex and main_id.  The same. */
+int steer_dev_peek(struct steer_dev *ret_dev, const char *ifname,
+		   struct xm_error *e);
 /* Look.  0, whether or not there is anything; -ENODEV; -EPERM. */
 int steer_dev_find(struct steer_dev *ret_dev, const char *ifname,
 		   struct xm_error *e);

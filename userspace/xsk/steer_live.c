@@ -24,6 +24,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "keeper.h"
 #include "ntuple.h"
 #include "steer_dev.h"
 #include "util/fd.h"
@@ -116,6 +118,8 @@ static int open_found(struct steer *s, const struct steer_dev *dev,
 			dev->main_id ? ", but this XDP program is: " : "",
 			dev->main_name, dev->ifname);
 	s->ifindex = dev->ifindex;
+	s->main_id = dev->main_id;
+	s->prog_fd = fcntl(dev->prog_fd, F_DUPFD_CLOEXEC, 3);
 	memcpy(s->info.ifname, dev->ifname, sizeof(s->info.ifname));
 	s->info.ifindex = dev->ifindex;
 	s->info.mode = dev->mode;
@@ -131,7 +135,8 @@ static int open_found(struct steer *s, const struct steer_dev *dev,
 
 int steer_open(struct steer *ret_steer, const char *ifname, struct xm_error *e)
 {
-	struct steer s = { .slots_fd = -1,
+	struct steer s = { .prog_fd = -1,
+			   .slots_fd = -1,
 			   .xsks_fd = -1,
 			   .verdicts_fd = -1,
 			   .conf_fd = -1,
@@ -159,6 +164,7 @@ void steer_close(struct steer *s)
 	if (s->conf)
 		(void)munmap(s->conf, (size_t)getpagesize());
 	s->conf = NULL;
+	s->prog_fd = fd_close(s->prog_fd);
 	s->slots_fd = fd_close(s->slots_fd);
 	s->xsks_fd = fd_close(s->xsks_fd);
 	s->verdicts_fd = fd_close(s->verdicts_fd);
@@ -166,18 +172,33 @@ void steer_close(struct steer *s)
 	s->probe_fd = fd_close(s->probe_fd);
 }
 
-int steer_renew(struct steer *s, struct xm_error *e)
+/* What the device runs is still what it ran: then so is all that is in it, since
+ * a dispatcher never changes.  Who may not look at it can see that. */
+static int renew_look(const struct steer *s, bool *ret_is_same,
+		      struct xm_error *e)
 {
 	struct steer_dev dev;
+	int r = steer_dev_peek(&dev, s->info.ifname, e);
+
+	*ret_is_same = !r && dev.ifindex == s->ifindex &&
+		       dev.main_id == s->main_id;
+	if (r || *ret_is_same)
+		return r;
+	r = steer_dev_find(&dev, s->info.ifname, e);
+	*ret_is_same = !r && dev.ifindex == s->ifindex &&
+		       dev.prog_id == s->info.prog_id;
+	steer_dev_close(&dev);
+	return r;
+}
+
+int steer_renew(struct steer *s, struct xm_error *e)
+{
 	struct steer now;
 	bool is_same;
 	int r;
 
 	steer_talk_begin();
-	r = steer_dev_find(&dev, s->info.ifname, e);
-	is_same = !r && dev.ifindex == s->ifindex &&
-		  dev.prog_id == s->info.prog_id;
-	steer_dev_close(&dev);
+	r = renew_look(s, &is_same, e);
 	steer_talk_end();
 	if (r || is_same)
 		return r;
@@ -268,6 +289,17 @@ static int refresh_live(struct steer *s, struct xm_error *e)
 	return 0;
 }
 
+/* For information: that there is none is no failure. */
+static void refresh_keeper(struct steer *s)
+{
+	struct keeper k = { 0 };
+
+	if (keeper_look(s->ifindex, &k, NULL))
+		k.pid = 0;
+	s->info.keeper = k.pid;
+	s->info.user = k.user;
+}
+
 int steer_refresh(struct steer *s, struct xm_error *e)
 {
 	int r;
@@ -280,6 +312,7 @@ int steer_refresh(struct steer *s, struct xm_error *e)
 		r = ntuple_count(s->info.ifname);
 		s->info.n_rules = r < 0 ? 0 : (unsigned int)r;
 		r = 0;
+		refresh_keeper(s);
 	}
 	steer_talk_end();
 	return r;
