@@ -488,6 +488,7 @@ static int send_prepare(struct send *s)
 	int r = live_check_opts(s->opts, e);
 
 	sandbox_begin(side->cli, side->opts);
+	guest_source_learn();
 	if (!r)
 		r = trust_open(&side->trust, side->cli, &side->opts->trust,
 			       s->opts->peer, e);

@@ -138,13 +138,20 @@ static int ranges_check(const struct dirtylog_range *ranges, unsigned int n,
 	return 0;
 }
 
-static const struct dirtylog_way *way_choose(void)
+/* Asked of ourselves, once: a process that holds keys is not dumpable, and then
+ * only root may open its own /proc/self/pagemap. */
+static const struct dirtylog_way *way_known;
+static bool way_was_asked;
+
+void dirtylog_learn(void)
 {
+	if (way_was_asked)
+		return;
+	way_was_asked = true;
 	if (dirtylog_uffd.is_known())
-		return &dirtylog_uffd;
-	if (dirtylog_soft.is_known())
-		return &dirtylog_soft;
-	return NULL;
+		way_known = &dirtylog_uffd;
+	else if (dirtylog_soft.is_known())
+		way_known = &dirtylog_soft;
 }
 
 static int log_begin(struct dirtylog *log, struct xm_error *e)
@@ -152,7 +159,8 @@ static int log_begin(struct dirtylog *log, struct xm_error *e)
 	char path[64];
 	int r;
 
-	log->way = way_choose();
+	dirtylog_learn();
+	log->way = way_known;
 	if (!log->way)
 		return xm_fail(
 			e, -ENOSYS, XM_REASON_MEMORY,

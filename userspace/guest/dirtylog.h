@@ -24,6 +24,10 @@ struct dirtylog_range {
 	size_t page_size; /* of its mapping: 4096, or a hugepage's */
 };
 
+/* Find out how this kernel logs; dirtylog_open() does, if it was not done.  Who
+ * will not be dumpable when it comes to that, and is not root, does it before. */
+void dirtylog_learn(void);
+
 /* Log process @pid's writes to @ranges from now on (copied; @pidfd is lent until
  * the end of this call).  0, or -errno with @e: -ENOSYS: the kernel has neither
  * way; -EPERM; -EBUSY: somebody else has a userfaultfd on this memory; -ENOTSUP:

@@ -9,9 +9,15 @@
 
 #include <errno.h>
 
+#include "dirtylog.h"
 #include "util/now.h"
 
 /* -- source ----------------------------------------------------------------- */
+
+void guest_source_learn(void)
+{
+	dirtylog_learn();
+}
 
 int guest_source_map(struct guest_source *s, struct guest_ram *ram,
 		     struct xm_error *e)

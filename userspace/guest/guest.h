@@ -106,6 +106,10 @@ struct guest_source {
 	bool is_others; /* a QEMU that runs as another user than we */
 };
 
+/* Find out what the kernel can do: for who is not root, before keys are read, which
+ * shuts this process's own /proc. */
+void guest_source_learn(void);
+
 /* A running QEMU whose monitor is at @socket. */
 int guest_source_qemu(struct guest_source **ret_s, const char *socket,
 		      struct xm_error *e);
