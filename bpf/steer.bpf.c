@@ -40,6 +40,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
+#include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -100,15 +101,17 @@ struct cursor {
 	void *at, *end;
 };
 
-/* The next @len bytes, or NULL when the packet is shorter. */
-static __always_inline void *take(struct cursor *c, __u32 len)
+/* The next @len bytes into @ret; false when the packet is shorter.  (A NULL would
+ * be compared with a pointer, which the verifier allows to CAP_PERFMON only.) */
+static __always_inline bool take(struct cursor *c, __u32 len, void *ret)
 {
 	void *at = c->at;
 
 	if (at + len > c->end)
-		return NULL;
+		return false;
+	*(void **)ret = at;
 	c->at = at + len;
-	return at;
+	return true;
 }
 
 /* Each parser moves the cursor behind its header and returns the verdict that
@@ -117,17 +120,16 @@ static __always_inline void *take(struct cursor *c, __u32 len)
 static __always_inline enum xm_steer_verdict parse_eth(struct cursor *c,
 						       __be16 *ret_proto)
 {
-	struct ethhdr *eth = take(c, sizeof(*eth));
+	struct ethhdr *eth;
 	struct vlan_tag *tag;
 
-	if (!eth)
+	if (!take(c, sizeof(*eth), &eth))
 		return XM_STEER_PASS_RUNT;
 	*ret_proto = eth->h_proto;
 	if (eth->h_proto != bpf_htons(ETH_P_8021Q) &&
 	    eth->h_proto != bpf_htons(ETH_P_8021AD))
 		return XM_STEER_REDIRECT;
-	tag = take(c, sizeof(*tag));
-	if (!tag)
+	if (!take(c, sizeof(*tag), &tag))
 		return XM_STEER_PASS_RUNT;
 	*ret_proto = tag->proto;
 	return XM_STEER_REDIRECT;
@@ -135,9 +137,9 @@ static __always_inline enum xm_steer_verdict parse_eth(struct cursor *c,
 
 static __always_inline enum xm_steer_verdict parse_ipv4(struct cursor *c)
 {
-	struct iphdr *ip = take(c, sizeof(*ip));
+	struct iphdr *ip;
 
-	if (!ip)
+	if (!take(c, sizeof(*ip), &ip))
 		return XM_STEER_PASS_RUNT;
 	if (ip->version != 4 || ip->ihl < 5)
 		return XM_STEER_PASS_OTHER;
@@ -151,9 +153,9 @@ static __always_inline enum xm_steer_verdict parse_ipv4(struct cursor *c)
 
 static __always_inline enum xm_steer_verdict parse_ipv6(struct cursor *c)
 {
-	struct ipv6hdr *ip = take(c, sizeof(*ip));
+	struct ipv6hdr *ip;
 
-	if (!ip)
+	if (!take(c, sizeof(*ip), &ip))
 		return XM_STEER_PASS_RUNT;
 	if (ip->version != 6)
 		return XM_STEER_PASS_OTHER;
@@ -186,9 +188,9 @@ static __always_inline enum xm_steer_verdict parse_ip(struct cursor *c,
 static __always_inline enum xm_steer_verdict
 match(struct cursor *c, const struct xm_steer_slot *slot)
 {
-	struct frame_head *head = take(c, sizeof(*head));
+	struct frame_head *head;
 
-	if (!head)
+	if (!take(c, sizeof(*head), &head))
 		return XM_STEER_PASS_RUNT;
 	if (head->magic != bpf_htons(XM_WIRE_MAGIC) ||
 	    head->version != XM_WIRE_VERSION ||
@@ -231,8 +233,7 @@ static __always_inline enum xm_steer_verdict judge(struct xdp_md *ctx)
 		v = parse_ip(&c, proto);
 	if (v != XM_STEER_REDIRECT)
 		return v;
-	udp = take(&c, sizeof(*udp));
-	if (!udp)
+	if (!take(&c, sizeof(*udp), &udp))
 		return XM_STEER_PASS_RUNT;
 	if (!udp->dest) /* 0 marks a slot without a session */
 		return XM_STEER_PASS_OTHER;
@@ -272,9 +273,9 @@ int xm_has_xsk(struct xdp_md *ctx)
 {
 	struct cursor c = { (void *)(long)ctx->data,
 			    (void *)(long)ctx->data_end };
-	__u32 *at = take(&c, sizeof(*at)), queue;
+	__u32 *at, queue;
 
-	if (!at)
+	if (!take(&c, sizeof(*at), &at))
 		return 0;
 	queue = *at;
 	return bpf_map_lookup_elem(&xm_xsks, &queue) ? 1 : 0;

@@ -98,23 +98,27 @@ static int caps_drop(uint64_t keep)
 	return caps_set(keep & have, keep & have);
 }
 
-int priv_confine(enum priv_role role, uint64_t keep, struct xm_error *e)
+int priv_drop(uint64_t keep, struct xm_error *e)
 {
-	int r;
+	int r = is_off ? 0 : caps_drop(keep);
 
-	if (is_off)
-		return 0;
-	r = caps_drop(keep);
 	if (r)
 		return xm_fail(e, r, XM_REASON_INTERNAL,
 			       "capabilities cannot be given up: %s; "
 			       "--sandbox off keeps them",
 			       strerror(-r));
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	if (!is_off && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return xm_fail(e, -errno, XM_REASON_INTERNAL,
 			       "no_new_privs cannot be set: %s",
 			       strerror(errno));
-	return priv_filter(role, e);
+	return 0;
+}
+
+int priv_confine(enum priv_role role, uint64_t keep, struct xm_error *e)
+{
+	int r = priv_drop(keep, e);
+
+	return r || is_off ? r : priv_filter(role, e);
 }
 
 /* -- what is needed ------------------------------------------------------------- */

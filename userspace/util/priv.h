@@ -30,6 +30,9 @@ uint64_t priv_permitted(void);
  * in part, and the process should not go on.  Does nothing after priv_turn_off(). */
 int priv_confine(enum priv_role role, uint64_t keep, struct xm_error *e);
 
+/* The same without the system calls. */
+int priv_drop(uint64_t keep, struct xm_error *e);
+
 /* The filter alone, which priv_confine() ends with.  0 also when the build has
  * none (sanitizers): see priv_has_filter(). */
 int priv_filter(enum priv_role role, struct xm_error *e);

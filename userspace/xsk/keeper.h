@@ -39,6 +39,11 @@ int keeper_look(int ifindex, struct keeper *ret_keeper, struct xm_error *e);
 struct keeper_maps {
 	int prog, slots, xsks, verdicts, conf;
 };
+#define KEEPER_NO_MAPS             \
+	{                          \
+		-1, -1, -1, -1, -1 \
+	}
+void keeper_close_maps(struct keeper_maps *maps);
 int keeper_maps(int ifindex, struct keeper_maps *ret_maps, struct xm_error *e);
 
 /* @opts->n sockets into @ret_fds. */

@@ -218,6 +218,15 @@ int keeper_maps(int ifindex, struct keeper_maps *m, struct xm_error *e)
 	return r;
 }
 
+void keeper_close_maps(struct keeper_maps *m)
+{
+	fd_closep(&m->prog);
+	fd_closep(&m->slots);
+	fd_closep(&m->xsks);
+	fd_closep(&m->verdicts);
+	fd_closep(&m->conf);
+}
+
 int keeper_sockets(const struct xsk_stock_opts *o, int *ret_fds,
 		   struct xm_error *e)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* steer.c - attaching and detaching the XDP steering program
  *
- * Files: steer.c      attach, detach; alone knows the skeleton
+ * Files: steer.c      attach, detach
+ *        steer_put.c  the program itself; alone knows the skeleton
  *        steer_dev.c  what is on a device: the only memory of an attach
  *        steer_live.c open, counters, a session's queues
  *        steer_pin.c  pins, for those who may not look up ids
@@ -14,7 +15,7 @@
  * pins.  Therefore everything can be found again, and removed, by somebody who
  * knows the device's name only, after any number of kill -9.
  *
- * Two ways onto the device:
+ * Two ways onto the device (steer_put.c):
  *
  *   joined  by libxdp's dispatcher, a program with slots for ten others that
  *           are put in by freplace.  Programs of other tools live on beside
@@ -39,6 +40,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,112 +51,12 @@
 #include "caps.h"
 #include "keeper.h"
 #include "ntuple.h"
-#include "steer.skel.h"
 #include "steer_dev.h"
 #include "util/fd.h"
-
-#define LIBXDP_DIR "/sys/fs/bpf/xdp"
 
 _Static_assert(sizeof(((struct xm_error *)0)->msg) ==
 		       sizeof(((struct steer_info *)0)->why_generic),
 	       "texts are copied whole");
-
-static enum xdp_attach_mode mode_libxdp(enum steer_mode mode)
-{
-	return mode == STEER_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
-}
-
-static uint32_t mode_flags(enum steer_mode mode)
-{
-	return mode == STEER_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
-}
-
-/* The object with one of its two programs to be loaded. */
-static struct steer_bpf *skel_open(bool probe)
-{
-	struct steer_bpf *skel = steer_bpf__open();
-
-	if (!skel)
-		return NULL;
-	/* These cannot fail on an object that is not loaded. */
-	(void)bpf_program__set_autoload(skel->progs.xm_steer, !probe);
-	(void)bpf_program__set_autoload(skel->progs.xm_has_xsk, probe);
-	return skel;
-}
-
-int steer_probe_load(int xsks_fd)
-{
-	struct steer_bpf *skel = skel_open(true);
-	struct bpf_map *map;
-	int fd = -1, r;
-
-	if (!skel)
-		return -errno;
-	r = bpf_map__reuse_fd(skel->maps.xm_xsks, xsks_fd);
-	bpf_object__for_each_map(map, skel->obj) if (map != skel->maps.xm_xsks)(
-		void) bpf_map__set_autocreate(map, false);
-	if (!r)
-		r = steer_bpf__load(skel);
-	if (!r) {
-		fd = dup(bpf_program__fd(skel->progs.xm_has_xsk));
-		r = fd < 0 ? -errno : 0;
-	}
-	steer_bpf__destroy(skel);
-	return r ? r : fd;
-}
-
-/* -- onto the device --------------------------------------------------------- */
-
-/* Alone: fails with -EBUSY or -EEXIST when something is there. */
-static int put_alone(int ifindex, enum steer_mode mode)
-{
-	struct steer_bpf *skel = skel_open(false);
-	int r;
-
-	if (!skel)
-		return -errno;
-	r = steer_bpf__load(skel);
-	if (!r)
-		r = bpf_xdp_attach(
-			ifindex, bpf_program__fd(skel->progs.xm_steer),
-			mode_flags(mode) | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
-	steer_bpf__destroy(skel);
-	return r;
-}
-
-/* By libxdp.  @ret_frags: the flag survived its fallback, if it took that.
- * Where libxdp keeps its pins it makes a folder before it knows whether it
- * will need one; an empty one that was not there before goes again. */
-static int put_joined(int ifindex, enum steer_mode mode, bool *ret_frags)
-{
-	struct steer_bpf *skel = skel_open(false);
-	struct xdp_program_opts opts = { .sz = sizeof(opts),
-					 .prog_name = STEER_PROG };
-	bool had_dir = !access(LIBXDP_DIR, F_OK);
-	struct xdp_program *prog;
-	int r;
-
-	if (!skel)
-		return -errno;
-	opts.obj = skel->obj;
-	prog = xdp_program__create(&opts);
-	r = (int)libxdp_get_error(prog);
-	if (!r) {
-		/* libbpf 1.1 honours the section's name only while loading,
-		 * too late for libxdp, which asks before. */
-		r = xdp_program__set_xdp_frags_support(prog, true);
-		if (!r)
-			r = xdp_program__attach(prog, ifindex,
-						mode_libxdp(mode), 0);
-		*ret_frags = bpf_program__flags(skel->progs.xm_steer) &
-			     BPF_F_XDP_HAS_FRAGS;
-		xdp_program__close(prog);
-	}
-	steer_bpf__destroy(skel);
-	if (!had_dir)
-		(void)rmdir(LIBXDP_DIR); /* fails if it is in use */
-	return r;
-}
 
 /* -- off the device ------------------------------------------------------------ */
 
@@ -163,7 +65,7 @@ static int take_alone(const struct steer_dev *dev)
 	/* Only if it still is ours that is attached. */
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = dev->prog_fd);
 
-	return bpf_xdp_detach(dev->ifindex, mode_flags(dev->mode), &opts);
+	return bpf_xdp_detach(dev->ifindex, steer_mode_flags(dev->mode), &opts);
 }
 
 /* libxdp knows a dispatcher's programs by their pins only.  `ip netns exec`
@@ -187,7 +89,8 @@ static int take_joined(const struct steer_dev *dev)
 	while ((prog = xdp_multiprog__next_prog(prog, mp)))
 		if (xdp_program__id(prog) == dev->prog_id) {
 			r = xdp_program__detach(prog, dev->ifindex,
-						mode_libxdp(dev->mode), 0);
+						steer_mode_libxdp(dev->mode),
+						0);
 			break;
 		}
 	xdp_multiprog__close(mp);
@@ -221,7 +124,7 @@ static int fail_put(const struct steer_dev *dev, enum steer_mode mode, int err,
 	if (err == -EPERM)
 		return xm_fail(
 			e, err, XM_REASON_PERMISSION,
-			"%s: not allowed to attach an XDP program: run as root, or with CAP_NET_ADMIN, CAP_BPF and CAP_SYS_ADMIN",
+			"%s: not allowed to attach an XDP program: run as root, or with CAP_NET_ADMIN and CAP_BPF",
 			dev->ifname);
 	if (!why[0] && err != -ENODEV)
 		why = steer_talk_library();
@@ -232,13 +135,14 @@ static int fail_put(const struct steer_dev *dev, enum steer_mode mode, int err,
 
 /* libxdp fell back, but only after it had made an extension of the program. */
 static int put_again(const struct steer_dev *dev, enum steer_mode mode,
-		     struct xm_error *e)
+		     struct keeper_maps *mine, struct xm_error *e)
 {
 	int r = take(dev, e);
 
 	if (r)
 		return r;
-	r = put_alone(dev->ifindex, mode);
+	keeper_close_maps(mine);
+	r = steer_put_alone(dev->ifindex, mode, mine);
 	return r ? fail_put(dev, mode, r, e) : 0;
 }
 
@@ -254,12 +158,18 @@ static int fail_frags(const struct steer_dev *dev, struct xm_error *e)
 		dev->ifname, dev->ifname);
 }
 
-/* What is on the device now. */
-static int look_again(struct steer_dev *dev, struct xm_error *e)
+/* What is on the device now: @mine, if it cannot be looked at. */
+static int look_again(struct steer_dev *dev, struct keeper_maps *mine,
+		      struct xm_error *e)
 {
+	struct xm_error why = { 0 };
 	struct steer_dev now;
-	int r = steer_dev_find(&now, dev->ifname, e);
+	int r = steer_dev_find(&now, dev->ifname, &why);
 
+	if (r == -EPERM)
+		r = steer_dev_given(&now, dev->ifname, mine, e);
+	else if (r)
+		(void)xm_fail(e, r, why.reason, "%s", why.msg);
 	if (r)
 		return r;
 	steer_dev_close(dev);
@@ -271,28 +181,52 @@ static int look_again(struct steer_dev *dev, struct xm_error *e)
 	return 0;
 }
 
+/* Whatever became of it, it is not to stay. */
+static void take_back(const struct steer_dev *dev, enum steer_mode mode,
+		      const struct keeper_maps *mine)
+{
+	const struct steer_dev it = { .ifindex = dev->ifindex,
+				      .mode = mode,
+				      .prog_fd = mine->prog };
+
+	if (mine->prog >= 0)
+		(void)take_alone(&it);
+}
+
 /* Attach in one mode.  Leaves what is on the device in @dev. */
-static int attach_mode(struct steer_dev *dev, enum steer_mode mode,
-		       struct xm_error *e)
+static int attach_once(struct steer_dev *dev, enum steer_mode mode,
+		       struct keeper_maps *mine, struct xm_error *e)
 {
 	bool frags = false;
-	int r = put_joined(dev->ifindex, mode, &frags);
+	int r = steer_put_joined(dev->ifindex, mode, &frags, mine);
 
 	/* With programs of others in a dispatcher there is no other way. */
 	if (r && !dev->is_dispatcher && r != -EPERM && r != -ENODEV) {
 		frags = true;
-		r = put_alone(dev->ifindex, mode);
+		r = steer_put_alone(dev->ifindex, mode, mine);
 	}
 	if (r)
 		return fail_put(dev, mode, r, e);
-	r = look_again(dev, e);
-	if (!r && dev->is_dispatcher && !dev->has_frags)
-		return fail_frags(dev, e);
-	if (!r && !dev->is_dispatcher && !frags) {
-		r = put_again(dev, mode, e);
-		if (!r)
-			r = look_again(dev, e);
+	r = look_again(dev, mine, e);
+	if (r) {
+		take_back(dev, mode, mine);
+		return r;
 	}
+	if (dev->is_dispatcher && !dev->has_frags)
+		return fail_frags(dev, e);
+	if (dev->is_dispatcher || frags)
+		return 0;
+	r = put_again(dev, mode, mine, e);
+	return r ? r : look_again(dev, mine, e);
+}
+
+static int attach_mode(struct steer_dev *dev, enum steer_mode mode,
+		       struct xm_error *e)
+{
+	struct keeper_maps mine = KEEPER_NO_MAPS;
+	int r = attach_once(dev, mode, &mine, e);
+
+	keeper_close_maps(&mine);
 	return r;
 }
 

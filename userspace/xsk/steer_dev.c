@@ -189,7 +189,7 @@ static int dev_prog(struct steer_dev *dev, bool **ret_by, struct xm_error *e)
 		return fail_look(dev, e);
 	if (r)
 		return r;
-	*ret_by = &dev->by_keeper;
+	*ret_by = &dev->by_gift;
 	return dev->kept.prog;
 }
 
@@ -243,7 +243,7 @@ static int dev_find_by_id(struct steer_dev *dev, int main_fd,
 
 static const struct steer_dev dev_none = {
 	.prog_fd = -1,
-	.kept = { -1, -1, -1, -1, -1 },
+	.kept = KEEPER_NO_MAPS,
 };
 
 static int dev_name(struct steer_dev *dev, const char *ifname,
@@ -303,17 +303,33 @@ out:
 
 void steer_dev_close(struct steer_dev *dev)
 {
-	if (!dev->by_keeper) /* else it is one of these */
+	if (!dev->by_gift) /* else it is one of these */
 		(void)fd_close(dev->prog_fd);
 	dev->prog_fd = -1;
-	fd_closep(&dev->kept.prog);
-	fd_closep(&dev->kept.slots);
-	fd_closep(&dev->kept.xsks);
-	fd_closep(&dev->kept.verdicts);
-	fd_closep(&dev->kept.conf);
+	keeper_close_maps(&dev->kept);
 }
 
-/* A copy of what the keeper gave. */
+int steer_dev_given(struct steer_dev *ret_dev, const char *ifname,
+		    struct keeper_maps *maps, struct xm_error *e)
+{
+	struct bpf_prog_info info;
+	int r = steer_dev_peek(ret_dev, ifname, e);
+
+	if (r)
+		return r;
+	if (prog_info(maps->prog, &info, NULL, 0) ||
+	    info.id != ret_dev->main_id)
+		return fail_look(ret_dev, e);
+	ret_dev->has_frags = true;
+	ret_dev->prog_id = info.id;
+	ret_dev->prog_fd = maps->prog;
+	ret_dev->kept = *maps;
+	ret_dev->by_gift = true;
+	*maps = (struct keeper_maps)KEEPER_NO_MAPS;
+	return 0;
+}
+
+/* A copy of what was given. */
 static int kept_map(const struct steer_dev *dev, const char *name)
 {
 	const struct keeper_maps *k = &dev->kept;
@@ -342,10 +358,10 @@ int steer_dev_map(const struct steer_dev *dev, const char *name,
 	uint32_t len = sizeof(*ret_info);
 	int fd, r;
 
-	if (!dev->by_pins && !dev->by_keeper)
+	if (!dev->by_pins && !dev->by_gift)
 		return prog_map(dev->prog_fd, name, ret_info);
-	fd = dev->by_keeper ? kept_map(dev, name) :
-			      steer_pinned(dev->ifindex, name);
+	fd = dev->by_gift ? kept_map(dev, name) :
+			    steer_pinned(dev->ifindex, name);
 	if (fd < 0)
 		return fd;
 	memset(ret_info, 0, sizeof(*ret_info));

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <xdp/libxdp.h>
 
 #include "keeper.h"
 #include "steer.h"
@@ -28,7 +29,7 @@ struct steer_dev {
 	uint32_t prog_id; /* ours, in the dispatcher or alone; 0: none */
 	int prog_fd;      /* ours, or -1 */
 	bool by_pins;     /* ids are not for us: maps come from pins ... */
-	bool by_keeper;   /* ... or from the keeper */
+	bool by_gift;     /* ... or are those in kept */
 	struct keeper_maps kept;
 };
 
@@ -40,11 +41,28 @@ int steer_dev_find(struct steer_dev *ret_dev, const char *ifname,
 		   struct xm_error *e);
 void steer_dev_close(struct steer_dev *dev);
 
+/* The same without looking: it is known to carry the program of @maps, alone.
+ * They are taken over (and are then -1); -EPERM: it carries another. */
+int steer_dev_given(struct steer_dev *ret_dev, const char *ifname,
+		    struct keeper_maps *maps, struct xm_error *e);
+
 /* Our program's map @name: a new fd with @ret_info, or -errno. */
 int steer_dev_map(const struct steer_dev *dev, const char *name,
 		  struct bpf_map_info *ret_info);
 
-/* -- steer.c: the skeleton stays there ------------------------------------- */
+/* -- steer_put.c: the skeleton stays there ---------------------------------- */
+
+/* Load the program and attach it alone, or by libxdp, in @mode.  0 with its maps
+ * in @ret_mine, to be closed; -errno: -EBUSY or -EEXIST when something is there.
+ * @ret_frags: the flag for frames of several buffers survived libxdp's fallback,
+ * if it took that. */
+int steer_put_alone(int ifindex, enum steer_mode mode,
+		    struct keeper_maps *ret_mine);
+int steer_put_joined(int ifindex, enum steer_mode mode, bool *ret_frags,
+		     struct keeper_maps *ret_mine);
+/* What libxdp and the kernel call @mode. */
+enum xdp_attach_mode steer_mode_libxdp(enum steer_mode mode);
+uint32_t steer_mode_flags(enum steer_mode mode);
 
 /* Load the program that tells which queues of the XSKMAP have a socket: a new
  * fd, or -errno. */
