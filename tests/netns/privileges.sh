@@ -9,7 +9,8 @@ set -euo pipefail
 needs xdpmig setpriv
 ram_make "$GUEST" 8
 
-NOBODY=65534 OTHER=65533
+# Locked memory is counted by user, also by a script that runs beside this one.
+SOMEONE=$((300000000 + $$ * 2)) OTHER=$((300000001 + $$ * 2))
 HOME_OF=/dev/shm/user # short, as /run/user/1000 is
 
 leak_list_files() {
@@ -25,9 +26,11 @@ install -m 755 "$XDPMIG" "$TMP/xdpmig"
 XDPMIG=$TMP/xdpmig
 chmod 666 "$GUEST"
 
-home_of() { echo "$HOME_OF${1#$NOBODY}"; }
+home_of() { # UID
+	if [ "$1" = $SOMEONE ]; then echo $HOME_OF; else echo $HOME_OF-2; fi
+}
 
-for uid in $NOBODY $OTHER; do
+for uid in $SOMEONE $OTHER; do
 	home=$(home_of $uid)
 	install -d -o $uid -m 700 "$home"
 	install -o $uid -m 600 "$KEY" "$home/key"
@@ -52,9 +55,6 @@ root_with() {
 	AS=(setpriv "--inh-caps=$caps" "--ambient-caps=-all" "--bounding-set=$caps" --)
 }
 
-attach_for() { # UID
-	attach_both --user "$1"
-}
 
 # -- what a process may do -----------------------------------------------------------
 
@@ -135,26 +135,26 @@ held() {
 
 scenario_a_user_without_capabilities() {
 	net_up queues=2
-	attach_for nobody
-	as $NOBODY
+	attach_both --user $SOMEONE
+	as $SOMEONE
 	run src "${AS[@]}" "$XDPMIG" status --json
 	assert_eq "$RC" 0 "status"
-	assert_jq '.devices[0] | .user == "nobody" and .keeper_pid > 0' "$OUT" \
-		"status for the user"
+	assert_jq ".devices[0] | .user == \"$SOMEONE\" and .keeper_pid > 0" \
+		"$OUT" "status for the user"
 	recv_as
 	send_as --ram "$GUEST"
 	ended 0 0
 	check_results "$GUEST"
 	assert_same_file "$GUEST" "$COPY" "guest memory"
-	assert_eq "$(stat -c %u "$COPY")" $NOBODY "owner of the copy"
+	assert_eq "$(stat -c %u "$COPY")" $SOMEONE "owner of the copy"
 	rm "$COPY"
 	detach_both
 }
 
 scenario_a_user_s_running_guest() {
 	net_up queues=2
-	attach_for $NOBODY
-	as $NOBODY
+	attach_both --user $SOMEONE
+	as $SOMEONE
 	recv_as
 	send_as --synthetic 16M,20M --name his --pause-before-switchover
 	held
@@ -172,16 +172,16 @@ scenario_a_user_s_running_guest() {
 
 scenario_another_user() {
 	net_up queues=2
-	attach_for nobody
+	attach_both --user $SOMEONE
 	as $OTHER
 	send_as --ram "$GUEST"
 	send_end 5
 	assert_eq "$SEND_RC" 1 "send of another user"
-	said send permission "attached for nobody, not for user $OTHER"
+	said send permission "attached for user $SOMEONE, not for user $OTHER"
 	spawn recv dst "${AS[@]}" "$XDPMIG" recv --dev "$DST_DEV" --ram "$COPY" --json
 	recv_end 5
 	assert_eq "$RECV_RC" 1 "recv of another user"
-	said recv permission "attached for nobody, not for user $OTHER"
+	said recv permission "attached for user $SOMEONE, not for user $OTHER"
 	assert_clean
 	detach_both
 }
@@ -189,15 +189,20 @@ scenario_another_user() {
 scenario_nobody_s_device() {
 	net_up queues=2
 	attach_both
-	as $NOBODY
+	as $SOMEONE
 	send_as --ram "$GUEST"
 	send_end 5
 	assert_eq "$SEND_RC" 1 "send without a keeper"
 	said send permission "$SRC_DEV: .*CAP_SYS_ADMIN.*attach --user"
+	run src "$XDPMIG" detach "$SRC_DEV"
+	run src "$XDPMIG" attach --user nobody --json "$SRC_DEV"
+	assert_jq '.user == "nobody"' "$OUT" "attach by name"
+	run src "$XDPMIG" detach "$SRC_DEV"
 	run src "$XDPMIG" attach --user no-such-user "$SRC_DEV"
 	assert_eq "$RC" 2 "attach for nobody"
 	assert_grep 'there is no such user' "$ERR" "attach for nobody"
-	detach_both
+	run dst "$XDPMIG" detach "$DST_DEV"
+	assert_detached
 }
 
 # Root needs no keeper, and keeps little of what root has.
@@ -237,7 +242,7 @@ scenario_keeper() {
 	local keeper pid
 
 	net_up queues=2
-	attach_for nobody
+	attach_both --user $SOMEONE
 	keeper=$(keeper_of src)
 	: >"$TMP/no.err" # nothing says that there is no filter
 	assert_confined "$keeper" "$(caps $NET_ADMIN $NET_RAW)" \
@@ -247,7 +252,7 @@ scenario_keeper() {
 	# It was killed: the user hears so, and attach --user is needed again.
 	kill -KILL "$keeper"
 	wait_for 5 is_gone "$keeper"
-	as $NOBODY
+	as $SOMEONE
 	send_as --ram "$GUEST"
 	send_end 5
 	assert_eq "$SEND_RC" 1 "send without a keeper"
@@ -264,7 +269,7 @@ scenario_keeper() {
 	assert_detached
 
 	# Its device goes, and so does it.
-	run src "$XDPMIG" attach --user nobody "$SRC_DEV"
+	run src "$XDPMIG" attach --user $SOMEONE "$SRC_DEV"
 	pid=$(keeper_of src)
 	ip -n "$SRC_NS" link del "$SRC_DEV"
 	wait_for 5 is_gone "$pid"
@@ -343,11 +348,11 @@ scenario_secrets() {
 	local file pid home
 
 	net_up queues=2
-	attach_for nobody
+	attach_both --user $SOMEONE
 	KEY_HEX=$(sed 's/.*://' "$KEY")
-	home=$(home_of $NOBODY)
+	home=$(home_of $SOMEONE)
 	has_key "$KEY" || fail "the test does not find the key where it is"
-	as $NOBODY
+	as $SOMEONE
 	# Whatever they could: a core of any size, in a folder of theirs.
 	AS=(env -C "$home" prlimit --core=unlimited:unlimited -- "${AS[@]}")
 	recv_as --trace "$home/recv.trace"
@@ -360,9 +365,9 @@ scenario_secrets() {
 		done
 		# What /proc says of a process that may not be dumped: it is root's.
 		assert_eq "$(stat -c %u "/proc/$pid/environ")" 0 "owner of environ"
-		run here setpriv --reuid $NOBODY --clear-groups -- cat "/proc/$pid/environ"
+		run here setpriv --reuid $SOMEONE --clear-groups -- cat "/proc/$pid/environ"
 		assert_ne "$RC" 0 "reading the environment as the same user"
-		run here setpriv --reuid $NOBODY --clear-groups -- head -c 1 \
+		run here setpriv --reuid $SOMEONE --clear-groups -- head -c 1 \
 			"/proc/$pid/maps"
 		assert_ne "$RC" 0 "reading the memory map as the same user"
 		# The key's own page: not dumped (dd), and not there after a fork (wf).
