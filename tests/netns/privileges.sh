@@ -308,9 +308,10 @@ scenario_missing() {
 	send_end 5
 	assert_eq "$SEND_RC" 1 "send --busy-poll without CAP_NET_ADMIN"
 	said send permission "busy polling: .*CAP_NET_ADMIN"
+	AS=()
+	recv_as
 	root_with net_raw
 	AS=(prlimit --memlock=65536:65536 -- "${AS[@]}")
-	recv_as
 	spawn send src "${AS[@]}" "$XDPMIG" send --dev "$SRC_DEV" --ram "$GUEST" \
 		--json "$DST4"
 	ended 1 3
@@ -325,6 +326,83 @@ scenario_missing() {
 	check_results "$GUEST"
 	rm "$COPY"
 	detach_both
+}
+
+# -- as services ---------------------------------------------------------------------
+
+# systemd is not here to do what a unit says, so it is done by hand: the unit's
+# capabilities, no_new_privs, a bpffs that cannot be written (recv:
+# ProtectKernelTunables); and each system call is one that its filter has.
+
+# unit_as UNIT: its capabilities as a command's prefix in AS
+unit_as() {
+	local set
+
+	set=$(sed -n 's/^CapabilityBoundingSet=//p' "$BUILD/configs/xdpmig-$1@.service" |
+		tr '[:upper:] ' '[:lower:],' | sed 's/cap_//g')
+	root_with "$set"
+	AS+=(setpriv --no-new-privs --)
+	[ "$1" != recv ] || AS=(unshare --mount sh -c
+		'mount -o remount,bind,ro /sys/fs/bpf && exec "$@"' - "${AS[@]}")
+	AS+=(strace -D -f -qq -o "$TMP/$1.calls") # -D: it goes on with the keeper
+}
+
+# The names of a set of systemd's, which may have sets in it.
+filter_of() { # NAME...
+	local name
+
+	for name; do
+		case $name in
+		@*) # shellcheck disable=SC2046 # names
+			filter_of $(systemd-analyze syscall-filter --no-pager "$name" |
+				sed -n 's/^    \([@a-z0-9_-]*\)$/\1/p') ;;
+		*) echo "$name" ;;
+		esac
+	done
+}
+
+assert_unit_allows_calls() { # UNIT
+	local calls
+
+	# shellcheck disable=SC2046 # names
+	filter_of $(sed -n 's/^SystemCallFilter=//p' \
+		"$BUILD/configs/xdpmig-$1@.service") | sort -u >"$TMP/allowed"
+	calls=$(sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$TMP/$1.calls" | sort -u |
+		# how strace and setpriv begin it is not the unit's business
+		comm -23 - "$TMP/allowed" | tr '\n' ' ')
+	assert_eq "$calls" "" "calls that xdpmig-$1@ does not allow"
+}
+
+scenario_units() {
+	local attach recv
+
+	for unit in attach recv; do
+		[ -e "$BUILD/configs/xdpmig-$unit@.service" ] ||
+			return 0 # built without
+		command -v systemd-analyze strace >/dev/null || return 0
+	done
+	net_up queues=2
+	unit_as attach
+	attach=("${AS[@]}")
+	run dst "${attach[@]}" "$XDPMIG" attach --user $SOMEONE "$DST_DEV"
+	assert_eq "$RC" 0 "attach as its unit"
+	run src "$XDPMIG" attach "$SRC_DEV"
+	unit_as recv
+	recv=("${AS[@]}")
+	spawn recv dst "${recv[@]}" "$XDPMIG" recv --dev "$DST_DEV" --ram "$COPY" \
+		--lock-budget 4M --json
+	wait_for 10 grep -q 'waiting for a source' "$(err_of recv)"
+	AS=()
+	send_as --ram "$GUEST"
+	ended 0 0
+	check_results "$GUEST"
+	assert_unit_allows_calls recv
+	rm "$COPY"
+	run dst "${attach[@]}" "$XDPMIG" detach "$DST_DEV"
+	assert_eq "$RC" 0 "detach as its unit"
+	assert_unit_allows_calls attach
+	run src "$XDPMIG" detach "$SRC_DEV"
+	assert_detached
 }
 
 # -- secrets ------------------------------------------------------------------------------------

@@ -230,7 +230,7 @@ static int make_listener(struct keeping *k, struct xm_error *e)
 
 	k->path = keeper_path(k->ifindex);
 	strcpy(sa.sun_path, k->path.s);
-	if (mkdir(dir.s, 0755) && errno != EEXIST)
+	if (mkdir(dir.s, 0755) ? errno != EEXIST : chmod(dir.s, 0755))
 		return xm_fail(e, -errno, XM_REASON_PERMISSION, "%s: %s", dir.s,
 			       strerror(errno));
 	(void)unlink(sa.sun_path); /* of a keeper that was killed */
