@@ -6,8 +6,10 @@
  * leaves a process that has it:
  *
  *   /run/xdpmig-keeper/<network namespace>-<ifindex>.sock
- *                          mode 0600, the user's: others are refused by the
- *                          kernel, and once more by who it says has connected
+ *                          mode 0660, the user's and group root's (so that
+ *                          root needs no capability to end it): others are
+ *                          refused by the kernel, and once more by who it says
+ *                          has connected
  *
  *   WHO           -> who is there
  *   GIVE_MAPS     -> the program and its four maps: what bpffs's pins would give,
@@ -239,7 +241,7 @@ static int make_listener(struct keeping *k, struct xm_error *e)
 	 * right. */
 	if (k->listen_fd < 0 ||
 	    bind(k->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) ||
-	    chmod(sa.sun_path, 0600) || lchown(sa.sun_path, k->user, 0))
+	    chmod(sa.sun_path, 0660) || lchown(sa.sun_path, k->user, 0))
 		return xm_fail(e, -errno, XM_REASON_PERMISSION,
 			       "%s: cannot listen there for user %u: %s",
 			       sa.sun_path, k->user, strerror(errno));
