@@ -40,7 +40,6 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
-#include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -101,17 +100,17 @@ struct cursor {
 	void *at, *end;
 };
 
-/* The next @len bytes into @ret; false when the packet is shorter.  (A NULL would
+/* The next @len bytes into @ret; 0 when the packet is shorter.  (A NULL would
  * be compared with a pointer, which the verifier allows to CAP_PERFMON only.) */
-static __always_inline bool take(struct cursor *c, __u32 len, void *ret)
+static __always_inline int take(struct cursor *c, __u32 len, void *ret)
 {
 	void *at = c->at;
 
 	if (at + len > c->end)
-		return false;
+		return 0;
 	*(void **)ret = at;
 	c->at = at + len;
-	return true;
+	return 1;
 }
 
 /* Each parser moves the cursor behind its header and returns the verdict that
