@@ -11,7 +11,7 @@ live_needs setpriv
 
 # Locked memory is counted by user, also by a script that runs beside this one.
 SOMEONE=$((300000000 + $$)) HOME_OF=/dev/shm/user
-NO_CAPS=(setpriv --reuid $SOMEONE --regid $SOMEONE --clear-groups --inh-caps=-all
+NO_CAPS=(setpriv --reuid "$SOMEONE" --regid "$SOMEONE" --clear-groups --inh-caps=-all
 	--ambient-caps=-all --bounding-set=-all --)
 AS=(env "XDG_RUNTIME_DIR=$HOME_OF" "XDPMIG_CONFIG=$HOME_OF/conf"
 	prlimit --memlock=8388608:8388608 -- "${NO_CAPS[@]}")

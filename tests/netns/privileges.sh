@@ -31,9 +31,9 @@ home_of() { # UID
 }
 
 for uid in $SOMEONE $OTHER; do
-	home=$(home_of $uid)
-	install -d -o $uid -m 700 "$home"
-	install -o $uid -m 600 "$KEY" "$home/key"
+	home=$(home_of "$uid")
+	install -d -o "$uid" -m 700 "$home"
+	install -o "$uid" -m 600 "$KEY" "$home/key"
 	echo "key = $home/key" >"$home/conf"
 done
 

@@ -203,7 +203,7 @@ int keeper_look(int ifindex, struct keeper *ret_keeper, struct xm_error *e)
 	return r;
 }
 
-int keeper_maps(int ifindex, struct keeper_maps *m, struct xm_error *e)
+int keeper_maps(int ifindex, struct keeper_maps *ret_maps, struct xm_error *e)
 {
 	const struct keeper_request req = { .version = KEEPER_VERSION,
 					    .ask = KEEPER_GIVE_MAPS };
@@ -213,8 +213,8 @@ int keeper_maps(int ifindex, struct keeper_maps *m, struct xm_error *e)
 			    e);
 
 	if (!r)
-		*m = (struct keeper_maps){ fds[0], fds[1], fds[2], fds[3],
-					   fds[4] };
+		*ret_maps = (struct keeper_maps){ fds[0], fds[1], fds[2],
+						  fds[3], fds[4] };
 	return r;
 }
 

@@ -196,7 +196,7 @@ static int dev_prog(struct steer_dev *dev, bool **ret_by, struct xm_error *e)
 /* Without the right to look up ids. */
 static int dev_find_given(struct steer_dev *dev, struct xm_error *e)
 {
-	struct bpf_prog_info info;
+	struct bpf_prog_info info = { 0 };
 	bool *by;
 	int fd = dev_prog(dev, &by, e), r = 0;
 
