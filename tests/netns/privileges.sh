@@ -375,6 +375,8 @@ assert_unit_allows_calls() { # UNIT
 scenario_units() {
 	local attach recv
 
+	# A leak checker traces, and so does strace; units are for builds without.
+	! has_no_filter || return 0
 	for unit in attach recv; do
 		[ -e "$BUILD/configs/xdpmig-$unit@.service" ] ||
 			return 0 # built without
