@@ -273,6 +273,9 @@ scenario_keeper() {
 	ip -n "$SRC_NS" link del "$SRC_DEV"
 	wait_for 5 is_gone "$pid"
 	assert_eq "$(find /run/xdpmig-keeper -mindepth 1)" "" "names of keepers"
+	run src "$XDPMIG" detach "$SRC_DEV" # pins stay until then
+	assert_eq "$RC" 1 "detach of a device that is gone"
+	assert_grep 'removed the pins' "$ERR" "detach of a device that is gone"
 }
 
 # A capability is missing: one message, that names it, and nothing is left.
