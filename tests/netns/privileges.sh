@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # privileges.sh - who may do what, what is given up, and what is said to who may
-# not (docs/security.md, 1)
+# not (docs/security.md, 2)
 set -euo pipefail
 . "${0%/*}/lib.sh"
 . "${0%/*}/session.sh"
