@@ -30,12 +30,14 @@ static int claim_one(struct claim *c, const char *dev, unsigned int queue,
 		     struct xm_error *e)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int err, fd, len;
+	unsigned int index = if_nametoindex(dev);
+	int err, len, fd = -1;
 
 	/* The number: a device may be renamed meanwhile. */
 	len = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1,
-		       "xdpmig/device-%u/queue-%u", if_nametoindex(dev), queue);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		       "xdpmig/device-%u/queue-%u", index, queue);
+	if (index)
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 &&
 	    !bind(fd, (struct sockaddr *)&sa,
 		  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +

@@ -102,6 +102,7 @@ struct cli_spec {
 	const struct cli_group *groups; /* or NULL */
 	size_t size;                    /* of the options */
 	const char *example;            /* lines for --help, or NULL */
+	bool is_report; /* without its output it has done nothing */
 };
 
 /* Every command takes these too. */

@@ -37,6 +37,7 @@ const struct cli_spec cli_status = {
 		"and where the guests of those that ended may run.",
 	.pos = status_pos,
 	.size = sizeof(struct status_opts),
+	.is_report = true,
 	.example = "  xdpmig status\n"
 		   "  xdpmig status --json ens1f0\n",
 };
@@ -137,10 +138,9 @@ static int status_all(struct cli_ctx *cli)
 	return 0;
 }
 
-int cmd_status(struct cli_ctx *cli, const void *opts)
+static int status_show(struct cli_ctx *cli, const void *opts)
 {
 	const struct status_opts *o = opts;
-
 	json_t *migrations;
 	int r;
 
@@ -151,4 +151,15 @@ int cmd_status(struct cli_ctx *cli, const void *opts)
 		return r;
 	migrations = cli_put_array(cli_result(cli), "migrations");
 	return run_list(migrations, &cli->err);
+}
+
+int cmd_status(struct cli_ctx *cli, const void *opts)
+{
+	int r = status_show(cli, opts);
+
+	/* Nobody must take what is left of a list for all of it. */
+	if (!r && cli_out_is_short())
+		r = xm_fail(&cli->err, -ENOMEM, XM_REASON_MEMORY,
+			    "out of memory: not all can be listed");
+	return r;
 }

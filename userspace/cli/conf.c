@@ -264,16 +264,20 @@ int cli_conf_load(struct cli_ctx *cli, const struct cli_vocabulary *voc,
 	const char *path = cli->std.config ? cli->std.config : env;
 	bool is_asked = path != NULL;
 	FILE *f;
-	int r;
+	int r, err;
 
 	cli->conf_path = is_asked ? path : CONF_DEFAULT;
 	f = fopen(cli->conf_path, "re");
-	if (!f && errno == ENOENT && !is_asked)
+	err = errno;
+	if (!f && err == ENOENT && !is_asked)
 		return 0;
-	if (!f)
-		return xm_fail(e, -errno, XM_REASON_USAGE,
+	if (!f) /* the machine's fault, or that of who named it? */
+		return xm_fail(e, -err,
+			       err == ENOMEM || err == EMFILE || err == ENFILE ?
+				       XM_REASON_MEMORY :
+				       XM_REASON_USAGE,
 			       "configuration file %s: %s", cli->conf_path,
-			       strerror(errno));
+			       strerror(err));
 	r = cli_conf_read(cli, voc, f, cli->conf_path, e);
 	fclose(f);
 	return r;

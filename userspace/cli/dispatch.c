@@ -112,6 +112,14 @@ static int dispatch_end(struct cli_ctx *cli, int r)
 			cli->err.msg);
 	}
 	cli_result_emit(cli, status);
+	if (!r && cli->spec->is_report && cli_out_is_short()) {
+		cli_say(cli, CLI_ERROR, "%s: out of memory for the output",
+			cli->spec->name);
+		status = CLI_EXIT_LOCAL;
+	} else if (cli_out_is_short() && cli->err.err != -ENOMEM) {
+		cli_warn(cli, "out of memory: something is missing in what "
+			      "was printed");
+	}
 	return dispatch_flush(status);
 }
 

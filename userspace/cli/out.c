@@ -40,6 +40,7 @@ void cli_out_open(struct cli_out *out, FILE *stdout_to, FILE *stderr_to)
 {
 	int fd = fileno(stderr_to);
 
+	cli_out_watch_memory();
 	*out = (struct cli_out){
 		.out = stdout_to,
 		.err = stderr_to,

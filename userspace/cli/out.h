@@ -8,7 +8,7 @@
  * (_ms, _bytes or bytes_, gbit_per_s), and the text is made from the name, so
  * there is one code path.  What is named per_* is detail: text has it with -v
  * only.  Fields whose memory cannot be had are left out: a
- * migration does not fail because a figure could not be printed.
+ * migration does not fail because a figure could not be printed, but says it.
  */
 #ifndef XM_CLI_OUT_H
 #define XM_CLI_OUT_H
@@ -89,5 +89,9 @@ void cli_event_emit(struct cli_ctx *cli, json_t *event);
  * it last, also after a failure.  A "status" put in here replaces the word
  * for success, "completed". */
 json_t *cli_result(struct cli_ctx *cli);
+
+/* Was there no memory for something, at any time since the watch began? */
+void cli_out_watch_memory(void);
+bool cli_out_is_short(void);
 
 #endif

@@ -114,7 +114,8 @@ int pool_new(struct pool **ret_pool, const struct pool_opts *opts,
 static bool worker_join(struct worker *w, const struct timespec *until)
 {
 	if (w->has_thread &&
-	    pthread_timedjoin_np(w->thread, NULL, until) == ETIMEDOUT) {
+	    pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, until) ==
+		    ETIMEDOUT) {
 		if (atomic_load(&w->is_opening))
 			return false;
 		pthread_join(w->thread, NULL);
@@ -134,7 +135,7 @@ static bool pool_stop(struct pool *pool)
 	for (i = 0; i < pool->n_workers; i++)
 		if (pool->worker[i].has_thread)
 			notify(pool->worker[i].wake_fd);
-	clock_gettime(CLOCK_REALTIME, &ts); /* what the join goes by */
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	ts.tv_nsec += POOL_STOP_NS;
 	ts.tv_sec += ts.tv_nsec / XM_SEC;
 	ts.tv_nsec %= XM_SEC;

@@ -30,6 +30,28 @@
 #define NAME   40
 #define VALUE  512
 
+/* -- memory ---------------------------------------------------------------- */
+
+static bool is_short;
+
+static void *json_memory(size_t size)
+{
+	void *p = malloc(size);
+
+	is_short |= !p;
+	return p;
+}
+
+void cli_out_watch_memory(void)
+{
+	json_set_alloc_funcs(json_memory, free);
+}
+
+bool cli_out_is_short(void)
+{
+	return is_short;
+}
+
 /* -- fields ---------------------------------------------------------------- */
 
 static void put(json_t *o, const char *name, json_t *v)
@@ -115,13 +137,45 @@ json_t *cli_event_new(const char *event)
 	return o;
 }
 
+struct text {
+	char *p;
+	size_t len, size;
+	bool failed;
+};
+
+/* jansson does not always hear of a failure here, and goes on. */
+static int text_add(const char *buf, size_t len, void *data)
+{
+	struct text *t = data;
+	size_t size = t->size ? t->size : 4096;
+	char *p;
+
+	while (size < t->len + len)
+		size *= 2;
+	p = t->failed ? NULL : size == t->size ? t->p : realloc(t->p, size);
+	t->failed |= !p;
+	if (!p)
+		return -1;
+	t->p = p;
+	t->size = size;
+	memcpy(p + t->len, buf, len);
+	t->len += len;
+	return 0;
+}
+
+/* A whole line, or none. */
 static void json_print(struct cli_out *out, const json_t *o)
 {
 	size_t flags = JSON_REAL_PRECISION(15);
+	struct text t = { 0 };
 
 	flags |= out->pretty ? JSON_INDENT(2) : JSON_COMPACT;
-	(void)json_dumpf(o, out->out, flags);
-	putc('\n', out->out);
+	if (json_dump_callback(o, text_add, &t, flags) ||
+	    text_add("\n", 1, &t) || t.failed)
+		is_short = true;
+	else
+		(void)fwrite(t.p, 1, t.len, out->out);
+	free(t.p);
 	fflush(out->out);
 }
 

@@ -144,12 +144,36 @@ static int check_name(const char *name, struct xm_error *e)
 
 /* -- having a name ------------------------------------------------------------- */
 
+/* The file is locked, or another's.  Is it still there? 1, 0, or -errno. */
+static int run_is_there(int fd, const char *path)
+{
+	struct stat have, there;
+
+	if (fstat(fd, &have))
+		return -errno;
+	if (stat(path, &there))
+		return errno == ENOENT ? 0 : -errno;
+	return have.st_ino == there.st_ino;
+}
+
+/* The kernel could not lock it, or say whether it did: take away what was made,
+ * but nobody else's. */
+static int run_lock_failed(struct run *run, const char *path, int err,
+			   struct xm_error *e)
+{
+	if (!flock(run->lock_fd, LOCK_EX | LOCK_NB) &&
+	    run_is_there(run->lock_fd, path) > 0)
+		(void)unlink(path);
+	return xm_fail(e, err, XM_REASON_INTERNAL, "%s: cannot be locked: %s",
+		       path, strerror(-err));
+}
+
 /* Open and lock the lock file; whoever gives it up removes it, so what was
  * locked may no longer be what the path names. */
 static int run_lock(struct run *run, struct xm_error *e)
 {
-	struct stat have, there;
 	char path[RUN_PATH];
+	int r;
 
 	run_path(path, run->name, "lock");
 	for (;;) {
@@ -157,15 +181,19 @@ static int run_lock(struct run *run, struct xm_error *e)
 		if (run->lock_fd < 0)
 			return xm_fail(e, -errno, XM_REASON_PERMISSION,
 				       "%s: %s", path, strerror(errno));
-		if (flock(run->lock_fd, LOCK_EX | LOCK_NB))
+		r = flock(run->lock_fd, LOCK_EX | LOCK_NB) ?
+			    -errno :
+			    run_is_there(run->lock_fd, path);
+		if (r > 0)
+			return 0;
+		if (r == -EWOULDBLOCK)
 			return xm_fail(e, -EADDRINUSE, XM_REASON_USAGE,
 				       "a migration called '%s' is under way "
 				       "('xdpmig status'): choose another "
 				       "--name",
 				       run->name);
-		if (!fstat(run->lock_fd, &have) && !stat(path, &there) &&
-		    have.st_ino == there.st_ino)
-			return 0;
+		if (r)
+			return run_lock_failed(run, path, r, e);
 		fd_closep(&run->lock_fd);
 	}
 }

@@ -262,8 +262,12 @@ static int cut_message(struct qmp *qmp, json_t **ret_msg, struct xm_error *e)
 	if (!n)
 		return -EAGAIN;
 	if (n > 0) {
+		errno = 0;
 		*ret_msg =
 			json_loadb(qmp->buf, (size_t)n, JSON_ALLOW_NUL, NULL);
+		if (!*ret_msg && errno == ENOMEM)
+			return stream_fail(qmp, -ENOMEM,
+					   "out of memory for what it says", e);
 		if (*ret_msg) {
 			drop_bytes(qmp, (size_t)n);
 			return 0;

@@ -46,7 +46,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xdp/libxdp.h>
 
 #include "caps.h"
 #include "keeper.h"
@@ -57,62 +56,6 @@
 _Static_assert(sizeof(((struct xm_error *)0)->msg) ==
 		       sizeof(((struct steer_info *)0)->why_generic),
 	       "texts are copied whole");
-
-/* -- off the device ------------------------------------------------------------ */
-
-static int take_alone(const struct steer_dev *dev)
-{
-	/* Only if it still is ours that is attached. */
-	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = dev->prog_fd);
-
-	return bpf_xdp_detach(dev->ifindex, steer_mode_flags(dev->mode), &opts);
-}
-
-/* libxdp knows a dispatcher's programs by their pins only.  `ip netns exec`
- * hides those, so show it where somebody else sees them. */
-static int take_joined(const struct steer_dev *dev)
-{
-	struct xdp_program *prog = NULL;
-	struct xdp_multiprog *mp;
-	char bpffs[64];
-	int r;
-
-	if (!steer_pin_find_dispatcher(dev, bpffs, sizeof(bpffs)))
-		return -EXDEV;
-	if (setenv(XDP_BPFFS_ENVVAR, bpffs, 1))
-		return -errno;
-	mp = xdp_multiprog__get_from_ifindex(dev->ifindex);
-	r = (int)libxdp_get_error(mp);
-	if (r)
-		return r;
-	r = -EXDEV;
-	while ((prog = xdp_multiprog__next_prog(prog, mp)))
-		if (xdp_program__id(prog) == dev->prog_id) {
-			r = xdp_program__detach(prog, dev->ifindex,
-						steer_mode_libxdp(dev->mode),
-						0);
-			break;
-		}
-	xdp_multiprog__close(mp);
-	return r;
-}
-
-static int take(const struct steer_dev *dev, struct xm_error *e)
-{
-	int r = dev->is_dispatcher ? take_joined(dev) : take_alone(dev);
-
-	if (r == -EXDEV)
-		return xm_fail(
-			e, r, XM_REASON_STEERING,
-			"%s: program %u is in libxdp's dispatcher, whose pins no process here can see; run detach where /sys/fs/bpf/xdp shows them",
-			dev->ifname, dev->prog_id);
-	if (r)
-		return xm_fail(e, r, XM_REASON_STEERING,
-			       "%s: cannot detach program %u: %s%s",
-			       dev->ifname, dev->prog_id, strerror(-r),
-			       steer_talk_kernel());
-	return 0;
-}
 
 /* -- attaching ----------------------------------------------------------------- */
 
@@ -135,20 +78,19 @@ static int fail_put(const struct steer_dev *dev, enum steer_mode mode, int err,
 
 /* libxdp fell back, but only after it had made an extension of the program. */
 static int put_again(const struct steer_dev *dev, enum steer_mode mode,
-		     struct keeper_maps *mine, struct xm_error *e)
+		     struct steer_put *ret_put, struct xm_error *e)
 {
-	int r = take(dev, e);
+	int r = steer_take(dev, e);
 
 	if (r)
 		return r;
-	keeper_close_maps(mine);
-	r = steer_put_alone(dev->ifindex, mode, mine);
+	r = steer_put_alone(dev->ifindex, mode, ret_put);
 	return r ? fail_put(dev, mode, r, e) : 0;
 }
 
 static int fail_frags(const struct steer_dev *dev, struct xm_error *e)
 {
-	int r = take(dev, e);
+	int r = steer_take(dev, e);
 
 	if (r)
 		return r;
@@ -158,8 +100,8 @@ static int fail_frags(const struct steer_dev *dev, struct xm_error *e)
 		dev->ifname, dev->ifname);
 }
 
-/* What is on the device now: @mine, if it cannot be looked at. */
-static int look_again(struct steer_dev *dev, struct keeper_maps *mine,
+/* What is on the device now: what was put there, if it cannot be looked at. */
+static int look_again(struct steer_dev *dev, struct steer_put *put,
 		      struct xm_error *e)
 {
 	struct xm_error why = { 0 };
@@ -167,13 +109,20 @@ static int look_again(struct steer_dev *dev, struct keeper_maps *mine,
 	int r = steer_dev_find(&now, dev->ifname, &why);
 
 	if (r == -EPERM)
-		r = steer_dev_given(&now, dev->ifname, mine, e);
+		r = steer_dev_given(&now, dev->ifname, &put->mine, e);
 	else if (r)
 		(void)xm_fail(e, r, why.reason, "%s", why.msg);
 	if (r)
 		return r;
 	steer_dev_close(dev);
 	*dev = now;
+	/* libbpf asks the kernel once whether objects may have names, and takes
+	 * any failure for "no". */
+	if (!dev->prog_id && dev->main_id && dev->main_id == put->id)
+		return xm_fail(
+			e, -ENOMEM, XM_REASON_STEERING,
+			"%s: the kernel did not take the program by its name, as it does when memory is short; try again",
+			dev->ifname);
 	if (!dev->prog_id)
 		return xm_fail(e, -EAGAIN, XM_REASON_STEERING,
 			       "%s: somebody detached the program at once",
@@ -181,52 +130,38 @@ static int look_again(struct steer_dev *dev, struct keeper_maps *mine,
 	return 0;
 }
 
-/* Whatever became of it, it is not to stay. */
-static void take_back(const struct steer_dev *dev, enum steer_mode mode,
-		      const struct keeper_maps *mine)
+/* It was put there.  Is it what it should be? */
+static int attach_look(struct steer_dev *dev, enum steer_mode mode,
+		       struct steer_put *put, struct xm_error *e)
 {
-	const struct steer_dev it = { .ifindex = dev->ifindex,
-				      .mode = mode,
-				      .prog_fd = mine->prog };
+	int r = look_again(dev, put, e);
 
-	if (mine->prog >= 0)
-		(void)take_alone(&it);
+	if (!r && dev->is_dispatcher && !dev->has_frags)
+		return fail_frags(dev, e);
+	if (!r && !dev->is_dispatcher && !put->frags) {
+		r = put_again(dev, mode, put, e);
+		if (!r)
+			r = look_again(dev, put, e);
+	}
+	return r;
 }
 
 /* Attach in one mode.  Leaves what is on the device in @dev. */
-static int attach_once(struct steer_dev *dev, enum steer_mode mode,
-		       struct keeper_maps *mine, struct xm_error *e)
-{
-	bool frags = false;
-	int r = steer_put_joined(dev->ifindex, mode, &frags, mine);
-
-	/* With programs of others in a dispatcher there is no other way. */
-	if (r && !dev->is_dispatcher && r != -EPERM && r != -ENODEV) {
-		frags = true;
-		r = steer_put_alone(dev->ifindex, mode, mine);
-	}
-	if (r)
-		return fail_put(dev, mode, r, e);
-	r = look_again(dev, mine, e);
-	if (r) {
-		take_back(dev, mode, mine);
-		return r;
-	}
-	if (dev->is_dispatcher && !dev->has_frags)
-		return fail_frags(dev, e);
-	if (dev->is_dispatcher || frags)
-		return 0;
-	r = put_again(dev, mode, mine, e);
-	return r ? r : look_again(dev, mine, e);
-}
-
 static int attach_mode(struct steer_dev *dev, enum steer_mode mode,
 		       struct xm_error *e)
 {
-	struct keeper_maps mine = KEEPER_NO_MAPS;
-	int r = attach_once(dev, mode, &mine, e);
+	struct steer_put put = STEER_PUT_NOTHING;
+	int r = steer_put_joined(dev->ifindex, mode, &put);
 
-	keeper_close_maps(&mine);
+	/* With programs of others in a dispatcher there is no other way. */
+	if (r && !dev->is_dispatcher && r != -EPERM && r != -ENODEV) {
+		steer_put_undo(dev, mode, &put);
+		r = steer_put_alone(dev->ifindex, mode, &put);
+	}
+	r = r ? fail_put(dev, mode, r, e) : attach_look(dev, mode, &put, e);
+	if (r)
+		steer_put_undo(dev, mode, &put);
+	keeper_close_maps(&put.mine);
 	return r;
 }
 
@@ -368,14 +303,18 @@ static int attach_finish(const struct steer_dev *dev, struct steer_info *info,
 	return 0;
 }
 
-/* Everything but the program. */
-static bool clean(const struct steer_dev *dev)
+/* Everything but the program.  1 when there was anything, 0, or -errno: there may
+ * be more. */
+static int clean(const struct steer_dev *dev)
 {
-	bool had = ntuple_remove(dev->ifname) > 0;
+	int rules = ntuple_remove(dev->ifname);
+	bool kept = keeper_end(dev->ifindex);
+	int pins = steer_unpin(dev->ifindex);
 
-	had |= keeper_end(dev->ifindex);
 	(void)keeper_sweep();
-	return steer_unpin(dev->ifindex) || had;
+	if (steer_is_short(rules))
+		return rules;
+	return pins < 0 ? pins : pins || rules > 0 || kept;
 }
 
 int steer_attach(struct steer_info *ret_info, const char *ifname,
@@ -400,7 +339,8 @@ int steer_attach(struct steer_info *ret_info, const char *ifname,
 		r = attach_finish(&dev, &info, rx_queues, e);
 		if (r) {
 			(void)clean(&dev);
-			(void)take(&dev, NULL); /* @e has the first failure */
+			(void)steer_take(&dev,
+					 NULL); /* @e has the first failure */
 		}
 	}
 	steer_dev_close(&dev);
@@ -437,14 +377,18 @@ static int detach_found(const struct steer_dev *dev, bool force,
 			struct xm_error *e)
 {
 	int r = dev->prog_id && !force ? detach_check(dev, e) : 0;
-	bool had;
 
 	if (!r && dev->prog_id)
-		r = take(dev, e);
+		r = steer_take(dev, e);
 	if (r)
 		return r;
-	had = clean(dev);
-	if (had || dev->prog_id)
+	r = clean(dev);
+	if (r < 0)
+		return xm_fail(
+			e, r, XM_REASON_STEERING,
+			"%s: no program is attached any more, but pins or rules may be left: %s; run `xdpmig detach %s` again",
+			dev->ifname, strerror(-r), dev->ifname);
+	if (r || dev->prog_id)
 		return 0;
 	if (dev->main_id)
 		return xm_fail(
@@ -460,13 +404,13 @@ static int detach_found(const struct steer_dev *dev, bool force,
  * not to be told from its name. */
 static int detach_gone(const char *ifname, struct xm_error *e)
 {
-	unsigned int n = steer_pin_sweep();
+	int n = steer_pin_sweep();
 	char swept[80] = "";
 
 	(void)keeper_sweep(); /* a name, if it was killed, too */
-	if (n)
+	if (n > 0)
 		(void)snprintf(swept, sizeof(swept),
-			       "; removed the pins of %u device%s that %s gone",
+			       "; removed the pins of %d device%s that %s gone",
 			       n, n > 1 ? "s" : "", n > 1 ? "are" : "is");
 	return xm_fail(
 		e, -ENODEV, XM_REASON_DEVICE,

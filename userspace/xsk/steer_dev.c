@@ -51,6 +51,13 @@ static int prog_info(int fd, struct bpf_prog_info *ret_info, uint32_t *map_ids,
 	return 0;
 }
 
+uint32_t steer_prog_id(int fd)
+{
+	struct bpf_prog_info info;
+
+	return prog_info(fd, &info, NULL, 0) ? 0 : info.id;
+}
+
 /* A new fd of the program's map @name, or of any if NULL. */
 static int prog_map(int prog_fd, const char *name,
 		    struct bpf_map_info *ret_info)
@@ -80,19 +87,25 @@ static int prog_map(int prog_fd, const char *name,
 }
 
 /* By name and by the names of two maps: another's xm_steer is not taken for
- * ours, and ours is recognised whatever its version. */
-static bool prog_is_ours(int fd)
+ * ours, and ours is recognised whatever its version.  1, 0, or -errno: not being
+ * able to tell is not "no", or detach would leave the program and say it is gone. */
+static int prog_is_ours(int fd)
 {
 	struct bpf_map_info map;
 	struct bpf_prog_info info;
 	int slots fd_cleanup = -1, xsks fd_cleanup = -1;
+	int r = prog_info(fd, &info, NULL, 0);
 
-	if (prog_info(fd, &info, NULL, 0) || strcmp(info.name, STEER_PROG) ||
+	if (r)
+		return r;
+	if (strcmp(info.name, STEER_PROG) ||
 	    (info.type != BPF_PROG_TYPE_XDP && info.type != BPF_PROG_TYPE_EXT))
-		return false;
+		return 0;
 	slots = prog_map(fd, "xm_slots", &map);
-	xsks = prog_map(fd, "xm_xsks", &map);
-	return slots >= 0 && xsks >= 0 && map.type == BPF_MAP_TYPE_XSKMAP;
+	xsks = slots < 0 ? slots : prog_map(fd, "xm_xsks", &map);
+	if (xsks < 0)
+		return xsks == -ENOENT ? 0 : xsks;
+	return map.type == BPF_MAP_TYPE_XSKMAP;
 }
 
 /* -- inside libxdp's dispatcher -------------------------------------------- */
@@ -112,37 +125,48 @@ static bool dispatcher_has_frags(int fd)
 	       conf.is_xdp_frags;
 }
 
-/* The program that link @id puts into dispatcher @main_id; 0: none. */
-static uint32_t link_prog_in(uint32_t id, uint32_t main_id)
+/* The program that link @id puts into dispatcher @main_id: 1, 0 if it does not
+ * (any more), or -errno. */
+static int link_prog_in(uint32_t id, uint32_t main_id, uint32_t *ret_prog)
 {
 	struct bpf_link_info info = { 0 };
 	uint32_t len = sizeof(info);
-	int fd fd_cleanup = bpf_link_get_fd_by_id(id);
+	int fd fd_cleanup = bpf_link_get_fd_by_id(id), r;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) ||
-	    info.type != BPF_LINK_TYPE_TRACING ||
-	    info.tracing.target_obj_id != main_id)
-		return 0;
-	return info.prog_id;
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	r = bpf_obj_get_info_by_fd(fd, &info, &len);
+	if (r)
+		return r;
+	*ret_prog = info.prog_id;
+	return info.type == BPF_LINK_TYPE_TRACING &&
+	       info.tracing.target_obj_id == main_id;
 }
 
-static void dispatcher_find_ours(struct steer_dev *dev)
+static int dispatcher_find_ours(struct steer_dev *dev)
 {
-	uint32_t link = 0, id;
+	uint32_t link = 0, id = 0;
+	int r;
 
-	while (!bpf_link_get_next_id(link, &link)) {
+	while (!(r = bpf_link_get_next_id(link, &link))) {
 		int fd fd_cleanup = -1;
 
-		id = link_prog_in(link, dev->main_id);
-		if (!id)
+		r = link_prog_in(link, dev->main_id, &id);
+		if (r < 0)
+			return r;
+		if (!r)
 			continue;
 		fd = bpf_prog_get_fd_by_id(id);
-		if (fd < 0 || !prog_is_ours(fd))
+		r = fd < 0 ? fd : prog_is_ours(fd);
+		if (r < 0 && r != -ENOENT)
+			return r;
+		if (r <= 0)
 			continue;
 		dev->prog_id = id;
 		dev->prog_fd = fd_steal(&fd);
-		return;
+		return 0;
 	}
+	return r == -ENOENT ? 0 : r;
 }
 
 /* -- the device --------------------------------------------------------------- */
@@ -222,22 +246,23 @@ static int dev_find_by_id(struct steer_dev *dev, int main_fd,
 {
 	int fd fd_cleanup = main_fd;
 	struct bpf_prog_info info;
-	int r = prog_info(fd, &info, NULL, 0);
+	int r = prog_info(fd, &info, NULL, 0), ours = r ? r : prog_is_ours(fd);
 
-	if (r)
-		return xm_fail(e, r, XM_REASON_STEERING,
-			       "%s: XDP program %u: %s", dev->ifname,
-			       dev->main_id, strerror(-r));
-	memcpy(dev->main_name, info.name, sizeof(dev->main_name));
-	if (prog_is_ours(fd)) {
+	if (!r)
+		memcpy(dev->main_name, info.name, sizeof(dev->main_name));
+	if (ours > 0) {
 		dev->has_frags = true; /* attach loads it in no other way */
 		dev->prog_id = info.id;
 		dev->prog_fd = fd_steal(&fd);
-	} else if (!strcmp(info.name, DISPATCHER)) {
+	} else if (!ours && !strcmp(info.name, DISPATCHER)) {
 		dev->is_dispatcher = true;
 		dev->has_frags = dispatcher_has_frags(fd);
-		dispatcher_find_ours(dev);
+		ours = dispatcher_find_ours(dev);
 	}
+	if (ours < 0)
+		return xm_fail(e, ours, XM_REASON_STEERING,
+			       "%s: XDP program %u: %s", dev->ifname,
+			       dev->main_id, strerror(-ours));
 	return 0;
 }
 
@@ -250,6 +275,10 @@ static int dev_name(struct steer_dev *dev, const char *ifname,
 		    struct xm_error *e)
 {
 	dev->ifindex = (int)if_nametoindex(ifname);
+	if (!dev->ifindex && steer_is_short(-errno))
+		return xm_fail(e, -errno, XM_REASON_DEVICE,
+			       "%s: cannot look for this device: %s", ifname,
+			       strerror(errno));
 	if (!dev->ifindex)
 		return xm_fail(
 			e, -ENODEV, XM_REASON_DEVICE,

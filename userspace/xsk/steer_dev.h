@@ -5,6 +5,7 @@
 #ifndef XM_XSK_STEER_DEV_H
 #define XM_XSK_STEER_DEV_H
 
+#include <errno.h>
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,41 +47,65 @@ void steer_dev_close(struct steer_dev *dev);
 int steer_dev_given(struct steer_dev *ret_dev, const char *ifname,
 		    struct keeper_maps *maps, struct xm_error *e);
 
+/* The id of a program; 0: it has none, or cannot be asked. */
+uint32_t steer_prog_id(int fd);
+
 /* Our program's map @name: a new fd with @ret_info, or -errno. */
 int steer_dev_map(const struct steer_dev *dev, const char *name,
 		  struct bpf_map_info *ret_info);
 
-/* -- steer_put.c: the skeleton stays there ---------------------------------- */
+/* Does the machine, or this process, lack something, so that what was not found
+ * may be there all the same? */
+static inline bool steer_is_short(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE ||
+	       err == -ENOBUFS;
+}
 
-/* Load the program and attach it alone, or by libxdp, in @mode.  0 with its maps
- * in @ret_mine, to be closed; -errno: -EBUSY or -EEXIST when something is there.
- * @ret_frags: the flag for frames of several buffers survived libxdp's fallback,
- * if it took that. */
-int steer_put_alone(int ifindex, enum steer_mode mode,
-		    struct keeper_maps *ret_mine);
-int steer_put_joined(int ifindex, enum steer_mode mode, bool *ret_frags,
-		     struct keeper_maps *ret_mine);
-/* What libxdp and the kernel call @mode. */
-enum xdp_attach_mode steer_mode_libxdp(enum steer_mode mode);
-uint32_t steer_mode_flags(enum steer_mode mode);
+/* -- steer_put.c: the skeleton stays there ---------------------------------- */
 
 /* Load the program that tells which queues of the XSKMAP have a socket: a new
  * fd, or -errno. */
 int steer_probe_load(int xsks_fd);
+
+/* What was put onto a device, or was tried to be. */
+struct steer_put {
+	uint32_t id;             /* the program */
+	bool frags;              /* it takes frames of several buffers */
+	struct keeper_maps mine; /* copies of its descriptors, to be closed:
+				  * for who may not look up ids */
+};
+#define STEER_PUT_NOTHING              \
+	{                              \
+		.mine = KEEPER_NO_MAPS \
+	}
+
+/* Alone: fails with -EBUSY or -EEXIST when something is there. */
+int steer_put_alone(int ifindex, enum steer_mode mode,
+		    struct steer_put *ret_put);
+/* By libxdp: in its dispatcher, or where it falls back from that, alone. */
+int steer_put_joined(int ifindex, enum steer_mode mode,
+		     struct steer_put *ret_put);
+/* Take it away again, if it is there; @put is nothing then. */
+void steer_put_undo(const struct steer_dev *dev, enum steer_mode mode,
+		    struct steer_put *put);
+/* Take the program away that steer_dev_find() found. */
+int steer_take(const struct steer_dev *dev, struct xm_error *e);
 
 /* -- steer_pin.c ------------------------------------------------------------- */
 
 /* Pin the program and its maps.  0, or -errno: without a bpffs, for instance;
  * then nothing is pinned, and steer_dev_find() works by ids. */
 int steer_pin(const struct steer_dev *dev);
-/* Remove the pins of devices that are gone.  Returns of how many. */
-unsigned int steer_pin_sweep(void);
-/* The same, and those of @ifindex.  True when it had some. */
-bool steer_unpin(int ifindex);
+/* Remove the pins of devices that are gone.  Returns of how many, or -errno when
+ * it could not look everywhere: there may be more. */
+int steer_pin_sweep(void);
+/* The same, and those of @ifindex.  1 when it had some, 0, or -errno as above. */
+int steer_unpin(int ifindex);
 /* Where libxdp has pinned the dispatcher on @dev: the path of a bpffs, maybe as
- * another process sees it.  False: nowhere that can be seen. */
-bool steer_pin_find_dispatcher(const struct steer_dev *dev, char *ret_bpffs,
-			       size_t len);
+ * another process sees it.  1, 0 nowhere that can be seen, or -errno. */
+int steer_pin_find_dispatcher(const struct steer_dev *dev, char *ret_bpffs,
+			      size_t len);
 /* A new fd of the pinned program or map, or -errno. */
 int steer_pinned(int ifindex, const char *name);
 

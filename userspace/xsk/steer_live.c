@@ -311,8 +311,13 @@ int steer_refresh(struct steer *s, struct xm_error *e)
 	if (!r) {
 		r = ntuple_count(s->info.ifname);
 		s->info.n_rules = r < 0 ? 0 : (unsigned int)r;
-		r = 0;
-		refresh_keeper(s);
+		r = !steer_is_short(r) ?
+			    0 :
+			    xm_fail(e, r, XM_REASON_DEVICE,
+				    "%s: cannot list its rules: %s",
+				    s->info.ifname, strerror(-r));
+		if (!r)
+			refresh_keeper(s);
 	}
 	steer_talk_end();
 	return r;

@@ -73,52 +73,61 @@ static struct pin_path pin_path(const char *root, int ifindex, const char *name)
 	return p;
 }
 
-/* Has this root a bpffs, and which? */
-static bool pin_has_bpffs(struct pin_root *root)
+/* Has this root a bpffs, and which?  1, 0, or -errno: no telling. */
+static int pin_has_bpffs(struct pin_root *root)
 {
 	char path[sizeof(root->s) + sizeof(PIN_ROOT)];
 	struct statfs fs;
 	struct stat st;
 
 	(void)snprintf(path, sizeof(path), "%s" PIN_ROOT, root->s);
-	if (statfs(path, &fs) || (unsigned long)fs.f_type != BPF_FS_MAGIC ||
-	    stat(path, &st))
-		return false;
+	if (statfs(path, &fs) || stat(path, &st))
+		return steer_is_short(-errno) ? -errno : 0;
 	root->dev = st.st_dev;
-	return true;
+	return (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
-static void roots_add(struct pin_root *roots, unsigned int *n, const char *s)
+static int roots_add(struct pin_root *roots, unsigned int *n, const char *s)
 {
 	struct pin_root root;
 	unsigned int i;
+	int r;
 
 	(void)snprintf(root.s, sizeof(root.s), "%s", s);
-	if (*n == ROOTS_MAX || !pin_has_bpffs(&root))
-		return;
+	if (*n == ROOTS_MAX)
+		return 0;
+	r = pin_has_bpffs(&root);
+	if (r <= 0)
+		return r;
 	for (i = 0; i < *n; i++)
 		if (roots[i].dev == root.dev)
-			return;
+			return 0;
 	roots[(*n)++] = root;
+	return 0;
 }
 
-/* Every bpffs that can be seen through some process, ours first. */
-static unsigned int roots_find(struct pin_root *roots)
+/* Every bpffs that can be seen through some process, ours first.  Returns how
+ * many; @ret_err: 0, or why there may be more. */
+static unsigned int roots_find(struct pin_root *roots, int *ret_err)
 {
 	DIR *proc = opendir("/proc");
+	int r, err = proc ? 0 : -errno;
 	struct dirent *d;
 	unsigned int n = 0;
 	char s[32];
 
-	roots_add(roots, &n, "");
+	r = roots_add(roots, &n, "");
+	err = err ? err : r;
 	while (proc && (d = readdir(proc))) {
 		if (!isdigit((unsigned char)d->d_name[0]))
 			continue;
 		(void)snprintf(s, sizeof(s), "/proc/%.10s/root", d->d_name);
-		roots_add(roots, &n, s);
+		r = roots_add(roots, &n, s);
+		err = err ? err : r;
 	}
 	if (proc)
 		(void)closedir(proc);
+	*ret_err = err;
 	return n;
 }
 
@@ -129,27 +138,28 @@ static int pin_mkdir(const char *dir)
 
 /* -- one bpffs ---------------------------------------------------------------- */
 
-/* Unlink what can be in a directory of ours, and it. */
-static bool pin_rmdir(const struct pin_root *root, int ifindex)
+/* Unlink what can be in a directory of ours, and it.  1, 0 if it was not there,
+ * or -errno. */
+static int pin_rmdir(const struct pin_root *root, int ifindex)
 {
 	unsigned int i;
 
+	if (!pin_netns())
+		return -errno;
 	(void)unlink(pin_path(root->s, ifindex, STEER_PROG).s); /* if there */
 	for (i = 0; i < N_PIN_MAPS; i++)
 		(void)unlink(pin_path(root->s, ifindex, pin_maps[i]).s);
-	return rmdir(pin_path(root->s, ifindex, NULL).s) == 0;
+	if (!rmdir(pin_path(root->s, ifindex, NULL).s))
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
 }
 
 /* The id of the program pinned in @file; 0: none. */
 static uint32_t pin_id(const char *file)
 {
-	struct bpf_prog_info info = { 0 };
-	uint32_t len = sizeof(info);
 	int fd fd_cleanup = bpf_obj_get(file);
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-		return 0;
-	return info.id;
+	return fd < 0 ? 0 : steer_prog_id(fd);
 }
 
 /* The device that a directory is for, by its name; 0: not of this network
@@ -235,10 +245,10 @@ static void dispatcher_sweep(const struct pin_root *root, int ifindex)
 }
 
 /* Remove directories whose device is gone, and our folder when nothing is left
- * in it.  Returns how many. */
-static unsigned int pin_sweep(const struct pin_root *root)
+ * in it.  Returns how many, or -errno. */
+static int pin_sweep(const struct pin_root *root)
 {
-	unsigned int n = 0;
+	int n = 0, err;
 	char dir[sizeof(root->s) + sizeof(PIN_DIR)], name[IF_NAMESIZE];
 	struct dirent *d;
 	int ifindex;
@@ -246,14 +256,18 @@ static unsigned int pin_sweep(const struct pin_root *root)
 
 	(void)snprintf(dir, sizeof(dir), "%s" PIN_DIR, root->s);
 	in = opendir(dir);
-	if (!in)
-		return 0;
+	if (!in) {
+		err = -errno;
+		(void)rmdir(dir);
+		return steer_is_short(err) ? err : 0;
+	}
 	while ((d = readdir(in))) {
 		ifindex = dir_ifindex(d->d_name);
-		if (!ifindex || if_indextoname((unsigned int)ifindex, name))
+		if (!ifindex || if_indextoname((unsigned int)ifindex, name) ||
+		    errno != ENXIO)
 			continue;
 		dispatcher_sweep(root, ifindex);
-		n += pin_rmdir(root, ifindex);
+		n += pin_rmdir(root, ifindex) > 0;
 	}
 	(void)closedir(in);
 	(void)rmdir(dir); /* fails while others have pins there */
@@ -262,27 +276,34 @@ static unsigned int pin_sweep(const struct pin_root *root)
 
 /* -- all of them ---------------------------------------------------------------- */
 
-unsigned int steer_pin_sweep(void)
+int steer_pin_sweep(void)
 {
 	struct pin_root roots[ROOTS_MAX];
-	unsigned int i, n = roots_find(roots), swept = 0;
-
-	for (i = 0; i < n; i++)
-		swept += pin_sweep(&roots[i]);
-	return swept;
-}
-
-bool steer_unpin(int ifindex)
-{
-	struct pin_root roots[ROOTS_MAX];
-	unsigned int i, n = roots_find(roots);
-	bool had = false;
+	int r, err, swept = 0;
+	unsigned int i, n = roots_find(roots, &err);
 
 	for (i = 0; i < n; i++) {
-		had |= pin_rmdir(&roots[i], ifindex);
-		(void)pin_sweep(&roots[i]);
+		r = pin_sweep(&roots[i]);
+		err = err || r >= 0 ? err : r;
+		swept += r > 0 ? r : 0;
 	}
-	return had;
+	return err ? err : swept;
+}
+
+int steer_unpin(int ifindex)
+{
+	struct pin_root roots[ROOTS_MAX];
+	int r, err, had = 0;
+	unsigned int i, n = roots_find(roots, &err);
+
+	for (i = 0; i < n; i++) {
+		r = pin_rmdir(&roots[i], ifindex);
+		had |= r > 0;
+		if (r >= 0)
+			r = pin_sweep(&roots[i]);
+		err = err || r >= 0 ? err : r;
+	}
+	return err ? err : had;
 }
 
 /* -- ours: what this process sees ------------------------------------------------- */
@@ -303,7 +324,7 @@ int steer_pin(const struct steer_dev *dev)
 	unsigned int i;
 	int r;
 
-	if (!pin_has_bpffs(&here) || !pin_netns())
+	if (pin_has_bpffs(&here) <= 0 || !pin_netns())
 		return -ENOENT;
 	r = pin_mkdir(PIN_DIR);
 	if (r)
@@ -326,11 +347,12 @@ int steer_pinned(int ifindex, const char *name)
 
 /* -- where libxdp's are --------------------------------------------------------- */
 
-bool steer_pin_find_dispatcher(const struct steer_dev *dev, char *ret_bpffs,
-			       size_t len)
+int steer_pin_find_dispatcher(const struct steer_dev *dev, char *ret_bpffs,
+			      size_t len)
 {
 	struct pin_root roots[ROOTS_MAX];
-	unsigned int i, n = roots_find(roots);
+	int err;
+	unsigned int i, n = roots_find(roots, &err);
 	char dir[48];
 
 	(void)snprintf(dir, sizeof(dir), "dispatch-%d-%u", dev->ifindex,
@@ -339,7 +361,7 @@ bool steer_pin_find_dispatcher(const struct steer_dev *dev, char *ret_bpffs,
 		if (access(dispatch_path(&roots[i], dir).s, F_OK))
 			continue;
 		(void)snprintf(ret_bpffs, len, "%.31s" PIN_ROOT, roots[i].s);
-		return true;
+		return 1;
 	}
-	return false;
+	return err;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* steer_put.c - loading the steering program, onto a device or beside it
+/* steer_put.c - the steering program onto a device, and off it
  *
- * steer.c says which way is taken when.  The object has two programs, of which
- * one is loaded: that for devices, or the one that user space asks which queues
- * have a socket.
+ * The two ways are told in steer.c.  An attach may have worked though it is reported
+ * to have failed: memory can be short when the kernel's answer comes.  So whoever puts
+ * it there takes it away after any failure: what is not ours stays.
  *
  * Who loads a program has its descriptor, and those of its maps: copies of
  * them spare who has no right to look up ids (CAP_SYS_ADMIN) to do that.
@@ -14,20 +14,22 @@
 #include <fcntl.h>
 #include <linux/if_link.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
 
 #include "steer.skel.h"
 #include "steer_dev.h"
+#include "util/fd.h"
 
 #define LIBXDP_DIR "/sys/fs/bpf/xdp"
 
-enum xdp_attach_mode steer_mode_libxdp(enum steer_mode mode)
+static enum xdp_attach_mode mode_libxdp(enum steer_mode mode)
 {
 	return mode == STEER_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
 }
 
-uint32_t steer_mode_flags(enum steer_mode mode)
+static uint32_t mode_flags(enum steer_mode mode)
 {
 	return mode == STEER_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
 }
@@ -71,6 +73,7 @@ int steer_probe_load(int xsks_fd)
 /* What was loaded, for who may not look it up by its id: copies. */
 static void skel_keep(const struct steer_bpf *skel, struct keeper_maps *ret)
 {
+	keeper_close_maps(ret);
 	ret->prog = fcntl(bpf_program__fd(skel->progs.xm_steer),
 			  F_DUPFD_CLOEXEC, 3);
 	ret->slots =
@@ -83,30 +86,32 @@ static void skel_keep(const struct steer_bpf *skel, struct keeper_maps *ret)
 
 /* Alone: fails with -EBUSY or -EEXIST when something is there. */
 int steer_put_alone(int ifindex, enum steer_mode mode,
-		    struct keeper_maps *ret_mine)
+		    struct steer_put *ret_put)
 {
 	struct steer_bpf *skel = skel_open(false);
-	int r;
+	int r, fd;
 
 	if (!skel)
 		return -errno;
 	r = steer_bpf__load(skel);
-	if (!r)
+	if (!r) {
+		fd = bpf_program__fd(skel->progs.xm_steer);
+		ret_put->id = steer_prog_id(fd);
+		ret_put->frags = true;
+		skel_keep(skel, &ret_put->mine);
 		r = bpf_xdp_attach(
-			ifindex, bpf_program__fd(skel->progs.xm_steer),
-			steer_mode_flags(mode) | XDP_FLAGS_UPDATE_IF_NOEXIST,
-			NULL);
-	if (!r)
-		skel_keep(skel, ret_mine);
+			ifindex, fd,
+			mode_flags(mode) | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+	}
 	steer_bpf__destroy(skel);
 	return r;
 }
 
-/* By libxdp.  @ret_frags: the flag survived its fallback, if it took that.
+/* By libxdp.  @ret_put->frags: the flag survived its fallback, if it took that.
  * Where libxdp keeps its pins it makes a folder before it knows whether it
  * will need one; an empty one that was not there before goes again. */
-int steer_put_joined(int ifindex, enum steer_mode mode, bool *ret_frags,
-		     struct keeper_maps *ret_mine)
+int steer_put_joined(int ifindex, enum steer_mode mode,
+		     struct steer_put *ret_put)
 {
 	struct steer_bpf *skel = skel_open(false);
 	struct xdp_program_opts opts = { .sz = sizeof(opts),
@@ -126,15 +131,96 @@ int steer_put_joined(int ifindex, enum steer_mode mode, bool *ret_frags,
 		r = xdp_program__set_xdp_frags_support(prog, true);
 		if (!r)
 			r = xdp_program__attach(prog, ifindex,
-						steer_mode_libxdp(mode), 0);
-		*ret_frags = bpf_program__flags(skel->progs.xm_steer) &
-			     BPF_F_XDP_HAS_FRAGS;
-		if (!r)
-			skel_keep(skel, ret_mine);
+						mode_libxdp(mode), 0);
+		ret_put->id = steer_prog_id(xdp_program__fd(prog));
+		ret_put->frags = bpf_program__flags(skel->progs.xm_steer) &
+				 BPF_F_XDP_HAS_FRAGS;
+		skel_keep(skel, &ret_put->mine);
 		xdp_program__close(prog);
 	}
 	steer_bpf__destroy(skel);
 	if (!had_dir)
 		(void)rmdir(LIBXDP_DIR); /* fails if it is in use */
 	return r;
+}
+
+/* -- off the device ------------------------------------------------------------ */
+
+static int take_alone(const struct steer_dev *dev)
+{
+	/* Only if it still is ours that is attached. */
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = dev->prog_fd);
+
+	return bpf_xdp_detach(dev->ifindex, mode_flags(dev->mode), &opts);
+}
+
+/* libxdp knows a dispatcher's programs by their pins only.  `ip netns exec`
+ * hides those, so show it where somebody else sees them. */
+static int take_joined(const struct steer_dev *dev)
+{
+	struct xdp_program *prog = NULL;
+	struct xdp_multiprog *mp;
+	char bpffs[64];
+	int r;
+
+	r = steer_pin_find_dispatcher(dev, bpffs, sizeof(bpffs));
+	if (r <= 0)
+		return r ? r : -EXDEV;
+	if (setenv(XDP_BPFFS_ENVVAR, bpffs, 1))
+		return -errno;
+	mp = xdp_multiprog__get_from_ifindex(dev->ifindex);
+	r = (int)libxdp_get_error(mp);
+	if (r)
+		return r;
+	r = -EXDEV;
+	while ((prog = xdp_multiprog__next_prog(prog, mp)))
+		if (xdp_program__id(prog) == dev->prog_id) {
+			r = xdp_program__detach(prog, dev->ifindex,
+						mode_libxdp(dev->mode), 0);
+			break;
+		}
+	xdp_multiprog__close(mp);
+	return r;
+}
+
+int steer_take(const struct steer_dev *dev, struct xm_error *e)
+{
+	int r = dev->is_dispatcher ? take_joined(dev) : take_alone(dev);
+
+	if (r == -EXDEV)
+		return xm_fail(
+			e, r, XM_REASON_STEERING,
+			"%s: program %u is in libxdp's dispatcher, whose pins no process here can see; run detach where /sys/fs/bpf/xdp shows them",
+			dev->ifname, dev->prog_id);
+	if (r)
+		return xm_fail(e, r, XM_REASON_STEERING,
+			       "%s: cannot detach program %u: %s%s",
+			       dev->ifname, dev->prog_id, strerror(-r),
+			       steer_talk_kernel());
+	return 0;
+}
+
+/* Nothing that was put there stays after a failure, whether or not it is known to
+ * be there: an answer of the kernel's may have been lost. */
+void steer_put_undo(const struct steer_dev *dev, enum steer_mode mode,
+		    struct steer_put *put)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	struct steer_dev now;
+	int fd = put->mine.prog;
+
+	put->mine.prog = -1;
+	if (fd < 0 && put->id)
+		fd = bpf_prog_get_fd_by_id(put->id);
+	opts.old_prog_fd = fd;
+	if (fd >= 0 && bpf_xdp_detach(dev->ifindex, mode_flags(mode), &opts) &&
+	    !steer_dev_find(&now, dev->ifname, NULL)) {
+		if (now.prog_id == put->id)
+			(void)steer_take(&now, NULL);
+		steer_dev_close(&now);
+	}
+	if (fd >= 0)
+		close(fd);
+	keeper_close_maps(&put->mine);
+	put->id = 0;
 }
