@@ -319,6 +319,59 @@ with open(sys.argv[1], "r+b") as f:
 	detach_both
 }
 
+# -- clocks --------------------------------------------------------------------------------
+
+YEAR=31622400
+
+# clock SECONDS: $TMP/jumping is xdpmig on a host whose clock is set all the time, as
+# clock_jump.c has it
+clock() {
+	cat >"$TMP/jumping" <<-EOF
+		#!/bin/sh
+		LD_PRELOAD='$BUILD/tests/netns/libclock_jump.so' XM_JUMP='$1' \
+			exec '$XDPMIG' "\$@"
+	EOF
+	chmod +x "$TMP/jumping"
+}
+
+# Deadlines, figures and keys do not go by the time of day.
+scenario_clock_jumps() {
+	local by
+
+	net_up queues=2
+	attach_both
+	for by in $YEAR -$YEAR; do
+		clock "$by"
+		BEGAN=$(now_ms)
+		XDPMIG=$TMP/jumping recv_start
+		XDPMIG=$TMP/jumping gets_in
+		assert_jq ".total_ms > 0 and .transfer_ms > 0 and
+			.total_ms <= $(($(now_ms) - BEGAN))" "$(out_of send)" "times"
+		assert_no_grep warning "$(err_of send)" "send"
+	done
+	detach_both
+}
+
+# Certificates do: a host that is wrong about the year takes none, and is told which.
+scenario_certificates_and_a_wrong_clock() {
+	net_up queues=1
+	{
+		ca ca
+		cert source ca DNS:source.test
+		cert target ca "IP:$DST4"
+	} >"$TMP/openssl.log" 2>&1 || fail "openssl"
+	attach_both
+	certs target
+	recv_start "${CERTS[@]}" --peer-name source.test
+	certs source
+	clock "$YEAR-"
+	XDPMIG=$TMP/jumping turned_away "expired" "${CERTS[@]}"
+	clock "-$YEAR-"
+	XDPMIG=$TMP/jumping turned_away "not (yet )?(valid|activated)" "${CERTS[@]}"
+	gets_in "${CERTS[@]}"
+	detach_both
+}
+
 # -- strangers ---------------------------------------------------------------------------------
 
 # strangers SCRIPT: a list all of connections, and does that with them
