@@ -508,6 +508,8 @@ static int recv_serve(struct recv *s)
 					    s->dst.outcome.text);
 		memset(recv_err(s), 0, sizeof(struct xm_error));
 		side->ctl = ctl_close(side->ctl);
+		side->may_have_message =
+			false; /* or it is waited for, busily */
 	}
 	return r;
 }
