@@ -59,6 +59,31 @@ static void cli_say__control_characters_are_harmless(void **state)
 	assert_string_equal(t_text(&t->err), "xdpmig: a?b?[2J\n");
 }
 
+/* C1 controls, by themselves, as UTF-8, and C0's in longer forms than they have. */
+static void cli_say__only_characters_of_utf8(void **state)
+{
+	struct t *t = *state;
+
+	cli_info(&t->cli, "%s",
+		 "\x9b"
+		 "2J \xc2\x9b"
+		 "2J \xc0\x9b \xe0\x80\x9b \xf0\x80\x80\x9b \xc3");
+	assert_string_equal(t_text(&t->err),
+			    "xdpmig: ?2J ??2J ?? ??? ???? ?\n");
+}
+
+static void cli_say__other_alphabets(void **state)
+{
+	struct t *t = *state;
+
+	/* a continuation byte may be that of CSI */
+	cli_info(&t->cli, "%s",
+		 "\xc3\xa9 \xd0\x9b \xe2\x82\xac \xf0\x9f\x90\xa7");
+	assert_string_equal(
+		t_text(&t->err),
+		"xdpmig: \xc3\xa9 \xd0\x9b \xe2\x82\xac \xf0\x9f\x90\xa7\n");
+}
+
 static void cli_say__levels(void **state)
 {
 	struct t *t = *state;
@@ -236,6 +261,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(cli_say__one_line_on_stderr),
 		CASE(cli_say__control_characters_are_harmless),
+		CASE(cli_say__only_characters_of_utf8),
+		CASE(cli_say__other_alphabets),
 		CASE(cli_say__levels),
 		CASE(cli_say__journal_gets_the_level),
 		CASE(cli_out_open__journal_is_recognised),

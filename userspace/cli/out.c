@@ -74,10 +74,43 @@ static void out_wipe(struct cli_out *out)
 	out->has_line = false;
 }
 
+/* Bytes at @p that are one character of UTF-8, and no control character of C0 or C1,
+ * also not in a form longer than it is; 0: none is. */
+static size_t printable(const unsigned char *p)
+{
+	static const unsigned char lead[] = { 0, 0, 0xc2, 0xe0, 0xf0, 0xf5 };
+	size_t i, len;
+
+	if (*p < 0x80)
+		return *p >= ' ' && *p != 0x7f;
+	for (len = 2; len <= 4 && *p >= lead[len + 1]; len++)
+		;
+	if (len > 4 || *p < lead[2] || (*p == 0xf0 && p[1] < 0x90) ||
+	    ((*p == 0xc2 || *p == 0xe0) && p[1] < 0xa0))
+		return 0;
+	for (i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+void cli_make_printable(char *text)
+{
+	unsigned char *p = (unsigned char *)text;
+	size_t len;
+
+	while (*p) {
+		len = printable(p);
+		if (!len)
+			*p = '?';
+		p += len ? len : 1;
+	}
+}
+
 void cli_say(struct cli_ctx *cli, enum cli_level level, const char *fmt, ...)
 {
 	struct cli_out *out = &cli->out;
-	char text[512], *p;
+	char text[512];
 	va_list ap;
 
 	if (level > out->level)
@@ -85,9 +118,7 @@ void cli_say(struct cli_ctx *cli, enum cli_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	for (p = text; *p; p++) /* names come from users and from the peer */
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	cli_make_printable(text); /* names come from users and from the peer */
 	out_wipe(out);
 	if (out->is_journal)
 		fprintf(out->err, "<%d>", (int)level);

@@ -48,6 +48,9 @@ void cli_say(struct cli_ctx *cli, enum cli_level level, const char *fmt, ...)
 #define cli_info(cli, ...)  cli_say(cli, CLI_INFO, __VA_ARGS__)
 #define cli_debug(cli, ...) cli_say(cli, CLI_DEBUG, __VA_ARGS__)
 
+/* What a terminal would not take for a character of UTF-8 becomes '?'. */
+void cli_make_printable(char *text);
+
 struct cli_progress {
 	uint64_t done, total; /* bytes of guest memory settled, to settle */
 	double gbit_per_s;    /* now */

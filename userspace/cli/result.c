@@ -166,7 +166,8 @@ static int text_add(const char *buf, size_t len, void *data)
 /* A whole line, or none. */
 static void json_print(struct cli_out *out, const json_t *o)
 {
-	size_t flags = JSON_REAL_PRECISION(15);
+	/* ASCII: C1 controls, which a terminal obeys, are text to JSON */
+	size_t flags = JSON_REAL_PRECISION(15) | JSON_ENSURE_ASCII;
 	struct text t = { 0 };
 
 	flags |= out->pretty ? JSON_INDENT(2) : JSON_COMPACT;
@@ -310,8 +311,6 @@ static void integer_text(const char *name, json_int_t v, char *buf, size_t len)
 static void scalar_text(const char *name, const json_t *v, char *buf,
 			size_t len)
 {
-	char *p;
-
 	switch (json_typeof(v)) {
 	case JSON_INTEGER:
 		integer_text(name, json_integer_value(v), buf, len);
@@ -324,9 +323,7 @@ static void scalar_text(const char *name, const json_t *v, char *buf,
 		break;
 	case JSON_STRING:
 		snprintf(buf, len, "%s", json_string_value(v));
-		for (p = buf; *p; p++)
-			if ((unsigned char)*p < ' ' || *p == 0x7f)
-				*p = '?';
+		cli_make_printable(buf);
 		break;
 	case JSON_TRUE:
 	case JSON_FALSE:
