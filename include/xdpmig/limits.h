@@ -57,6 +57,7 @@
 #define XM_HELLO_MS       3000 /* who has not said HELLO by then is a stranger */
 #define XM_HANDSHAKE_MS   10000 /* TLS: until the peer is who it must be */
 #define XM_CTL_STALL_MS   10000 /* control connection silent: contact is lost */
+#define XM_ANSWER_MS      20000 /* heard, but what is waited for does not come */
 #define XM_LOAD_MS        30000 /* DEVICE_END to LOADED: the guest is paused */
 #define XM_VERIFY_MS      30000 /* VERIFY to the last HASHES: the same */
 #define XM_VERIFY_GIB_MS  1000  /* and so much more for each GiB of the guest */

@@ -413,6 +413,21 @@ static void device__heartbeats_go_on(void **state)
 	assert_int_equal(t->s.state, XM_SRC_FAILED);
 }
 
+/* A destination that loads for ever says so itself, after XM_LOAD_MS. */
+static void device__has_a_deadline(void **state)
+{
+	struct t_src *t = t_src_at(*state, XM_SRC_DEVICE);
+	int ms;
+
+	for (ms = 0; ms < XM_LOAD_MS + XM_CTL_STALL_MS; ms += 1000) {
+		assert_int_equal(t->s.state, XM_SRC_DEVICE);
+		t_src_wait(t, 1000);
+		t_src_hear_type(t, XM_MSG_HEARTBEAT);
+		t_src_event(t, XM_EV_TIMER);
+	}
+	t_src_assert_abort(t, XM_REASON_STALLED);
+}
+
 static void xm_src_state_name__names_device(void **state)
 {
 	(void)state;
@@ -459,6 +474,7 @@ int main(void)
 		T(device__aborted_by_the_peer),
 		T(device__contact_lost),
 		T(device__heartbeats_go_on),
+		T(device__has_a_deadline),
 		T(xm_src_state_name__names_device),
 	};
 

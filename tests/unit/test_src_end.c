@@ -272,6 +272,67 @@ static void assert_over(struct t_src *t)
 	assert_true(xm_time_is_never(xm_src_expiry(&t->s)));
 }
 
+/* HEARTBEATs come, and nothing else, for @ms: then, and not before, it ends. */
+static void answers_within(struct t_src *t, enum xm_src_state state, int64_t ms)
+{
+	int64_t left;
+
+	for (left = ms - 1; left > 0; left -= XM_HEARTBEAT_MS) {
+		t_src_wait(t, left < XM_HEARTBEAT_MS ? left : XM_HEARTBEAT_MS);
+		t_src_hear_type(t, XM_MSG_HEARTBEAT);
+		t_src_event(t, XM_EV_TIMER);
+	}
+	assert_int_equal(t->s.state, state);
+	t_src_wait(t, 1);
+	assert_true(xm_src_expiry(&t->s).ns <= t->now.ns);
+	t_src_event(t, XM_EV_TIMER);
+	t_src_assert_abort(t, XM_REASON_STALLED);
+}
+
+static void timer__an_epoch_that_is_never_ready(void **state)
+{
+	answers_within(t_src_at(*state, XM_SRC_OPEN), XM_SRC_OPEN,
+		       XM_ANSWER_MS);
+}
+
+static void timer__an_epoch_that_is_never_done(void **state)
+{
+	answers_within(t_src_at(*state, XM_SRC_BARRIER), XM_SRC_BARRIER,
+		       XM_ANSWER_MS);
+}
+
+static void timer__paths_that_the_peer_never_proves(void **state)
+{
+	struct t_src *t = t_src_at(*state, XM_SRC_PROBE);
+
+	t_src_event(t, XM_EV_PROVEN);
+	answers_within(t, XM_SRC_PROBE, XM_ANSWER_MS);
+}
+
+/* What takes its time there, or here, has no deadline but the peer's silence. */
+static void timer__heartbeats_are_enough(void **state)
+{
+	static const enum xm_src_state states[] = { XM_SRC_HELLO, XM_SRC_PROBE,
+						    XM_SRC_HARVEST,
+						    XM_SRC_EPOCH,
+						    XM_SRC_COMMIT };
+	const struct xm_src fresh = ((struct t_src *)*state)->s;
+	unsigned int i, s;
+
+	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		struct t_src *t = *state;
+
+		t->s = fresh;
+		t_src_at(t, states[i]);
+		for (s = 0; s < 600; s++) {
+			t_src_wait(t, 1000);
+			t_src_hear_type(t, XM_MSG_HEARTBEAT);
+			t_src_event(t, XM_EV_TIMER);
+		}
+		assert_int_equal(t->s.state, states[i]);
+	}
+}
+
 static void done__is_final(void **state)
 {
 	struct t_src *t = t_src_at(*state, XM_SRC_COMMIT);
@@ -331,6 +392,10 @@ int main(void)
 		T(timer__silence_is_lost_contact),
 		T(timer__a_heartbeat_ends_the_silence),
 		T(timer__a_peer_that_never_answers_hello),
+		T(timer__an_epoch_that_is_never_ready),
+		T(timer__an_epoch_that_is_never_done),
+		T(timer__paths_that_the_peer_never_proves),
+		T(timer__heartbeats_are_enough),
 		T(done__is_final),
 		T(failed__is_final),
 		T(unknown__is_final),

@@ -42,7 +42,8 @@
  * what differs is sent again, in one more final epoch, and compared again.
  *
  * Every wait for the peer has a deadline (XM_CTL_STALL_MS since it was last
- * heard); HEARTBEATs keep it from running out while the other side works.
+ * heard); HEARTBEATs keep it from running out while the other side works, but
+ * not for ever where the guest may be paused (src_answer_deadline()).
  */
 #include "src.h"
 
@@ -310,6 +311,21 @@ static void src_take_message(struct xm_src *s, struct xm_time now,
 		  "the peer sent a message that does not fit here", act);
 }
 
+/* When an answer takes too long, however well the peer is heard: the guest may be
+ * paused all the while.  Loading devices is what takes long, and the destination,
+ * which has a deadline for it, has more to say about it than we. */
+static struct xm_time src_answer_deadline(const struct xm_src *s)
+{
+	int64_t ms = XM_ANSWER_MS;
+
+	if (s->state == XM_SRC_DEVICE)
+		ms = XM_LOAD_MS + XM_CTL_STALL_MS;
+	else if (s->state != XM_SRC_OPEN && s->state != XM_SRC_BARRIER &&
+		 (s->state != XM_SRC_PROBE || !s->is_proven))
+		return XM_TIME_NEVER;
+	return xm_time_add(s->asked, ms * XM_MS);
+}
+
 /* -- the conductor --------------------------------------------------------------- */
 
 static void src_begin_epoch(struct xm_src *s, struct xm_time now, bool is_final,
@@ -323,6 +339,7 @@ static void src_begin_epoch(struct xm_src *s, struct xm_time now, bool is_final,
 	s->is_final = is_final;
 	msg->epoch.epoch = ++s->epoch;
 	msg->epoch.is_final = is_final;
+	s->asked = now;
 	src_enter(s, now, XM_SRC_OPEN);
 }
 
@@ -334,6 +351,7 @@ static void src_end_epoch(struct xm_src *s, struct xm_time now,
 	msg->epoch = totals->epoch;
 	msg->epoch.epoch = s->epoch;
 	msg->epoch.is_final = s->is_final;
+	s->asked = now;
 	src_enter(s, now, XM_SRC_BARRIER);
 }
 
@@ -394,6 +412,7 @@ static void src_end_device(struct xm_src *s, struct xm_time now, bool runs,
 	msg->device_end.total = s->device_sent;
 	msg->device_end.runs = runs;
 	s->is_device_ended = true;
+	s->asked = now;
 	src_enter(s, now, XM_SRC_DEVICE);
 }
 
@@ -438,6 +457,9 @@ static void src_timer(struct xm_src *s, struct xm_time now,
 			  "the target does not finish hashing its memory", act);
 	else if (xm_time_sub(now, s->heard) >= XM_CTL_STALL_MS * XM_MS)
 		src_lose(s, now, "the peer is silent", act);
+	else if (!xm_time_before(now, src_answer_deadline(s)))
+		src_abort(s, now, XM_REASON_STALLED,
+			  "the peer does not answer, though it is heard", act);
 	else if (xm_time_sub(now, s->spoken) >= XM_HEARTBEAT_MS * XM_MS)
 		src_say(s, now, act, XM_MSG_HEARTBEAT);
 }
@@ -460,6 +482,7 @@ void xm_src_step(struct xm_src *s, struct xm_time now,
 	case XM_EV_PROVEN:
 		assert(s->state == XM_SRC_PROBE);
 		s->is_proven = true;
+		s->asked = now;
 		src_say(s, now, act, XM_MSG_PROVEN);
 		src_take_proven(s, now, act);
 		break;
@@ -512,6 +535,7 @@ struct xm_time xm_src_expiry(const struct xm_src *s)
 	if (s->state == XM_SRC_INIT || src_is_over(s))
 		return XM_TIME_NEVER;
 	beat = xm_time_min(beat, src_verify_deadline(s));
+	beat = xm_time_min(beat, src_answer_deadline(s));
 	return xm_time_min(xm_time_add(s->heard, XM_CTL_STALL_MS * XM_MS),
 			   beat);
 }

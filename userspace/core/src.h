@@ -38,8 +38,9 @@ struct xm_src {
 	bool is_repaired;      /* that epoch has begun */
 	bool is_verified;      /* memory is the same */
 	struct xm_time verify_begun; /* in VERIFY */
-	struct xm_time heard;        /* last message of the peer */
-	struct xm_time spoken;       /* last message of ours */
+	struct xm_time asked;  /* since when an answer is due, if one is */
+	struct xm_time heard;  /* last message of the peer */
+	struct xm_time spoken; /* last message of ours */
 	struct xm_outcome outcome;
 	struct xm_trace *trace;
 };
