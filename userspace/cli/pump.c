@@ -92,6 +92,26 @@ static void pump_warm(const struct pump_opts *o, const struct xm_block *block,
 	}
 }
 
+/* The first page of [@page, @end) whose bit is @on, or @end.  A guest may be large,
+ * and most of it not populated. */
+static uint64_t pump_find_page(const uint64_t *bits, uint64_t page,
+			       uint64_t end, bool on)
+{
+	uint64_t word;
+
+	while (page < end) {
+		word = on ? bits[page / 64] : ~bits[page / 64];
+		word &= UINT64_MAX << page % 64;
+		page -= page % 64;
+		if (word)
+			page += (uint64_t)__builtin_ctzll(word);
+		if (word)
+			break;
+		page += 64;
+	}
+	return page < end ? page : end;
+}
+
 /* Runs of populated pages in stripe @stripe of @block. */
 static void pump_warm_stripe(const struct pump_opts *o,
 			     const struct xm_block *block, uint32_t stripe)
@@ -104,13 +124,8 @@ static void pump_warm_stripe(const struct pump_opts *o,
 	if (end > block->len >> XM_PAGE_SHIFT)
 		end = block->len >> XM_PAGE_SHIFT;
 	while (page < end) {
-		while (page < end &&
-		       !(block->dirtied[page / 64] >> (page % 64) & 1))
-			page++;
-		from = page;
-		while (page < end &&
-		       (block->dirtied[page / 64] >> (page % 64) & 1))
-			page++;
+		from = pump_find_page(block->dirtied, page, end, true);
+		page = pump_find_page(block->dirtied, from, end, false);
 		if (page > from)
 			pump_warm(o, block, from << XM_PAGE_SHIFT,
 				  (page - from) << XM_PAGE_SHIFT);

@@ -302,11 +302,13 @@ static bool dst_is_complete(const struct xm_dst *d,
 			     ours->totals[i].zero_pages;
 		sum += ours->totals[i].sum_announced + ours->totals[i].sum_zero;
 	}
-	for (i = 0; i < d->hello.n_blocks; i++) {
+	for (i = 0; i < d->hello.n_blocks; i++)
 		pages += d->hello.block[i].len >> XM_PAGE_SHIFT;
+	if (announced != pages)
+		return false; /* so only who sent that many makes us sum them */
+	for (i = 0; i < d->hello.n_blocks; i++)
 		sum -= xm_page_hash_sum(i, d->hello.block[i].len);
-	}
-	return announced == pages && !sum; /* each page, and none twice */
+	return !sum; /* each page, and none twice */
 }
 
 static void dst_take_totals(struct xm_dst *d, struct xm_time now,
