@@ -24,10 +24,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "arrive.h"
 #include "clock.h"
+#include "consider.h"
 #include "core/dst.h"
 #include "door.h"
 #include "guest/fault.h"
@@ -77,58 +77,18 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 {
 	struct side *side = &s->side;
 	struct xm_error *e = recv_err(s);
-	struct xm_msg_welcome *w = &side->agreed;
-	int r = side_renew_device(side, e);
+	int r = consider_hello(side, h, e);
 
-	if (r)
-		return r;
-	if (h->n_channels > side->n_channels)
-		return xm_fail(e, -ERANGE, XM_REASON_REFUSED,
-			       "%u channels asked for, %s serves %u: send "
-			       "--queues %u",
-			       h->n_channels, side->dev, side->n_channels,
-			       side->n_channels);
-	if (side->opts->trust.encrypt && !(h->features & XM_FEATURE_ENCRYPT))
-		return xm_fail(e, -EPERM, XM_REASON_REFUSED,
-			       "the target takes no memory that is not "
-			       "encrypted: send --encrypt");
-	side->n_channels = h->n_channels;
-	side->peer_base = h->port_base;
-	r = side_claim(side, e);
-	if (!r)
-		r = side_plan(side, ctl_peer(side->ctl), ctl_local(side->ctl),
-			      0, e);
 	if (!r)
 		r = take_make(&s->take, h, &side->ram, e);
 	if (!r)
-		r = guest_fault_catch(&side->ram, e);
-	if (r)
-		return r;
-	r = xm_map_shard(&side->ram.map, side->n_channels);
-	if (r)
-		return xm_fail(e, r, XM_REASON_REFUSED,
-			       "memory of this size cannot be dealt to %u "
-			       "channels",
-			       side->n_channels);
-	if (h->features & XM_FEATURE_VERIFY &&
-	    verify_open(&s->verify, &side->ram, side->n_channels,
-			side->caps.numa_node, e))
-		return e->err;
-	w->version = XM_MSG_VERSION;
-	w->features = s->opts->x.qmp ? XM_FEATURE_DEVICE : 0;
-	w->features |= h->features & XM_FEATURE_VERIFY;
-	if (side->trust.keys)
-		w->features |= h->features & XM_FEATURE_ENCRYPT;
-	w->n_channels = h->n_channels;
-	w->port_base = side->my_base;
-	w->ip_max = side->plan.ip_max < h->ip_max ? side->plan.ip_max :
-						    h->ip_max;
-	w->max_pages = h->max_pages < XM_FRAME_SEGS ? h->max_pages :
-						      XM_FRAME_SEGS;
-	if (getrandom(w->cookie, sizeof(w->cookie), 0) != sizeof(w->cookie))
-		return xm_fail(e, -EIO, XM_REASON_INTERNAL,
-			       "no random numbers");
-	return side_open_channels(side, 0, 0, e);
+		r = consider_memory(side, e);
+	if (!r && h->features & XM_FEATURE_VERIFY)
+		r = verify_open(&s->verify, &side->ram, side->n_channels,
+				side->caps.numa_node, e);
+	if (!r)
+		r = consider_offer(side, h, e);
+	return r ? r : side_open_channels(side, 0, 0, e);
 }
 
 /* The channels are open: their credit is known, and the WELCOME complete. */

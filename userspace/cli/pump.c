@@ -21,14 +21,13 @@
  *         into guest memory, once
  *
  * Probing works the same at both sides and is here; pump_tx.c has the source's
- * part, pump_rx.c the destination's.
+ * part, pump_rx.c the destination's, pump_warm.c what comes before the first frame.
  */
 #include "pump.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "core/crc32c.h"
 
@@ -72,85 +71,7 @@ static int pump_init_half(struct pump *p, struct xm_error *e)
 	return 0;
 }
 
-/* -- page tables ---------------------------------------------------------------------- */
-
-/* Faulted in by one system call, which a user who gave up waits for. */
-#define WARM_PIECE (16ull << 20)
-
-/* Fault guest memory in before the clock starts: in bulk, and side by side with
- * the other channels.  Only what is populated, so no hole is filled; a kernel
- * that cannot (before 5.14) faults page by page later. */
-static void pump_warm(const struct pump_opts *o, const struct xm_block *block,
-		      uint64_t offset, uint64_t len)
-{
-	int advice = o->is_sender ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
-	uint64_t part;
-
-	for (; len && !atomic_load(o->stop); offset += part, len -= part) {
-		part = len < WARM_PIECE ? len : WARM_PIECE;
-		(void)madvise(block->hva + offset, part, advice);
-	}
-}
-
-/* The first page of [@page, @end) whose bit is @on, or @end.  A guest may be large,
- * and most of it not populated. */
-static uint64_t pump_find_page(const uint64_t *bits, uint64_t page,
-			       uint64_t end, bool on)
-{
-	uint64_t word;
-
-	while (page < end) {
-		word = on ? bits[page / 64] : ~bits[page / 64];
-		word &= UINT64_MAX << page % 64;
-		page -= page % 64;
-		if (word)
-			page += (uint64_t)__builtin_ctzll(word);
-		if (word)
-			break;
-		page += 64;
-	}
-	return page < end ? page : end;
-}
-
-/* Runs of populated pages in stripe @stripe of @block. */
-static void pump_warm_stripe(const struct pump_opts *o,
-			     const struct xm_block *block, uint32_t stripe)
-{
-	const struct xm_map *map = o->rx.map;
-	unsigned int shift = map->stripe_shift - XM_PAGE_SHIFT;
-	uint64_t page = (uint64_t)(stripe - block->first_stripe) << shift;
-	uint64_t end = page + (1ULL << shift), from;
-
-	if (end > block->len >> XM_PAGE_SHIFT)
-		end = block->len >> XM_PAGE_SHIFT;
-	while (page < end) {
-		from = pump_find_page(block->dirtied, page, end, true);
-		page = pump_find_page(block->dirtied, from, end, false);
-		if (page > from)
-			pump_warm(o, block, from << XM_PAGE_SHIFT,
-				  (page - from) << XM_PAGE_SHIFT);
-	}
-}
-
-static void pump_warm_all(const struct pump_opts *o)
-{
-	const struct xm_map *map = o->is_sender ? o->tx.map : o->rx.map;
-	const struct xsk_extent *x = o->chan.extents;
-	unsigned int b = 0;
-	uint32_t s;
-	size_t i;
-
-	for (i = 0; o->is_sender && i < o->chan.n_extents; i++)
-		pump_warm(o, &map->block[x[i].block], x[i].offset, x[i].len);
-	for (s = o->channel;
-	     !o->is_sender && s < map->n_stripes && !atomic_load(o->stop);
-	     s += map->n_channels) {
-		while (b + 1 < map->n_blocks &&
-		       map->block[b + 1].first_stripe <= s)
-			b++;
-		pump_warm_stripe(o, &map->block[b], s);
-	}
-}
+/* -- steps of opening ----------------------------------------------------------------- */
 
 int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 {
@@ -164,7 +85,7 @@ int pump_pin(struct pump *p, struct xm_error *e)
 	int r = xsk_chan_pin(p->chan, e);
 
 	if (!r)
-		pump_warm_all(&p->opts);
+		pump_warm(&p->opts);
 	return r;
 }
 

@@ -134,7 +134,8 @@ int pump_check(struct pump *p, struct xm_error *e);
 
 void pump_report(struct pump *p, struct pump_report *ret_report);
 
-/* For pump.c, pump_tx.c and pump_rx.c. */
+/* For pump.c and pump_*.c. */
+void pump_warm(const struct pump_opts *opts);
 int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 int pump_rx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 /* 0, or -errno with @e: frames can no longer be sealed, or the peer's not be
