@@ -30,14 +30,19 @@ static int side_timeout(struct xm_time until)
 
 void side_send(struct side *s, const struct xm_actions *act)
 {
+	struct xm_error e = { 0 };
 	unsigned int i;
 	size_t len;
+	int r;
 
 	for (i = 0; s->ctl && i < act->n_msgs; i++) {
 		len = xm_msg_put(s->wire, &act->msg[i]);
 		cli_debug(s->cli, "control: %s sent",
 			  xm_msg_name(act->msg[i].type));
-		if (ctl_send(s->ctl, s->wire, len, NULL))
+		r = ctl_send(s->ctl, s->wire, len, &e);
+		if (r == -ENOBUFS || r == -ENOMEM)
+			s->unsaid = e;
+		if (r)
 			return;
 	}
 }
@@ -203,6 +208,12 @@ enum side_event side_wait(struct side *s, struct xm_time until,
 	enum side_event ev = SIDE_TIMER;
 	int n;
 
+	if (s->unsaid.err) { /* the peer waits for what it will not hear */
+		(void)xm_fail(e, s->unsaid.err, s->unsaid.reason, "%s",
+			      s->unsaid.msg);
+		s->unsaid.err = 0;
+		return SIDE_LOST;
+	}
 	if (n_more)
 		memcpy(fds + FD_MORE, more, n_more * sizeof(*more));
 	do {

@@ -72,6 +72,7 @@ struct side {
 
 	/* conduct.c */
 	bool may_have_message; /* the last read did not say -EAGAIN */
+	struct xm_error unsaid; /* err: a message could not be queued, and why */
 	struct xm_msg msg;
 	uint8_t wire[XM_MSG_MAX];
 };
@@ -178,8 +179,8 @@ enum side_event side_wait(struct side *s, struct xm_time until,
 			  const struct pollfd *more, unsigned int n_more,
 			  bool is_committed, struct xm_error *e);
 
-/* Send @act's messages.  A failure to is not one here: the connection's end
- * will be seen by side_wait(). */
+/* Send @act's messages.  A failure to is not one here: that one of them was lost,
+ * or the connection's end, will be seen by side_wait(). */
 void side_send(struct side *s, const struct xm_actions *act);
 
 /* The session is over: give what was sent, and the peer, a second. */
