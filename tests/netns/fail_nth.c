@@ -62,6 +62,7 @@ static const int kind_errno[] = { ENOMEM, ENOMEM, EMFILE, ENOMEM };
 static atomic_uint count[N_KINDS];
 static _Atomic uint64_t seen[SITES];
 static int log_fd = -1;
+static char log_path[256];
 static bool is_ready, is_on; /* is_on: XM_FAIL was given */
 static enum kind fail_kind;
 static unsigned int fail_at;
@@ -77,6 +78,8 @@ static void read_environment(void)
 	char kind[16] = "", plus = ' ';
 	int err = 0;
 
+	if (path)
+		snprintf(log_path, sizeof(log_path), "%s", path);
 	if (path)
 		log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
 			      0600);
@@ -172,8 +175,12 @@ static __attribute__((noinline)) void note(enum kind kind, unsigned int n,
 	char text[1500];
 	uint64_t hash = site_of(function, text, sizeof(text));
 
-	if (is_on || is_new(hash))
-		dprintf(log_fd, "%s %u %s\n", kind_name[kind], n, text);
+	if (!is_on && !is_new(hash))
+		return;
+	/* a process that closed all that it had not opened */
+	if (fcntl(log_fd, F_GETFD) < 0)
+		log_fd = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	dprintf(log_fd, "%s %u %s\n", kind_name[kind], n, text);
 }
 
 /* Is this call to fail?  errno is set then, and else left as it was. */
