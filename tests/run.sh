@@ -18,8 +18,8 @@ cd "$(dirname "$0")/.." || exit 1
 # -- steps: name, in quick runs or not, what it does ---------------------------
 steps=(
 	"packages    quick install what is missing"
-	"gcc         quick build with gcc, warnings are errors; all suites (quick: without root and soak)"
-	"clang       full  the same build with clang, and the fuzzers"
+	"clang       full  build with clang, and the fuzzers, warnings are errors"
+	"gcc         quick the same with gcc; all suites (quick: without root and soak)"
 	"asan        full  address and undefined-behaviour sanitizers: unit, sim, fuzz"
 	"tsan        full  thread sanitizer: unit, and scripts that run xdpmig"
 	"noxdp       full  -Dxdp=disabled: unit, sim, check"
@@ -166,6 +166,7 @@ step_gcc() {
 	else
 		args=(--setup ci)
 	fi
+	linters_begin
 	suites gcc 1 "${args[@]}"
 }
 
@@ -208,6 +209,38 @@ step_noxdp() {
 }
 
 # -- linters ---------------------------------------------------------------------
+# Those that take minutes run beside the tests, most of which wait, with what these
+# leave of the CPUs.
+linters=''
+linters_begin() {
+	local name names=()
+	for name in tidy cppcheck analyzer; do
+		rm -f "$out/$name.status"
+		wanted "$name" full && names+=("$name")
+	done
+	[ ${#names[@]} -gt 0 ] || return 0
+	(
+		renice -n 19 -p $BASHPID >/dev/null
+		for name in "${names[@]}"; do
+			"run_$name" >"$out/$name.out" 2>&1 </dev/null
+			echo $? >"$out/$name.status"
+		done
+	) &
+	linters=$!
+	trap 'kill $linters 2>/dev/null' EXIT
+}
+
+# linter NAME: what it found
+linter() {
+	[ -n "$linters" ] || {
+		"run_$1"
+		return
+	}
+	while [ ! -s "$out/$1.status" ] && kill -0 "$linters"; do sleep 0.2; done
+	cat "$out/$1.out"
+	return "$(cat "$out/$1.status")"
+}
+
 step_format() {
 	local sources
 	mapfile -t sources < <(project_files '*.c' '*.h')
@@ -235,7 +268,7 @@ run_cppcheck() {
 }
 
 step_cppcheck() {
-	check "cppcheck" cppcheck run_cppcheck
+	check "cppcheck" cppcheck linter cppcheck
 }
 
 # Only findings, without colours, each once; generated headers are not ours.
@@ -253,7 +286,7 @@ run_tidy() {
 }
 
 step_tidy() {
-	check "clang-tidy" tidy run_tidy
+	check "clang-tidy" tidy linter tidy
 }
 
 run_analyzer() {
@@ -262,7 +295,7 @@ run_analyzer() {
 }
 
 step_analyzer() {
-	check "gcc -fanalyzer" analyzer run_analyzer
+	check "gcc -fanalyzer" analyzer linter analyzer
 }
 
 # -- main ------------------------------------------------------------------------
