@@ -144,7 +144,7 @@ static void cycle_control(const char *key)
 	must(ctl_accept(&there, in.fd, &e), &e);
 	must(ctl_secure(here, trust, true, &e), &e);
 	must(ctl_secure(there, trust, false, &e), &e);
-	while (shakes(here) | shakes(there))
+	while ((int)shakes(here) | (int)shakes(there)) /* both, each time */
 		;
 	ctl_close(here);
 	ctl_close(there);
