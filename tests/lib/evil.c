@@ -5,6 +5,9 @@
  *   evil target --key FILE --dev DEV [--port BASE] LIE ADDR[:PORT]   to a send
  *   evil --list          role, name, result, message, sentence; tabs between
  *
+ * A source says it has the guest of --block NAME --ram BYTES --uuid UUID --machine TYPE,
+ * whose QEMU has written --stream FILE; the target's QEMU is process --qemu ID.
+ *
  * It is built of the parts of xdpmig: codecs, TLS, keys of frames, receivers.  So
  * all that it says is proven to be the peer's, and true but for the lie, which is
  * a line of a table (evil_lies_*.c):
@@ -164,9 +167,12 @@ void evil_tick(struct evil *ev)
 	}
 }
 
-static const struct evil_lie *const tables[] = { evil_source_lies,
-						 evil_frame_lies,
-						 evil_target_lies };
+static const struct evil_lie *const tables[] = {
+	evil_source_lies, evil_frame_lies, evil_target_lies,
+	evil_verify_lies, evil_live_lies,
+};
+
+#define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 
 static void list(const struct evil_lie *lie)
 {
@@ -181,7 +187,7 @@ static const struct evil_lie *find(enum evil_role role, const char *name)
 	const struct evil_lie *lie;
 	unsigned int i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < N_TABLES; i++)
 		for (lie = tables[i]; lie->name; lie++)
 			if (lie->role == role && !strcmp(lie->name, name))
 				return lie;
@@ -190,6 +196,8 @@ static const struct evil_lie *find(enum evil_role role, const char *name)
 
 /* -- the command line ------------------------------------------------------------------ */
 
+#define STREAM_MAX (64u << 20)
+
 static const struct option options[] = {
 	{ "key", required_argument, NULL, 'k' },
 	{ "dev", required_argument, NULL, 'd' },
@@ -197,8 +205,54 @@ static const struct option options[] = {
 	{ "watch", required_argument, NULL, 'w' },
 	{ "time", required_argument, NULL, 't' },
 	{ "list", no_argument, NULL, 'l' },
+	{ "block", required_argument, NULL, 'b' },
+	{ "ram", required_argument, NULL, 'r' },
+	{ "uuid", required_argument, NULL, 'u' },
+	{ "machine", required_argument, NULL, 'M' },
+	{ "stream", required_argument, NULL, 's' },
+	{ "qemu", required_argument, NULL, 'q' },
 	{ 0 },
 };
+
+static void read_stream(struct evil *ev)
+{
+	FILE *f = fopen(optarg, "re");
+	uint8_t *bytes = malloc(STREAM_MAX);
+
+	if (!f || !bytes)
+		evil_die("%s cannot be read", optarg);
+	ev->stream_len = fread(bytes, 1, STREAM_MAX, f);
+	ev->stream = bytes;
+	fclose(f);
+}
+
+static void parse_guest(struct evil *ev, int c)
+{
+	char hex[33] = "";
+	unsigned int i, n = 0;
+	const char *p;
+
+	if (c == 'b')
+		ev->block = optarg;
+	else if (c == 'r')
+		ev->ram = strtoull(optarg, NULL, 10);
+	else if (c == 'M')
+		snprintf(ev->hello.machine, sizeof(ev->hello.machine), "%s",
+			 optarg);
+	else if (c == 's')
+		read_stream(ev);
+	else if (c == 'q')
+		ev->qemu = atoi(optarg);
+	if (c != 'u')
+		return;
+	for (p = optarg; *p && n < 32; p++)
+		if (*p != '-')
+			hex[n++] = *p;
+	for (i = 0; i < 16; i++)
+		if (sscanf(hex + (size_t)2 * i, "%2hhx", &ev->hello.uuid[i]) !=
+		    1)
+			evil_die("no UUID: %s", optarg);
+}
 
 static void parse(struct evil *ev, int argc, char **argv)
 {
@@ -216,10 +270,12 @@ static void parse(struct evil *ev, int argc, char **argv)
 		else if (c == 't')
 			seconds = atoi(optarg);
 		else if (c == 'l') {
-			for (i = 0; i < 3; i++)
+			for (i = 0; i < (int)N_TABLES; i++)
 				list(tables[i]);
 			exit(0);
-		} else
+		} else if (strchr("bruMsq", c))
+			parse_guest(ev, c);
+		else
 			exit(1);
 	}
 	if (argc - optind != 3 || !ev->key || !ev->dev)
@@ -233,7 +289,9 @@ static void parse(struct evil *ev, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct evil ev = { .port_base = XM_PORT_DATA };
+	static struct evil ev = { .port_base = XM_PORT_DATA,
+				  .block = "ram",
+				  .ram = EVIL_RAM };
 	struct ctl_trust_files files = { 0 };
 	struct xm_error e = { 0 };
 

@@ -47,8 +47,12 @@ enum evil_at {
 	WHEN_OPEN,    /* in place of EPOCH_READY, or of the first frame */
 	WHEN_TAKING,  /* target: frames of the source come */
 	WHEN_SENT,    /* source: all is acknowledged; EPOCH_END would follow */
+	WHEN_FINAL,   /* source: the final epoch is done; VERIFY would follow */
+	WHEN_HASHED,  /* source: all HASHES have come; target: in their place */
+	WHEN_STREAM,  /* source: in place of the first DEVICE */
+	WHEN_WRITTEN, /* source: in place of DEVICE_END */
 	WHEN_ENDED,   /* target: in place of EPOCH_DONE */
-	WHEN_DONE,    /* source: EPOCH_DONE has come; COMMIT would follow */
+	WHEN_DONE,    /* source: COMMIT would follow */
 	WHEN_DEVICE,  /* target: in place of the first DEVICE_ACK */
 	WHEN_LOADING, /* target: in place of LOADED */
 	WHEN_COMMIT,  /* target: in place of COMMITTED */
@@ -64,20 +68,23 @@ struct evil_lie {
 	uint64_t value;
 	void (*tell)(struct evil *); /* returns, and the session goes on */
 	/* What the process under test does: "completed"; a reason (it ends by
-	 * itself); "waits", recv, for another source; "on": it goes on until it
-	 * is cancelled, and can be */
+	 * itself); "late": "stalled", when half a minute has passed since "told";
+	 * "waits", recv, for another source; "on": it goes on until it is
+	 * cancelled, and can be */
 	const char *result;
 	const char *says; /* extended regular expression: its message */
 	const char *sentence;
 	unsigned int channels; /* 0: one */
 };
 
-/* Those of the source, of the source's frames, of the target; each ends with one that
- * has no name. */
+/* Those of the source, of the source's frames, of the target, of either about
+ * verification, of the source to a QEMU; each ends with one that has no name.
+ * A name that begins with "live-" is of a guest with devices; one with "verify-" in
+ * it, of memory that is compared. */
 extern const struct evil_lie evil_source_lies[], evil_frame_lies[],
-	evil_target_lies[];
+	evil_target_lies[], evil_verify_lies[], evil_live_lies[];
 
-#define EVIL_RAM (4u << 20) /* bytes of the source's guest */
+#define EVIL_RAM (4u << 20) /* bytes of the source's guest, if nobody says */
 
 struct evil_chan {
 	struct xm_seal seal;
@@ -99,6 +106,12 @@ struct evil {
 	uint16_t port_base, peer_base;
 	const char *watch_file;
 	int watch; /* process that is watched; 0: none */
+	/* source: the guest that it says it has */
+	const char *block;
+	uint64_t ram;
+	const uint8_t *stream; /* its devices', as its QEMU wrote it */
+	size_t stream_len;
+	int qemu; /* process of the target's; 0: none */
 	int64_t end_ns;
 
 	struct ctl_trust *trust;
@@ -126,6 +139,8 @@ struct evil {
 	bool is_final;
 	void (*then)(struct evil *); /* source: after the first epoch */
 	bool keeps_acks;             /* target: acknowledges nothing */
+	unsigned int n_wrong;  /* target: so many rounds of hashes are wrong */
+	uint64_t given, acked; /* source: bytes of device state */
 
 	/* what was seen of the process that is watched */
 	int64_t look_ns;
@@ -174,6 +189,22 @@ void evil_flood_keys(struct evil *ev) __attribute__((noreturn));
 void evil_flood(struct evil *ev, const void *bytes, size_t len)
 	__attribute__((noreturn));
 
+/* -- evil_more.c: verification and device state ------------------------------------- */
+
+uint32_t evil_stripes(const struct evil *ev);
+/* HASHES, of stripes @first on, that says it has @n and has @n_body: those of
+ * our own memory; behind the last stripe, zeros. */
+bool evil_say_hashes(struct evil *ev, uint32_t first, unsigned int n,
+		     unsigned int n_body);
+/* Source: VERIFY, and wait for all HASHES. */
+void evil_verify(struct evil *ev);
+/* DEVICE with @len bytes at @offset, whatever they are. */
+bool evil_say_device(struct evil *ev, uint64_t offset, const uint8_t *bytes,
+		     size_t len);
+bool evil_say_device_end(struct evil *ev, uint64_t total);
+/* Bytes of the stream up to @end, as there is room. */
+void evil_give(struct evil *ev, size_t end);
+
 /* -- evil_net.c --------------------------------------------------------------------- */
 
 void evil_net_open(struct evil *ev);
@@ -199,6 +230,8 @@ void evil_net_ack(struct evil *ev, unsigned int c);
 
 void evil_source(struct evil *ev) __attribute__((noreturn));
 void evil_target(struct evil *ev) __attribute__((noreturn));
+/* The whole epoch ev->epoch, ev->is_final. */
+void evil_send_epoch(struct evil *ev);
 /* Pages of this epoch: each stripe's first page of a packet, the rest zeros. */
 void evil_send_pages(struct evil *ev);
 /* One packet's HEADER of channel @c, number @seq: @n normal pages, the others of

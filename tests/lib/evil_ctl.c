@@ -172,6 +172,8 @@ bool evil_hear_any(struct evil *ev)
 			ev->msg.abort.reason, ev->msg.abort.text);
 		evil_exit(ev);
 	}
+	if (ev->msg.type == XM_MSG_DEVICE_ACK)
+		ev->acked = ev->msg.device_ack.bytes;
 	return true;
 }
 

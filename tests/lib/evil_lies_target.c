@@ -322,6 +322,8 @@ const struct evil_lie evil_target_lies[] = {
 	      UNFIT, "features that were not offered"),
 	BYTES("welcome-device", AT_WELCOME, 10, 8, XM_FEATURE_DEVICE,
 	      "protocol", UNFIT, "wants device state of a guest that has none"),
+	BYTES("welcome-verify", AT_WELCOME, 10, 8, XM_FEATURE_VERIFY,
+	      "protocol", UNFIT, "will compare memory, and was not asked to"),
 	BYTES("welcome-channels-0", AT_WELCOME, 18, 2, 0, "protocol",
 	      UNREADABLE, "no channels"),
 	BYTES("welcome-channels-2", AT_WELCOME, 18, 2, 2, "protocol",

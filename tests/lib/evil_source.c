@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* evil_source.c - the course of a source, up to its lie
  *
- * Its guest is one block, "ram", of EVIL_RAM bytes of which every 128th page is
+ * Its guest is one block, EVIL_RAM bytes of "ram", of which every 128th page is
  * full of 'E' and the rest are zeros: few frames, and in the receiver's file
  * nothing but these two and what was there before.  Bytes of a lie are 'X'.
  */
@@ -42,7 +42,7 @@ void evil_send_header(struct evil *ev, unsigned int c, uint32_t seq,
 	bool is_first = !c && !packet;
 
 	if (n_normal + n_zero)
-		strcpy(pkt.ramblock, "ram");
+		strcpy(pkt.ramblock, ev->block);
 	for (i = 0; i < n_normal + n_zero; i++)
 		pkt.offset[i] = first + i * XM_PAGE_SIZE;
 	xm_multifd_put(raw, &pkt);
@@ -79,7 +79,7 @@ static void source_send(struct evil *ev, unsigned int c, uint32_t seq)
 	uint32_t packet = seq / 2, n = 0;
 	uint64_t offset;
 
-	for (offset = 0; offset < EVIL_RAM; offset += packet_len)
+	for (offset = 0; offset < ev->ram; offset += packet_len)
 		if (xm_map_channel(&ev->map, 0, offset) == c && n++ == packet)
 			break;
 	if (seq + 1 == chan->n_frames)
@@ -98,7 +98,7 @@ static void source_plan(struct evil *ev, unsigned int c, bool has_pages)
 	uint64_t offset;
 	uint32_t n = 0;
 
-	for (offset = 0; has_pages && offset < EVIL_RAM; offset += packet_len)
+	for (offset = 0; has_pages && offset < ev->ram; offset += packet_len)
 		n += xm_map_channel(&ev->map, 0, offset) == c;
 	chan->n_frames = 2 * n + 1;
 	chan->cum = 0;
@@ -159,15 +159,44 @@ static void source_hello(struct evil *ev)
 	evil_hear(ev, XM_MSG_WELCOME);
 	ev->welcome = ev->msg.welcome;
 	ev->peer_base = ev->welcome.port_base;
-	if (xm_map_add(&ev->map, "ram", EVIL_RAM, NULL) ||
+	if (xm_map_add(&ev->map, ev->block, ev->ram, NULL) ||
 	    xm_map_shard(&ev->map, ev->hello.n_channels))
 		evil_die("map");
 }
 
-void evil_source(struct evil *ev)
+void evil_send_epoch(struct evil *ev)
 {
 	unsigned int c;
 
+	(void)evil_say_epoch(ev, XM_MSG_EPOCH_BEGIN, ev->epoch, ev->is_final);
+	evil_hear(ev, XM_MSG_EPOCH_READY);
+	for (c = 0; c < ev->n_chans; c++)
+		source_plan(ev, c, true);
+	evil_moment(ev, WHEN_OPEN);
+	evil_send_pages(ev);
+	evil_moment(ev, WHEN_SENT);
+	(void)evil_say_epoch(ev, XM_MSG_EPOCH_END, ev->epoch, ev->is_final);
+	evil_hear(ev, XM_MSG_EPOCH_DONE);
+}
+
+static void source_verify(struct evil *ev)
+{
+	evil_moment(ev, WHEN_FINAL);
+	evil_verify(ev);
+	evil_moment(ev, WHEN_HASHED);
+}
+
+static void source_devices(struct evil *ev)
+{
+	evil_moment(ev, WHEN_STREAM);
+	evil_give(ev, ev->stream_len);
+	evil_moment(ev, WHEN_WRITTEN);
+	(void)evil_say_device_end(ev, ev->given);
+	evil_hear(ev, XM_MSG_LOADED);
+}
+
+void evil_source(struct evil *ev)
+{
 	ev->hello.version_min = ev->hello.version_max = XM_MSG_VERSION;
 	(void)!getrandom(ev->hello.session, sizeof(ev->hello.session), 0);
 	ev->hello.n_channels = ev->lie->channels ? ev->lie->channels : 1;
@@ -175,8 +204,12 @@ void evil_source(struct evil *ev)
 	ev->hello.ip_max = 9000;
 	ev->hello.max_pages = 2;
 	ev->hello.n_blocks = 1;
-	ev->hello.block[0].len = EVIL_RAM;
-	strcpy(ev->hello.block[0].name, "ram");
+	ev->hello.block[0].len = ev->ram;
+	strcpy(ev->hello.block[0].name, ev->block);
+	if (!strncmp(ev->lie->name, "live-", 5))
+		ev->hello.features |= XM_FEATURE_DEVICE;
+	if (strstr(ev->lie->name, "verify-"))
+		ev->hello.features |= XM_FEATURE_VERIFY;
 	strcpy(ev->hello.name, "evil");
 	memset(ev->page, 'E', sizeof(ev->page));
 	evil_meet(ev);
@@ -187,17 +220,14 @@ void evil_source(struct evil *ev)
 	ev->is_final = true;
 	ev->epoch = 1;
 	evil_moment(ev, WHEN_PROVEN);
-	(void)evil_say_epoch(ev, XM_MSG_EPOCH_BEGIN, ev->epoch, ev->is_final);
-	evil_hear(ev, XM_MSG_EPOCH_READY);
-	for (c = 0; c < ev->n_chans; c++)
-		source_plan(ev, c, true);
-	evil_moment(ev, WHEN_OPEN);
-	evil_send_pages(ev);
-	evil_moment(ev, WHEN_SENT);
-	(void)evil_say_epoch(ev, XM_MSG_EPOCH_END, ev->epoch, ev->is_final);
-	evil_hear(ev, XM_MSG_EPOCH_DONE);
+	evil_send_epoch(ev);
 	if (ev->then)
 		ev->then(ev);
+	if (ev->hello.features & XM_FEATURE_VERIFY &&
+	    strstr(ev->lie->name, "verify-"))
+		source_verify(ev);
+	if (ev->hello.features & XM_FEATURE_DEVICE)
+		source_devices(ev);
 	evil_moment(ev, WHEN_DONE);
 	(void)evil_say_type(ev, XM_MSG_COMMIT);
 	evil_hear(ev, XM_MSG_COMMITTED);

@@ -39,7 +39,8 @@ static void target_welcome(struct evil *ev)
 	ev->hello = ev->msg.hello;
 	target_map(ev);
 	w->version = XM_MSG_VERSION;
-	w->features = ev->hello.features & XM_FEATURE_DEVICE;
+	w->features = ev->hello.features &
+		      (XM_FEATURE_DEVICE | XM_FEATURE_VERIFY);
 	w->n_channels = ev->hello.n_channels;
 	w->port_base = ev->port_base;
 	w->ip_max = ev->hello.ip_max < 9000 ? ev->hello.ip_max : 9000;
@@ -107,6 +108,13 @@ static void target_take(struct evil *ev)
 	case XM_MSG_DEVICE:
 		evil_moment(ev, WHEN_DEVICE);
 		target_ack_device(ev);
+		break;
+	case XM_MSG_VERIFY:
+		evil_moment(ev, WHEN_HASHED);
+		(void)evil_say_hashes(ev, 0, evil_stripes(ev),
+				      evil_stripes(ev));
+		if (ev->n_wrong)
+			ev->n_wrong--;
 		break;
 	case XM_MSG_DEVICE_END:
 		evil_moment(ev, WHEN_LOADING);

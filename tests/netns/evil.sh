@@ -20,6 +20,7 @@ needs xdpmig setpriv
 ram_make "$GUEST" 4
 LIAR=$BUILD/tests/lib/evil
 GUARD_MAP=$BUILD/tests/netns/libguard_map.so
+CLOCK_JUMP=$BUILD/tests/netns/libclock_jump.so
 SLOTS=${SLOTS:-16}
 unset MALLOC_PERTURB_ # it would fill the map of a guest that is said to have 64 TiB
 
@@ -54,10 +55,12 @@ until_so() {
 
 # A function would run in a shell of its own, and that would be the process.
 run_product() { # NAMESPACE ARGUMENT...
-	local ns=$1
+	local ns=$1 with=(LD_PRELOAD="$GUARD_MAP")
 
 	shift
-	nsenter --net="/run/netns/$ns" -- setpriv --pdeathsig KILL env LD_PRELOAD="$GUARD_MAP" "$XDPMIG" "$SIDE" --json \
+	[ "$RESULT" != late ] ||
+		with=(LD_PRELOAD="$GUARD_MAP:$CLOCK_JUMP" XM_LATE=31)
+	nsenter --net="/run/netns/$ns" -- setpriv --pdeathsig KILL env "${with[@]}" "$XDPMIG" "$SIDE" --json \
 		--name "lie-$SLOT" --queues "$((SLOT * 2))-$((SLOT * 2 + 1))" \
 		--stall 2s "$@" >"$(out "$SIDE")" 2>"$(err "$SIDE")" </dev/null &
 	PRODUCT=$!
@@ -109,6 +112,10 @@ check_result() {
 	esac
 	[ "$RESULT" = completed ] ||
 		[ "$(jq -r .reason <<<"$o")" = "$RESULT" ] || wrong "reason"
+	[ "$NAME" != verify-wrong ] || # it was mended, and found to be
+		[ "$(jq -c '[.verify_rounds, .verify_stripes_differed,
+			.verify_stripes_repaired]' <<<"$o")" = "[2,2,2]" ] ||
+		wrong "figures"
 	[ "$RESULT" = completed ] ||
 		jq -r .message <<<"$o" | grep -qE -- "$SAYS" || wrong "message"
 	[ "$(jq -r .guest_runs_at <<<"$o")" = "$home" ] ||
@@ -146,6 +153,12 @@ judge() {
 		until_so 5 grep -q '^State:.S' "/proc/$PRODUCT/status"
 		WAITED=1
 		cancelled
+		;;
+	late) # half a minute that nobody has to wait for
+		until_so 20 is_told
+		kill -USR2 "$PRODUCT"
+		RESULT=stalled
+		ends 10
 		;;
 	after) # COMMIT was said: there is no way back, and no deadline
 		until_so 20 is_told
@@ -185,14 +198,15 @@ one_recv() {
 
 one_send() {
 	local at=$DST4:$((61000 + SLOT))
-	local queues=$((SLOT * 2))
+	local queues=$((SLOT * 2)) with=()
 
+	[[ $NAME != *verify-* ]] || with=(--verify)
 	run_evil "$DST_NS" target "$DST_DEV" "$at"
 	until_so 10 grep -q waiting "$(err evil)"
 	case $NAME in
 	none | welcome-same-cookies) queues+=-$((queues + 1)) ;;
 	esac
-	run_product "$SRC_NS" --dev "$SRC_DEV" --ram "$GUEST" \
+	run_product "$SRC_NS" --dev "$SRC_DEV" --ram "$GUEST" "${with[@]}" \
 		--queues "$queues$([[ $queues = *-* ]] || echo "-$queues")" "$at"
 	judge
 }
