@@ -71,7 +71,7 @@ static void watch_status(struct evil *ev)
 	fclose(f);
 }
 
-/* It may have begun after us. */
+/* It may have begun after us, and its id be written down later still. */
 void evil_watch(struct evil *ev)
 {
 	FILE *f = ev->watch_file ? fopen(ev->watch_file, "re") : NULL;
@@ -149,6 +149,8 @@ void evil_tick(struct evil *ev)
 	static const struct xm_msg beat = { .type = XM_MSG_HEARTBEAT };
 	int64_t now = xm_clock().ns;
 
+	if (!ev->watch)
+		evil_watch(ev);
 	if (ev->watch && now - ev->look_ns > 50 * XM_MS) {
 		ev->look_ns = now;
 		watch_status(ev);

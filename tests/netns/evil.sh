@@ -202,7 +202,7 @@ one_send() {
 
 	[[ $NAME != *verify-* ]] || with=(--verify)
 	run_evil "$DST_NS" target "$DST_DEV" "$at"
-	until_so 10 grep -q waiting "$(err evil)"
+	until_so 10 grep -q 'evil: waiting' "$(err evil)"
 	case $NAME in
 	none | welcome-same-cookies) queues+=-$((queues + 1)) ;;
 	esac
@@ -216,8 +216,9 @@ one() { # in the background
 	PRODUCT='' LIES=''
 	"one_$SIDE"
 	kill "$LIES" 2>/dev/null || true
+	until_so 10 is_gone "$LIES" # its port is the next one's
 	echo "$NAME" >>"$TMP/told"
-	rm -f "$TMP/$SLOT"-*.out "$TMP/$SLOT"-*.err
+	rm -f "$TMP/$SLOT"-*.out "$TMP/$SLOT"-*.err "$TMP/$SLOT.pid"
 }
 
 # -- all of them ------------------------------------------------------------------------

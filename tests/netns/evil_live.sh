@@ -61,7 +61,7 @@ lie() { # NAME RESULT SAYS
 
 	say "$1"
 	spawn evil dst "$LIAR" target --key "$KEY" --dev "$DST_DEV" "$1" "$DST4"
-	wait_for 10 grep -q waiting "$(err_of evil)"
+	wait_for 10 grep -q 'evil: waiting' "$(err_of evil)"
 	[[ $1 != *verify-* ]] || with=(--verify)
 	[ "$result" != late ] ||
 		send_by=(env LD_PRELOAD="$CLOCK_JUMP" XM_LATE=31
