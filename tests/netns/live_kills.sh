@@ -43,6 +43,13 @@ record_of() {
 			select(.name == $name) | .guest_runs_at'
 }
 
+# Neither send nor its guardian has it any more: the record is the last.
+name_is_free() { # NAME
+	local lock=/run/xdpmig/$1.lock
+
+	[ ! -e "$lock" ] || "$FROM" flock -n "$lock" true
+}
+
 # It has ended, or has seen no source and waits on.
 recv_is_settled() {
 	is_gone "$(pid_of recv)" && return
@@ -70,6 +77,7 @@ send_was_killed() {
 		return
 	fi
 	assert_eq "$SEND_RC" $KILLED "send"
+	wait_for 40 name_is_free "$1"
 	record=$(record_of "$1")
 	say "send's record says '$record', recv ended with $RECV_RC"
 	case $record,$RECV_RC in
