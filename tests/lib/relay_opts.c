@@ -21,6 +21,7 @@ static const char usage_text[] =
 	"\n"
 	"Which frames trouble meets (all, if not said):\n"
 	"  --ports LO-HI      only UDP from or to a port of this range\n"
+	"  --except LO-HI     all others: ARP, and the control connection\n"
 	"  --types T[,T]      only frames of these types: header, data, ack,\n"
 	"                     probe\n"
 	"  --way ab|ba|both   options that follow are for frames from A to B,\n"
@@ -177,14 +178,14 @@ static uint64_t names(const char **p, const char *name, const char *whole,
 	return bits;
 }
 
-static void parse_ports(struct relay_opts *o, const char *arg)
+static void parse_ports(struct relay_opts *o, const char *name, const char *arg)
 {
 	unsigned int lo, hi;
 	char end;
 
 	if (sscanf(arg, "%u-%u%c", &lo, &hi, &end) != 2 || !lo || lo > hi ||
 	    hi > 65535)
-		bad("ports", arg, "not a range LO-HI");
+		bad(name, arg, "not a range LO-HI");
 	o->port_lo = (uint16_t)lo;
 	o->port_hi = (uint16_t)hi;
 }
@@ -319,19 +320,20 @@ static unsigned int parse_way(const char *arg)
 }
 
 static const struct option long_opts[] = {
-	{ "ports", 1, NULL, 'p' },   { "types", 1, NULL, 't' },
-	{ "way", 1, NULL, 'w' },     { "seed", 1, NULL, 's' },
-	{ "ring", 1, NULL, 'r' },    { "store", 1, NULL, 'o' },
-	{ "help", 0, NULL, 'h' },    { "kinds", 0, NULL, 'k' },
-	{ "loss", 1, NULL, 0 },      { "burst", 1, NULL, 0 },
-	{ "duplicate", 1, NULL, 0 }, { "reorder", 1, NULL, 0 },
-	{ "corrupt", 1, NULL, 0 },   { "cut", 1, NULL, 0 },
-	{ "jitter", 1, NULL, 0 },    { "delay", 1, NULL, 0 },
-	{ "rate", 1, NULL, 0 },      { "queue", 1, NULL, 0 },
-	{ "ecn", 1, NULL, 0 },       { "mtu", 1, NULL, 0 },
-	{ "shrink", 1, NULL, 0 },    { "begin", 1, NULL, 'b' },
-	{ "record", 1, NULL, 'T' },  { "replay", 1, NULL, 'T' },
-	{ "repeat", 1, NULL, 'T' },  { NULL, 0, NULL, 0 },
+	{ "ports", 1, NULL, 'p' },  { "types", 1, NULL, 't' },
+	{ "way", 1, NULL, 'w' },    { "seed", 1, NULL, 's' },
+	{ "ring", 1, NULL, 'r' },   { "store", 1, NULL, 'o' },
+	{ "help", 0, NULL, 'h' },   { "kinds", 0, NULL, 'k' },
+	{ "except", 1, NULL, 'e' }, { "loss", 1, NULL, 0 },
+	{ "burst", 1, NULL, 0 },    { "duplicate", 1, NULL, 0 },
+	{ "reorder", 1, NULL, 0 },  { "corrupt", 1, NULL, 0 },
+	{ "cut", 1, NULL, 0 },      { "jitter", 1, NULL, 0 },
+	{ "delay", 1, NULL, 0 },    { "rate", 1, NULL, 0 },
+	{ "queue", 1, NULL, 0 },    { "ecn", 1, NULL, 0 },
+	{ "mtu", 1, NULL, 0 },      { "shrink", 1, NULL, 0 },
+	{ "begin", 1, NULL, 'b' },  { "record", 1, NULL, 'T' },
+	{ "replay", 1, NULL, 'T' }, { "repeat", 1, NULL, 'T' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static void parse_one(struct relay_opts *o, int c, const char *name,
@@ -348,7 +350,9 @@ static void parse_one(struct relay_opts *o, int c, const char *name,
 		print_kinds();
 		exit(0);
 	case 'p':
-		parse_ports(o, optarg);
+	case 'e':
+		parse_ports(o, name, optarg);
+		o->others = c == 'e';
 		return;
 	case 't':
 		o->types = parse_types(name, optarg);
@@ -420,8 +424,9 @@ static bool in_range(const struct relay_opts *o, uint16_t port)
 
 bool relay_is_subject(const struct relay_opts *o, const struct mangle *m)
 {
-	if (o->port_lo &&
-	    !(m->udp && (in_range(o, m->sport) || in_range(o, m->dport))))
+	bool is_in = m->udp && (in_range(o, m->sport) || in_range(o, m->dport));
+
+	if (o->port_lo && is_in == o->others)
 		return false;
 	if (o->types && !(m->type < 32 && o->types & 1u << m->type))
 		return false;

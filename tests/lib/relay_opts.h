@@ -23,6 +23,7 @@ struct relay_opts {
 	struct relay_tape tape[2];
 	uint64_t seed;
 	uint16_t port_lo, port_hi; /* subject: UDP in this range; 0: all */
+	bool others;               /* all but that */
 	unsigned int types;        /* subject: bits 1 << frame type; 0: all */
 	unsigned int begin; /* trouble begins with one of these; 0: at once */
 	uint64_t ring;      /* bytes of receive ring, each way */

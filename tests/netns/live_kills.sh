@@ -17,12 +17,13 @@
 . "${0%/*}/session.sh"
 # shellcheck source=tests/netns/live_lib.sh
 . "${0%/*}/live_lib.sh"
+# shellcheck source=tests/netns/live_where.sh
+. "${0%/*}/live_where.sh"
 live_needs "$FAULT_AT"
 
 KILLS=${1:-6}
 SEED=${SEED:-$((RANDOM * 32768 + RANDOM))}
 RANDOM=$SEED
-KILLED=137 # status of a process that SIGKILL ended
 
 # userspace/core/msg.h; without a name: the program's begin
 SENDS=("=0" HELLO=1 PROVEN=3 EPOCH_BEGIN=4 EPOCH_END=6 DEVICE=12 DEVICE_END=14
@@ -33,101 +34,6 @@ RECVS=(WELCOME=2 PROVEN=3 EPOCH_READY=5 EPOCH_DONE=7 DEVICE_ACK=13 LOADED=15
 # long, and one that is slowed down.
 KINDS=("" "--bandwidth 400M --converge stop --timeout 1s"
 	"--bandwidth 800M --max-downtime 200ms --converge auto")
-
-# -- where is it? -------------------------------------------------------------------
-
-# record_of NAME: what the source's record says, or nothing
-record_of() {
-	"$FROM" "$XDPMIG" status --json | tail -n 1 |
-		jq -r --arg name "$1" '.migrations[] |
-			select(.name == $name) | .guest_runs_at'
-}
-
-# Neither send nor its guardian has it any more: the record is the last.
-name_is_free() { # NAME
-	local lock=/run/xdpmig/$1.lock
-
-	[ ! -e "$lock" ] || "$FROM" flock -n "$lock" true
-}
-
-# It has ended, or has seen no source and waits on.
-recv_is_settled() {
-	is_gone "$(pid_of recv)" && return
-	"$TO" "$XDPMIG" status --json | tail -n 1 | jq -e '.migrations[] |
-		select(.name == "at-target") | .state == "waiting"'
-}
-
-recv_settles() {
-	wait_for 40 recv_is_settled
-	if ! is_gone "$(pid_of recv)"; then
-		run "$TO" "$XDPMIG" cancel at-target
-	fi
-	recv_end 5
-}
-
-# send_was_killed NAME; WHERE is "source" or "target" then
-send_was_killed() {
-	local record
-
-	recv_settles
-	WHERE=source
-	[ "$RECV_RC" != 0 ] || WHERE=target
-	if [ "$SEND_RC" = 0 ]; then
-		assert_eq "$RECV_RC" 0 "recv, when send has completed"
-		return
-	fi
-	assert_eq "$SEND_RC" $KILLED "send"
-	wait_for 40 name_is_free "$1"
-	record=$(record_of "$1")
-	say "send's record says '$record', recv ended with $RECV_RC"
-	case $record,$RECV_RC in
-	target,0 | unknown,0 | source,4 | ,4)
-		;;
-	unknown,4) # nobody runs it until we say so
-		wait_for 10 not guest_alive "$B"
-		runs_not "$A"
-		guest_cont "$A"
-		;;
-	*)
-		fail "that is not so"
-		;;
-	esac
-}
-
-# The same, and recv was killed.
-recv_was_killed() {
-	send_end 40
-	recv_end 5
-	WHERE=source
-	case $SEND_RC in
-	0)
-		WHERE=target
-		;;
-	4)
-		assert_eq "$RECV_RC" $KILLED "recv"
-		;;
-	6)
-		assert_eq "$RECV_RC" $KILLED "recv"
-		say "the target's QEMU: $(live_state "$B")"
-		case $(live_state "$B") in
-		running)
-			WHERE=target
-			;;
-		paused)
-			guest_cont "$B"
-			WHERE=target
-			;;
-		*)
-			live_quit "$B"
-			guest_cont "$A"
-			;;
-		esac
-		;;
-	*)
-		fail "send ended with $SEND_RC"
-		;;
-	esac
-}
 
 # -- how is it? -------------------------------------------------------------------------
 
