@@ -153,6 +153,18 @@ scenario_control_connection_left_alone() {
 	assert_eq "$(relay_stat ab subject)" 1 "frames that were meant"
 }
 
+# All but the data plane.
+scenario_control_connection_alone() {
+	net_up relay=1 mtu=9000
+	relay_start --except 61952-62015 --loss 100%
+	src bash -c "echo waits >/dev/udp/$DST4/61953" # for ARP
+	wait_for 5 at_least 1 relay_now ab lost
+	src ip neigh replace "$DST4" dev "$SRC_DEV" lladdr 02:00:00:00:00:02
+	src bash -c "echo passes >/dev/udp/$DST4/61953"
+	wait_for 5 at_least 1 relay_now ab frames_out
+	relay_stop
+}
+
 # -- failing ---------------------------------------------------------------------------
 
 # expect_failure PATTERN <<script: a script of its own fails, saying this
