@@ -140,7 +140,7 @@ fault_corrupt() {
 }
 
 fault_acks_lost() {
-	pick 10% 50% 80%
+	pick 10% 30% 50%
 	data_plane --way "$BACK" --loss "$PICKED"
 }
 

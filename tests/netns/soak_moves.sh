@@ -31,6 +31,7 @@ N_FAULTS=${#FAULTS[@]}
 keep_outputs() {
 	local status=$? to
 
+	set +e # or its failing status ended all here
 	if [ $status != 0 ] && [ -f "$SOAK/now" ]; then
 		to=$SOAK/failed-$(cat "$SOAK/now")
 		mkdir -p "$to"
@@ -318,6 +319,7 @@ first_move() {
 one_move() { # NUMBER
 	echo "$1" >"$SOAK/now"
 	choose "$1"
+	SCENARIO="move $1, $FAULT"
 	befall "$1" "$FAULT"
 	if [ "$WHERE" = source ]; then
 		TROUBLE=() SEND=(--queues "$CHANNELS") RECV=()
