@@ -40,7 +40,9 @@
  * A peer's thread may run milliseconds late, on a network of microseconds.  The
  * round trip does not show it: the echo is the newest frame's, which came just
  * before the thread looked.  So the timer knows the lag, too: what the oldest
- * frame that an ACK is the first to cover had to wait.
+ * frame that an ACK is the first to cover had to wait.  Not when the timer had
+ * to ask and the answer came at once: then an ACK was lost, the wait was the
+ * timer's own, and what learns from itself grows to its ceiling.
  *
  * A frame that the device still has is never lost (tx_state.h).  When nothing
  * at all may be sent (credit 0), the timer forces one frame out, so a lost
@@ -364,14 +366,18 @@ static void loss_check_timeout(struct xm_tx *tx, const struct loss_acked *acked)
 }
 
 /* A peer that meant to withhold the ACK for so long is not late; one that
- * withheld it for longer is. */
+ * withheld it for longer is.  A peer that sleeps answers what it was asked meanwhile
+ * any time later; one that does not, within a round trip. */
 static void loss_take_lag(struct xm_tx *tx, struct xm_time now,
 			  int64_t oldest_ns, const struct xm_ack *ack)
 {
 	uint32_t hold_us = ack->hold_us < XM_ACK_DELAY_US ? ack->hold_us :
 							    XM_ACK_DELAY_US;
+	int64_t lag_ns = now.ns - oldest_ns - hold_us * XM_US;
+	bool has_asked = tx->has_probed || tx->in_timeout;
 
-	xm_cc_on_lag(&tx->cc, now.ns - oldest_ns - hold_us * XM_US);
+	if (!has_asked || tx->rtt_ns >= lag_ns / 4)
+		xm_cc_on_lag(&tx->cc, lag_ns);
 }
 
 static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
