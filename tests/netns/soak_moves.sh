@@ -86,7 +86,9 @@ choose_options() {
 	! chance 3 || SEND+=(--verify)
 	pick "" "" 8M 64M
 	[ "$PICKED" = "" ] || SEND+=(--lock-budget "$PICKED")
-	pick "" "--max-downtime 50ms" "--max-downtime 1s" \
+	# no network is good enough for every one of them: so there is a limit
+	pick "" "--max-downtime 50ms --converge stop --timeout 20s" \
+		"--max-downtime 1s" \
 		"--converge stop --timeout 3s --max-downtime 1ms"
 	# shellcheck disable=SC2206 # words
 	SEND+=($PICKED)
