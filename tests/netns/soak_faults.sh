@@ -118,9 +118,11 @@ fault_loss() {
 	data_plane --loss "$PICKED"
 }
 
+# Of pages only, and short: it is as long in frames when there are two a second, as
+# of ACKs after some timeouts.
 fault_burst() {
-	pick 0.05%,10% 0.2%,20% 0.01%,2%
-	data_plane --burst "$PICKED"
+	pick 0.05%,20% 0.2%,30% 0.02%,20%
+	data_plane --way "$FORTH" --burst "$PICKED"
 }
 
 fault_duplicate() {
@@ -161,7 +163,8 @@ fault_slow_link() {
 
 fault_everything() {
 	data_plane --loss 1% --duplicate 3% --reorder 3%,20,5ms --corrupt 3%,all \
-		--burst 0.1%,10% --way ab --repeat 2,2 --way ba --repeat 2,2
+		--way "$FORTH" --burst 0.1%,20% --way ab --repeat 2,2 \
+		--way ba --repeat 2,2
 }
 
 # Of this session, epochs that were; and of one that was, with each frame one.

@@ -102,8 +102,8 @@ choose() {
 	choose_fault "$1"
 	seeded move "$1"
 	TROUBLE=() MORE=() MOMENT='' ACT='' PRELOAD='' MUST=any SLOWLY=''
-	BACK=ba
-	[ "$FROM" = src ] || BACK=ab
+	FORTH=ab BACK=ba
+	[ "$FROM" = src ] || FORTH=ba BACK=ab
 	choose_options
 	pick "" "" 800M 400M
 	local bandwidth=$PICKED
