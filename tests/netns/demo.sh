@@ -83,7 +83,7 @@ scenario_a_guest_moves_there_and_back() {
 scenario_interrupted_while_the_guest_moves() {
 	BANDWIDTH=200M demo spawn demo here
 	wait_for 120 grep -q 'xdpmig send' "$(out_of demo)"
-	wait_for 20 grep -q 'epoch 1:' "$(out_of demo)"
+	wait_for 120 grep -q 'epoch 1:' "$(out_of demo)"
 	stop demo INT
 	assert_eq "$RC" 130 "exit status"
 	assert_grep '^interrupted' "$(out_of demo)" "last words"
