@@ -15,19 +15,6 @@ ram_make "$GUEST" 4
 
 # -- send alone ---------------------------------------------------------------------
 
-# bad_send STATUS REASON PATTERN ARGUMENT...: send says so, and at once
-bad_send() {
-	local status=$1 reason=$2 pattern=$3
-
-	shift 3
-	spawn send src "$XDPMIG" send --json "$@"
-	send_end 8
-	assert_eq "$SEND_RC" "$status" "send $*"
-	said send "$reason" "$pattern"
-	assert_jq ".exit_status == $status" "$(out_of send)" "send $*"
-	[ "$status" = 2 ] || [ -n "${PLAN:-}" ] || home send source
-}
-
 scenario_memory_at_the_source() {
 	net_up queues=1
 	attach_both
@@ -132,16 +119,6 @@ scenario_command_line() {
 }
 
 # -- recv alone ------------------------------------------------------------------------
-
-bad_recv() { # STATUS REASON PATTERN ARGUMENT...
-	local status=$1 reason=$2 pattern=$3
-
-	shift 3
-	spawn recv dst "$XDPMIG" recv --json "$@"
-	recv_end 5
-	assert_eq "$RECV_RC" "$status" "recv $*"
-	said recv "$reason" "$pattern"
-}
 
 scenario_recv_alone() {
 	net_up queues=1
@@ -548,78 +525,6 @@ begin_here() { # OPTION... of send
 	attach_both
 	recv_start
 	send_slowly "$@"
-}
-
-# -- plans -------------------------------------------------------------------------------
-
-scenario_dry_run() {
-	net_up queues=4
-	attach_both
-	run src "$XDPMIG" send --dry-run --json --ram "$GUEST" --queues 3 \
-		--bandwidth 2G "$DST4"
-	assert_eq "$RC" 0 "send --dry-run, and nobody listens"
-	assert_jq '.event == "result" and .status == "planned" and
-		.channels == 3 and .engine == "copy-sg" and
-		.locked_bytes > 0 and .mtu_bytes == 9000 and
-		.rx_buffer_bytes > 0 and .rx_buffer_bytes < .locked_bytes and
-		.tx_ring_descs > 0 and .rx_ring_descs > 0 and
-		.estimated_ms == (.ram_bytes_populated / 250000 | floor) and
-		.xdp_mode == "native"' "$OUT" "plan"
-	assert_jq '[.options[] | select(.name == "bandwidth")] ==
-		[{"name": "bandwidth", "value": "2G", "from": "command line"}]' \
-		"$OUT" "options"
-	run dst "$XDPMIG" recv --dry-run --json --ram "$COPY"
-	assert_eq "$RC" 0 "recv --dry-run"
-	assert_jq ".status == \"planned\" and .channels == 4 and
-		.engine == \"copy-sg\" and .xdp_mode == \"native\" and
-		.mtu_bytes == 9000 and
-		.rx_buffer_bytes >= 32 * 1024 * 1024 - 4 * 65536 and
-		.locked_bytes > .rx_buffer_bytes and
-		.listen == \"$DST4:61951\"" "$OUT" "plan"
-	run dst "$XDPMIG" recv --dry-run --json --ram "$COPY" --queues 2-3
-	assert_jq ".channels == 2 and .first_queue == 2" "$OUT" "plan"
-	assert_clean
-	run src "$XDPMIG" send --dry-run --ram "$GUEST" "$DST4"
-	assert_eq "$RC" 0 "send --dry-run"
-	assert_grep '^engine +copy-sg$' "$OUT" "plan for people"
-	detach_both
-}
-
-# Nobody is asked for the way, also not the neighbour; that it is not there is
-# for a migration to find out.
-scenario_dry_run_touches_nothing() {
-	local peer
-
-	net_up queues=2 mtu=4000
-	attach_both
-	ip -n "$SRC_NS" neigh flush dev "$SRC_DEV"
-	for peer in "$DST4" "$DST6" 198.18.0.77; do
-		run src "$XDPMIG" send --dry-run --json --ram "$GUEST" "$peer"
-		assert_eq "$RC" 0 "send --dry-run to $peer"
-		assert_jq '.mtu_bytes == 4000 and (has("estimated_ms") | not)' \
-			"$OUT" "plan"
-		assert_eq "$(ip -n "$SRC_NS" neigh show to "$peer")" "" \
-			"neighbour $peer"
-	done
-	detach_both
-}
-
-# A plan that cannot be is said, too.
-scenario_dry_run_of_the_impossible() {
-	net_up queues=2 mtu=65535
-	attach_both
-	PLAN=1
-	bad_send 1 memory "nothing: " --dry-run --ram /dev/shm/nothing "$DST4"
-	bad_send 2 usage "at least" --dry-run --lock-budget 512K \
-		--ram "$GUEST" "$DST4"
-	bad_send 1 zero_copy "no zero-copy" --dry-run --zero-copy require \
-		--ram "$GUEST" "$DST4"
-	bad_recv 1 zero_copy "no zero-copy" --dry-run --zero-copy require \
-		--ram "$COPY"
-	bad_recv 2 usage "at least" --dry-run --lock-budget 512K --ram "$COPY"
-	PLAN=''
-	assert_clean
-	detach_both
 }
 
 run_scenarios "$@"

@@ -215,6 +215,30 @@ home() {
 	assert_jq ".guest_runs_at == \"$2\"" "$(out_of "$1")" "$1: home"
 }
 
+# bad_send, bad_recv STATUS REASON PATTERN ARGUMENT...: alone, it says so, and at
+# once; $PLAN: where the guest may run is not said
+bad_send() {
+	local status=$1 reason=$2 pattern=$3
+
+	shift 3
+	spawn send src "$XDPMIG" send --json "$@"
+	send_end 8
+	assert_eq "$SEND_RC" "$status" "send $*"
+	said send "$reason" "$pattern"
+	assert_jq ".exit_status == $status" "$(out_of send)" "send $*"
+	[ "$status" = 2 ] || [ -n "${PLAN:-}" ] || home send source
+}
+
+bad_recv() {
+	local status=$1 reason=$2 pattern=$3
+
+	shift 3
+	spawn recv dst "$XDPMIG" recv --json "$@"
+	recv_end 5
+	assert_eq "$RECV_RC" "$status" "recv $*"
+	said recv "$reason" "$pattern"
+}
+
 # -- what a migration must have done ------------------------------------------------------
 
 # check_results FILE: each end's figures in themselves, and with the other's
