@@ -131,11 +131,19 @@ static void ctl_connect__refused_by_a_host(void **state)
 	assert_non_null(strstr(e.msg, "[fd00:18::2]:61951"));
 }
 
+/* The kernel gives a device its link-local address and the route to others' once
+ * it has heard of the carrier, which it looks at once a second. */
+#define LINK_LOCAL                                            \
+	"timeout 20 sh -c 'until ip -6 route show fe80::/64 " \
+	"dev %s | grep -q .; do sleep 0.02; done'"
+
 static void ctl_connect__link_local(void **state)
 {
 	struct t_pair p;
 	char text[64];
 
+	t_here(LINK_LOCAL, "v0");
+	t_there(*state, LINK_LOCAL, "v1");
 	pair_open(&p, *state, "::", "fe80::ff:fe00:2%v0");
 	assert_string_equal(ctl_addr_text(ctl_peer(p.here), text, sizeof(text)),
 			    "[fe80::ff:fe00:2%v0]:61951");
