@@ -168,7 +168,7 @@ bool evil_hear_any(struct evil *ev)
 	if (xm_msg_get(&ev->msg, raw, len) || ev->msg.type == XM_MSG_HEARTBEAT)
 		return false;
 	if (ev->msg.type == XM_MSG_ABORT) {
-		fprintf(stderr, "evil: the peer says ABORT: %u %s\n",
+		fprintf(stderr, "evil: the peer says ABORT: %d %s\n",
 			ev->msg.abort.reason, ev->msg.abort.text);
 		evil_exit(ev);
 	}

@@ -273,7 +273,7 @@ static void mangle_damage__fields(void **state)
 			mangle_damage(f.b, f.len, &f.m, (enum impair_damage)k,
 				      i * 0x123456789abcdefULL);
 			assert_true(diff(&was, &f, &first, &last) > 0);
-			memset(hit + first - f.m.payload, true,
+			memset(&hit[first - f.m.payload], true,
 			       last - first + 1);
 		}
 	}

@@ -89,9 +89,8 @@ static void xm_seal_open__as_a_list_would_remember(void **state)
 	bool is_new;
 
 	memset(taken, 0, sizeof(taken));
-	srand(4711);
 	for (i = 0; i < 20000; i++) {
-		count = i + (uint64_t)rand() % 20000;
+		count = i + (uint64_t)random() % 20000;
 		is_new = !taken[count] &&
 			 (count > newest || newest - count < XM_COUNTS);
 		assert_int_equal(take_count(t, count),

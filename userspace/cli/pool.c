@@ -37,10 +37,10 @@
 #include "pool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "clock.h"
 #include "pool_priv.h"
@@ -110,16 +110,25 @@ int pool_new(struct pool **ret_pool, const struct pool_opts *opts,
 	return 0;
 }
 
-/* False: the thread is not to be waited for. */
-static bool worker_join(struct worker *w, const struct timespec *until)
+/* Wait for the thread, at most until @until; then on, unless it opens a channel.
+ * True: it is no more. */
+static bool worker_join(struct worker *w, int64_t until)
 {
-	if (w->has_thread &&
-	    pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, until) ==
-		    ETIMEDOUT) {
-		if (atomic_load(&w->is_opening))
+	struct pollfd ended = { .fd = w->pool->done_fd, .events = POLLIN };
+	int64_t left;
+
+	if (!w->has_thread)
+		return true;
+	while (!atomic_load(&w->has_ended)) {
+		left = until - xm_clock().ns;
+		if (left <= 0 && atomic_load(&w->is_opening))
 			return false;
-		pthread_join(w->thread, NULL);
+		if (left <= 0)
+			break;
+		(void)poll(&ended, 1, (int)(left / XM_MS) + 1);
+		drain(w->pool->done_fd);
 	}
+	pthread_join(w->thread, NULL);
 	w->has_thread = false;
 	return true;
 }
@@ -127,20 +136,16 @@ static bool worker_join(struct worker *w, const struct timespec *until)
 /* True: no thread runs any more. */
 static bool pool_stop(struct pool *pool)
 {
+	int64_t until = xm_clock().ns + POOL_STOP_NS;
 	bool is_all = true;
-	struct timespec ts;
 	unsigned int i;
 
 	atomic_store(&pool->must_stop, true);
 	for (i = 0; i < pool->n_workers; i++)
 		if (pool->worker[i].has_thread)
 			notify(pool->worker[i].wake_fd);
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_nsec += POOL_STOP_NS;
-	ts.tv_sec += ts.tv_nsec / XM_SEC;
-	ts.tv_nsec %= XM_SEC;
 	for (i = 0; i < pool->n_workers; i++)
-		is_all &= worker_join(&pool->worker[i], &ts);
+		is_all &= worker_join(&pool->worker[i], until);
 	return is_all;
 }
 

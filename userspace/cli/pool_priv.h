@@ -33,6 +33,7 @@ struct worker {
 	struct xm_error err;
 
 	atomic_bool is_opening; /* a channel: may be long in the kernel */
+	atomic_bool has_ended;  /* and has told done_fd */
 
 	/* the thread's own */
 	unsigned int gen;

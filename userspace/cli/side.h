@@ -71,7 +71,7 @@ struct side {
 	struct tracefile trace;
 
 	/* conduct.c */
-	bool may_have_message; /* the last read did not say -EAGAIN */
+	bool may_have_message;  /* the last read did not say -EAGAIN */
 	struct xm_error unsaid; /* err: a message could not be queued, and why */
 	struct xm_msg msg;
 	uint8_t wire[XM_MSG_MAX];

@@ -269,5 +269,7 @@ void *worker_main(void *arg)
 			worker_wait(w, e.err != 0, is_done);
 		r = 0;
 	}
+	atomic_store(&w->has_ended, true);
+	notify(w->pool->done_fd);
 	return NULL;
 }

@@ -245,7 +245,7 @@ static int dev_find_by_id(struct steer_dev *dev, int main_fd,
 			  struct xm_error *e)
 {
 	int fd fd_cleanup = main_fd;
-	struct bpf_prog_info info;
+	struct bpf_prog_info info = { 0 };
 	int r = prog_info(fd, &info, NULL, 0), ours = r ? r : prog_is_ours(fd);
 
 	if (!r)
