@@ -161,6 +161,30 @@ scenario_key_in_memory() {
 	detach_both
 }
 
+# What the environment asks the TLS library for.
+scenario_keys_in_no_log() {
+	local end
+
+	net_up queues=1
+	attach_both
+	cat >"$TMP/logging" <<-EOF
+		#!/bin/sh
+		SSLKEYLOGFILE='$TMP/keylog' GNUTLS_DEBUG_LEVEL=99 exec '$XDPMIG' "\$@"
+	EOF
+	chmod +x "$TMP/logging"
+	XDPMIG=$TMP/logging recv_start
+	XDPMIG=$TMP/logging send_start "$GUEST" --encrypt
+	ended 0 0
+	rm "$COPY"
+	[ ! -e "$TMP/keylog" ] || fail "keys were logged"
+	for end in send recv; do
+		# how it begins is no secret, and shows that it was asked
+		assert_grep '^gnutls\[2\]' "$(err_of $end)" "$end"
+		assert_no_grep '^gnutls\[([4-9]|[1-9][0-9])\]' "$(err_of $end)" "$end"
+	done
+	detach_both
+}
+
 # -- one end plain -------------------------------------------------------------------------
 
 scenario_plain_at_both_ends() {

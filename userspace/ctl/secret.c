@@ -11,6 +11,9 @@
  *                  zeros (MADV_WIPEONFORK)
  *   freed memory   explicit_bzero() before it is unmapped
  *   argv, env      a key is only ever named by its file
+ *   a log          the TLS library's, which variables of the environment switch on
+ *                  (SSLKEYLOGFILE, GNUTLS_DEBUG_LEVEL), is switched off (trust.c,
+ *                  tls.c)
  *   the file       refused when others may read or replace it
  *
  * Swap is not in the list: a host that swaps to a disk others can read gives

@@ -531,6 +531,8 @@ static int tls_begin(struct tls *t, struct ctl_trust *trust, struct xm_error *e)
 		return r;
 	if (!t->is_psk)
 		tls_demand(t, trust);
+	/* not even for who has SSLKEYLOGFILE in his environment */
+	gnutls_session_set_keylog_function(t->session, NULL);
 	gnutls_transport_set_ptr(t->session, t);
 	gnutls_transport_set_pull_function(t->session, tls_pull);
 	gnutls_transport_set_push_function(t->session, tls_push);

@@ -19,6 +19,13 @@
 #include "secret.h"
 #include "trust_priv.h"
 
+/* The library, before it hears of a secret. */
+static void trust_hush_library(void)
+{
+	/* the environment may have told it to say what it does, and with what */
+	gnutls_global_set_log_level(0);
+}
+
 static int trust_memory(struct xm_error *e)
 {
 	return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
@@ -108,6 +115,7 @@ int ctl_trust_open(struct ctl_trust **ret, const struct ctl_trust_files *files,
 	int r;
 
 	secret_keep_process();
+	trust_hush_library();
 	t = secret_new(sizeof(*t));
 	if (!t)
 		return trust_memory(e);
