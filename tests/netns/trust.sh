@@ -286,6 +286,42 @@ scenario_certificates() {
 	detach_both
 }
 
+# private_key FILE: what nobody may find, for not_in_memory
+private_key() {
+	openssl pkey -in "$1" -outform DER | python3 -c '
+import sys
+der = sys.stdin.buffer.read()
+at = der.index(bytes.fromhex("0201010420")) + 5
+print(der[at:at + 32].hex())'
+	sed -n '2s/^/=/p' "$1"
+}
+
+# Who is forked has no use for it; a guest that is made up may be looked at.
+scenario_private_key_in_children() {
+	local key child
+
+	net_up queues=1
+	{
+		ca ca
+		cert source ca DNS:source.test
+		cert target ca "IP:$DST4"
+	} >"$TMP/openssl.log" 2>&1 || fail "openssl"
+	mapfile -t key < <(private_key "$TMP/source.key")
+	attach_both
+	certs target
+	recv_start "${CERTS[@]}"
+	certs source
+	spawn send src "$XDPMIG" send --dev "$SRC_DEV" --synthetic 4M,1M --json \
+		--name held --pause-before-switchover "${CERTS[@]}" "$DST4"
+	wait_for 20 grep -q "waiting for 'xdpmig continue'" "$(err_of send)"
+	child=$(pgrep -P "$(pid_of send)")
+	not_in_memory "$child" "${key[@]}"
+	run src "$XDPMIG" continue held
+	ended 0 0
+	rm "$COPY"
+	detach_both
+}
+
 # -- memory ------------------------------------------------------------------------------------
 
 # encrypted BOOL: both say so of the last migration

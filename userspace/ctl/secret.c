@@ -9,7 +9,8 @@
  *   process        nor read its memory, unless he has CAP_SYS_PTRACE
  *   a child        the guardian outlives us and has no use for keys: it finds
  *                  zeros (MADV_WIPEONFORK)
- *   freed memory   explicit_bzero() before it is unmapped
+ *   freed memory   explicit_bzero() before it is unmapped; and what the TLS library
+ *                  frees (trust.c)
  *   argv, env      a key is only ever named by its file
  *   a log          the TLS library's, which variables of the environment switch on
  *                  (SSLKEYLOGFILE, GNUTLS_DEBUG_LEVEL), is switched off (trust.c,

@@ -4,7 +4,8 @@
  * Files are read, and tried, before anything is done to a guest, so that a
  * mistake costs nothing.  What the TLS library makes of them lives on its heap,
  * so that is made late, by the process that needs it: send forks its guardian
- * in between, and the guardian shall have none of it.
+ * in between, and the guardian shall have none of it, nor of what was left of the
+ * trial.
  *
  * Whoever uses a struct ctl_trust has said how: one pre-shared key at both
  * ends, or certificates at both ends.  The two are never mixed: with a key no
@@ -13,15 +14,26 @@
 #include "trust.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "secret.h"
 #include "trust_priv.h"
 
+/* The library wipes most of what was secret, but not a private key on an elliptic
+ * curve as it was read. */
+static void trust_free_wiped(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
 /* The library, before it hears of a secret. */
 static void trust_hush_library(void)
 {
+	gnutls_free = trust_free_wiped;
 	/* the environment may have told it to say what it does, and with what */
 	gnutls_global_set_log_level(0);
 }
