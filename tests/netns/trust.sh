@@ -472,17 +472,59 @@ scenario_strangers() {
 	detach_both
 }
 
+# late: $TMP/late is xdpmig, and from SIGUSR2 on 11 s are over, as clock_jump.c has it
+late() {
+	cat >"$TMP/late" <<-EOF
+		#!/bin/sh
+		LD_PRELOAD='$BUILD/tests/netns/libclock_jump.so' XM_LATE=11 \
+			exec '$XDPMIG' "\$@"
+	EOF
+	chmod +x "$TMP/late"
+}
+
+all_are_accepted() {
+	[ "$(dst ss -Hltn "sport = :61951" | awk '{ print $2 }')" = 0 ]
+}
+
+# Also when nobody else waits.
+scenario_handshakes_have_ten_seconds() {
+	net_up queues=1
+	attach_both
+	late
+	XDPMIG=$TMP/late recv_start
+	strangers 1 ''
+	wait_for 5 all_are_accepted
+	kill -USR2 "$(pid_of recv)"
+	refused_here "did not finish the TLS handshake in 10 s"
+	stop stranger KILL
+	gets_in
+	# and a source does not wait for ever, either
+	recv_start
+	kill -STOP "$(pid_of recv)"
+	XDPMIG=$TMP/late send_start "$GUEST"
+	wait_for 5 is_connected
+	kill -USR2 "$(pid_of send)"
+	send_end 5
+	assert_eq "$SEND_RC" 1 "send"
+	said send connect "did not finish the TLS handshake in time"
+	home send source
+	kill -CONT "$(pid_of recv)"
+	gets_in
+	detach_both
+}
+
+is_connected() {
+	src ss -Htn state established "dport = 61951" | grep -q .
+}
+
 # Before it has proven who it is, and has heard who the other is.
 scenario_cancelled_in_the_handshake() {
-	local connected=(ss -Htn state established "dport = 61951")
-
 	net_up queues=1
 	attach_both
 	recv_start
 	kill -STOP "$(pid_of recv)"
 	send_start "$GUEST"
-	# shellcheck disable=SC2016 # expands there
-	wait_for 5 src bash -c '"$@" | grep -q .' - "${connected[@]}"
+	wait_for 5 is_connected
 	kill -INT "$(pid_of send)"
 	send_end 5
 	assert_eq "$SEND_RC" 4 "send"
