@@ -278,6 +278,61 @@ scenario_keeper() {
 	assert_grep 'removed the pins' "$ERR" "detach of a device that is gone"
 }
 
+# keeper_says UID GID ASK [N [SECONDS]]: the error in the answer of the source's keeper,
+# asked for N sockets after so long, or "nothing"; ASK as keeper_priv.h has it
+keeper_says() {
+	local at
+
+	at=/run/xdpmig-keeper/$(stat -Lc %i "/run/netns/$SRC_NS")
+	at+=-$(src ip -j link show "$SRC_DEV" | jq '.[0].ifindex').sock
+	python3 - "$at" "$1" "$2" "$3" "${4:-1}" "${5:-0}" <<-'END'
+		import os, socket, struct, sys, time
+		uid, gid, ask, n, wait = map(int, sys.argv[2:])
+		os.setgroups([])
+		os.setresgid(gid, gid, gid)
+		os.setresuid(uid, uid, uid)
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		try:
+		    s.connect(sys.argv[1])
+		    time.sleep(wait)
+		    s.send(struct.pack('IIII', 1, ask, n, 0))
+		    a = s.recv(64)
+		except (PermissionError, ConnectionResetError, BrokenPipeError):
+		    a = b''
+		print(struct.unpack('IiIiI', a)[1] if a else 'nothing')
+	END
+}
+
+# Whatever the mode of its socket: group root is let in by that.
+scenario_who_asks_a_keeper() {
+	local WHO=1 MAPS=2 SOCKETS=3 QUIT=4 EPERM=-1 EINVAL=-22 keeper began
+
+	net_up queues=2
+	attach_both --user $SOMEONE
+	keeper=$(keeper_of src)
+	assert_eq "$(keeper_says $SOMEONE $SOMEONE $WHO)" 0 "its user"
+	assert_eq "$(keeper_says 0 0 $WHO)" 0 "root"
+	for what in $WHO $MAPS $SOCKETS $QUIT; do
+		assert_eq "$(keeper_says $OTHER $OTHER "$what")" nothing "$what to another"
+		assert_eq "$(keeper_says $OTHER 0 "$what")" nothing \
+			"$what to another of group root"
+	done
+	assert_eq "$(keeper_says $SOMEONE $SOMEONE $QUIT)" $EPERM "its user: the end"
+	assert_eq "$(keeper_says $SOMEONE $SOMEONE $SOCKETS 64)" 0 "64 sockets"
+	assert_eq "$(keeper_says $SOMEONE $SOMEONE $SOCKETS 0)" $EINVAL "no socket"
+	assert_eq "$(keeper_says $SOMEONE $SOMEONE $SOCKETS 65)" $EINVAL "65 sockets"
+	assert_eq "$(keeper_says $SOMEONE $SOMEONE 5)" $EINVAL "nothing it knows"
+	# who is silent is not waited for
+	keeper_says $SOMEONE $SOMEONE $WHO 1 3 >"$TMP/silent" &
+	began=$(now_ms)
+	assert_eq "$(keeper_says $SOMEONE $SOMEONE $WHO)" 0 "beside a silent one"
+	assert_between $(($(now_ms) - began)) 0 2500 "milliseconds of it"
+	wait $!
+	assert_eq "$(cat "$TMP/silent")" nothing "the silent one"
+	assert_eq "$(keeper_of src)" "$keeper" "the keeper"
+	detach_both
+}
+
 # A capability is missing: one message, that names it, and nothing is left.
 scenario_missing() {
 	local cap cmd
