@@ -198,6 +198,33 @@ static void secret_new__not_in_children_nor_dumps(void **state)
 	secret_free(p, 100);
 }
 
+/* What secret.c unmaps (--wrap): was it wiped? */
+static bool t_is_wiped;
+
+int __real_munmap(void *p, size_t len);
+int __wrap_munmap(void *p, size_t len);
+int __wrap_munmap(void *p, size_t len)
+{
+	const char *c = p;
+	size_t i = 0;
+
+	while (i < len && !c[i])
+		i++;
+	t_is_wiped = i == len;
+	return __real_munmap(p, len);
+}
+
+static void secret_free__wipes(void **state)
+{
+	char *p = secret_new(5000);
+
+	(void)state;
+	assert_non_null(p);
+	memset(p, 'x', 5000);
+	secret_free(p, 5000);
+	assert_true(t_is_wiped);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, t_tls_setup, t_tls_teardown)
@@ -210,6 +237,7 @@ int main(void)
 		T(psk_load__refuses_what_is_no_key),
 		T(psk_load__line_ends),
 		T(secret_new__not_in_children_nor_dumps),
+		T(secret_free__wipes),
 	};
 
 	return cmocka_run_group_tests_name("psk", tests, NULL, NULL);
