@@ -161,6 +161,33 @@ static void run_open__is_for_its_user_alone(void **state)
 	assert_int_equal(run_set_dir(t_dir), 0);
 }
 
+/* Who else may write there may answer in its place. */
+static void run_open__not_where_others_write(void **state)
+{
+	struct t *t = *state;
+	json_t *list = json_array();
+	struct run *other = NULL;
+
+	assert_int_equal(mkdir(t_path("open"), 0700), 0);
+	assert_int_equal(run_set_dir(t_path("open")), 0);
+	assert_int_equal(chmod(t_path("open"), 0770), 0);
+	assert_int_equal(run_open(&other, "vm2", &t->e), -EPERM);
+	assert_int_equal(t->e.reason, XM_REASON_PERMISSION);
+	assert_int_equal(run_ask_one("vm2", NULL, NULL, NULL), -EPERM);
+	assert_int_equal(run_list(list, NULL), -EPERM);
+	assert_int_equal(chmod(t_path("open"), 0755), 0);
+	if (!geteuid()) {
+		assert_int_equal(chown(t_path("open"), 65534, 0), 0);
+		assert_int_equal(run_open(&other, "vm2", NULL), -EPERM);
+		assert_int_equal(chown(t_path("open"), 0, 0), 0);
+	}
+	assert_int_equal(run_open(&other, "vm2", NULL), 0);
+	other = run_close(other);
+	assert_int_equal(rmdir(t_path("open")), 0);
+	assert_int_equal(run_set_dir(t_dir), 0);
+	json_decref(list);
+}
+
 /* In a process that is not root, or not any more: 0 when all is well. */
 static int not_root(void)
 {
@@ -197,6 +224,7 @@ static void run_open__who_is_not_root_has_a_place_too(void **state)
 		_exit(not_root());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+	assert_int_equal(chmod(t_dir, 0700), 0);
 }
 
 /* Somebody else has its lock, and goes on. */
@@ -518,6 +546,7 @@ int main(void)
 		CASE(run_open__name_of_a_killed_process),
 		CASE(run_open__no_place_for_it),
 		CASE(run_open__is_for_its_user_alone),
+		CASE(run_open__not_where_others_write),
 		CASE(run_open__who_is_not_root_has_a_place_too),
 		CASE(run_leave__the_name_stays_taken),
 		CASE(run_close__null),

@@ -14,7 +14,8 @@
  *
  * /run and not a network namespace: commands find each other from any of them.
  * The directory is root's alone, and that is all there is to permissions; who is
- * not root has one below XDG_RUNTIME_DIR.
+ * not root has one below XDG_RUNTIME_DIR.  One that somebody else made first, or
+ * may write to, is not used: he could answer in a migration's place.
  *
  * A client may connect and say nothing, or not read its answer: nobody waits
  * for it.  There are RUN_CLIENTS at most; the next one takes the place of the
@@ -78,13 +79,11 @@ int run_set_dir(const char *dir)
 }
 
 /* Where names are: of root, or of this user. */
-static int run_find_dir(struct xm_error *e)
+static int run_name_dir(struct xm_error *e)
 {
 	const char *home;
 	int n = -1;
 
-	if (run_dir[0])
-		return 0;
 	if (!geteuid())
 		return run_set_dir(RUN_DIR);
 	home = secure_getenv("XDG_RUNTIME_DIR");
@@ -98,6 +97,28 @@ static int run_find_dir(struct xm_error *e)
 		       "XDG_RUNTIME_DIR to a directory of yours whose name "
 		       "has at most %zu bytes",
 		       sizeof(run_dir) - sizeof("/xdpmig"));
+}
+
+/* What is not there yet, or no folder, whoever uses it will hear of. */
+static int run_check_dir(struct xm_error *e)
+{
+	struct stat st;
+
+	if (lstat(run_dir, &st) ||
+	    (st.st_uid == geteuid() &&
+	     (!S_ISDIR(st.st_mode) || !(st.st_mode & 0022))))
+		return 0;
+	return xm_fail(e, -EPERM, XM_REASON_PERMISSION,
+		       "%s: it belongs to user %u and has mode %04o, so others "
+		       "could say what they like in it; remove it",
+		       run_dir, st.st_uid, st.st_mode & 07777);
+}
+
+static int run_find_dir(struct xm_error *e)
+{
+	int r = run_dir[0] ? 0 : run_name_dir(e);
+
+	return r ? r : run_check_dir(e);
 }
 
 const char *run_get_dir(struct xm_error *e)

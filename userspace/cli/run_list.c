@@ -85,11 +85,14 @@ int run_list(json_t *list, struct xm_error *e)
 	struct dirent **entry;
 	char name[RUN_NAME];
 	const char *file;
-	const char *dir = run_get_dir(NULL);
+	struct xm_error why = { 0 };
+	const char *dir = run_get_dir(&why);
 	int i, n;
 
-	if (!dir)
+	if (!dir && why.err != -EPERM)
 		return 0; /* then there are none */
+	if (!dir)
+		return xm_fail(e, why.err, why.reason, "%s", why.msg);
 	n = scandir(dir, &entry, NULL, alphasort);
 	if (n < 0)
 		return errno == ENOENT ?
