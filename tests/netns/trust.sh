@@ -286,6 +286,32 @@ scenario_certificates() {
 	detach_both
 }
 
+listens() {
+	dst ss -Hltn "sport = :61951" | grep -q .
+}
+
+# A peer that passes over the key and proves what it likes, as no peer of ours does.
+scenario_a_certificate_instead_of_a_key() {
+	local tls=(-tls1_3 -alpn xdpmig/1 -cert "$TMP/any.crt" -key "$TMP/any.key")
+
+	net_up queues=1
+	{
+		ca ca
+		cert any ca "IP:$DST4"
+	} >"$TMP/openssl.log" 2>&1 || fail "openssl"
+	attach_both
+	spawn liar dst openssl s_server "${tls[@]}" -accept 61951 -rev -msg
+	wait_for 5 listens
+	turned_away "has not the key of our --key"
+	assert_grep '^>>> .* Finished' "$(out_of liar)" "what it did"
+	stop liar KILL
+	recv_start
+	run src openssl s_client "${tls[@]}" -connect "$DST4:61951"
+	refused_here "has not the key of our --key"
+	gets_in
+	detach_both
+}
+
 # private_key FILE: what nobody may find, for not_in_memory
 private_key() {
 	openssl pkey -in "$1" -outform DER | python3 -c '
