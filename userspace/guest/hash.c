@@ -8,8 +8,9 @@
  * number of the page, in its block, is hashed with it: so pages that changed
  * places are seen, and a sum tells one set of pages from any other as well as the
  * hash tells one page from another.  Two that differ have the same hash once in
- * 2^64; nobody who could choose them could gain by it, since it is their own
- * memory.
+ * 2^64, by chance.  By intent it is easily done: a guest that does it to pages of
+ * its own gains nothing by that, and who can change what others send (only without
+ * --encrypt) is not found by this.
  *
  * Zeros count nothing, and a hole is zeros that nobody has to read: reading it
  * would allocate it.  So a guest of which one end has a hole where the other has
