@@ -159,7 +159,55 @@ scenario_memory_on_hugepages() {
 	detach_both
 }
 
-# -- a QEMU of another user ------------------------------------------------------------
+# -- whose QEMU it is, and what is kept for it -----------------------------------------
+
+DAC_OVERRIDE=1 KILL=5 IPC_LOCK=14 SYS_PTRACE=19
+
+# assert_keeps PID CAPABILITY...: these and no other, to lock memory aside; and it is
+# under a filter, if there is one (a sanitizer has none)
+assert_keeps() {
+	local pid=$1 bits=0 n status has
+
+	shift
+	for n; do
+		bits=$((bits | 1 << n))
+	done
+	for status in "/proc/$pid/task"/*/status; do
+		has=$(sed -n 's/^CapPrm:\t//p' "$status" 2>/dev/null) || continue
+		assert_eq "$((16#$has & ~(1 << IPC_LOCK)))" "$bits" "CapPrm of $status"
+	done
+	grep -q '__[atm]san_init' "$XDPMIG" ||
+		assert_eq "$(sed -n 's/^Seccomp:\t//p' "/proc/$pid/status")" 2 \
+			"filter of $pid"
+}
+
+# keep KEPT_BY_SEND KEPT_BY_RECV KEPT_BY_GUARDIAN: moved, and looked at meanwhile
+keep() {
+	local guardian
+
+	recv_live
+	send_live --name held --pause-before-switchover
+	wait_for 40 grep -q "waiting for 'xdpmig continue'" "$(err_of send)"
+	guardian=$(pgrep -P "$(pid_of send)")
+	# shellcheck disable=SC2086 # lists
+	{
+		assert_keeps "$(pid_of send)" $1
+		assert_keeps "$(pid_of recv)" $2
+		assert_keeps "$guardian" $3
+	}
+	run src "$XDPMIG" continue held
+	assert_eq "$RC" 0 "continue"
+	moved
+}
+
+scenario_qemu_of_the_same_user() {
+	hosts queues=2
+	oracle 64
+	incoming
+	keep "$SYS_PTRACE" "" ""
+	guests_quit
+	detach_both
+}
 
 # It has no privilege, nor a right to userfaultfd.  The target's was started with -S,
 # as libvirt does, which is no reason not to run.
@@ -180,7 +228,7 @@ scenario_qemu_of_another_user() {
 	LIVE_QEMU=qemu-system-x86_64
 	[ "$(stat -c %U "/proc/$(cat "$A/pid")")" = nobody ] ||
 		fail "QEMU is not nobody's"
-	move
+	keep "$SYS_PTRACE $DAC_OVERRIDE" "$DAC_OVERRIDE $KILL" "$DAC_OVERRIDE"
 	guests_quit
 	detach_both
 }
