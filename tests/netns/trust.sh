@@ -425,6 +425,7 @@ clock() {
 	cat >"$TMP/jumping" <<-EOF
 		#!/bin/sh
 		LD_PRELOAD='$BUILD/tests/netns/libclock_jump.so' XM_JUMP='$1' \
+			ASAN_OPTIONS=verify_asan_link_order=0 \
 			exec '$XDPMIG' "\$@"
 	EOF
 	chmod +x "$TMP/jumping"
@@ -503,6 +504,7 @@ late() {
 	cat >"$TMP/late" <<-EOF
 		#!/bin/sh
 		LD_PRELOAD='$BUILD/tests/netns/libclock_jump.so' XM_LATE=11 \
+			ASAN_OPTIONS=verify_asan_link_order=0 \
 			exec '$XDPMIG' "\$@"
 	EOF
 	chmod +x "$TMP/late"
