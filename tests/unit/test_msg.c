@@ -448,7 +448,7 @@ static void xm_msg_get__hello_with_a_block_without_a_name(void **state)
 
 static void xm_msg_get__hello_with_a_name_cut_by_a_nul(void **state)
 {
-	refuse_hello(*state, 66, 0, 2);
+	refuse_hello(*state, 67, 0, 1);
 }
 
 static void refuse_welcome(struct t_body *t, size_t at, uint16_t value)

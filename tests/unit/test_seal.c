@@ -110,6 +110,24 @@ static void xm_seal_open__of_a_payload_in_pieces(void **state)
 	}
 }
 
+static void xm_seal_open__not_of_more_pieces_than_a_frame_has(void **state)
+{
+	struct t_seal *t = *state;
+	struct t_frame p =
+		seal(&t->src.seal, plain(XM_WIRE_HEADER, XM_MULTIFD_LEN));
+	struct xm_vec vec[XM_FRAME_DESCS + 1];
+	unsigned int i;
+
+	for (i = 0; i < XM_FRAME_DESCS; i++)
+		vec[i] = (struct xm_vec){ p.b + p.hdr_len + i, 1 };
+	vec[i] = (struct xm_vec){ p.b + p.hdr_len + i,
+				  XM_MULTIFD_LEN - XM_FRAME_DESCS };
+	assert_int_equal(xm_seal_open(&t->dst.seal, &t->f, p.b, p.hdr_len, vec,
+				      XM_FRAME_DESCS + 1, p.len),
+			 XM_DROP_BAD_TAG);
+	free(p.b);
+}
+
 static void xm_seal_frame__never_the_same_twice(void **state)
 {
 	struct t_seal *t = *state;
@@ -307,6 +325,39 @@ static void xm_seal_open__no_generation_too_soon(void **state)
 	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
 }
 
+static unsigned int n_opened;
+
+static int count_opened(void *ctx, unsigned int slot, uint64_t count,
+			const struct xm_vec *aad, unsigned int n_aad,
+			const struct xm_vec *text, unsigned int n_text,
+			const uint8_t tag[XM_WIRE_TAG_LEN])
+{
+	n_opened++;
+	return frame_keys_cipher.open(ctx, slot, count, aad, n_aad, text,
+				      n_text, tag);
+}
+
+/* Frames whose keys are gone, or not due, are not looked at. */
+static void xm_seal_open__other_generations_unseen(void **state)
+{
+	struct xm_cipher cipher = frame_keys_cipher;
+	struct t_seal *t = *state;
+
+	cipher.open = count_opened;
+	t->dst.seal.cipher = &cipher;
+	n_opened = 0;
+	go_to(t, 1, 0);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+	go_to(t, 2, 0);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_NONE);
+	assert_int_equal(n_opened, 2);
+	go_to(t, 0, 0);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_BAD_TAG);
+	go_to(t, 4, 0);
+	assert_int_equal(cross(t, two_pages()), XM_DROP_BAD_TAG);
+	assert_int_equal(n_opened, 2);
+}
+
 static void xm_seal_open__forgery_renews_nothing(void **state)
 {
 	struct t_seal *t = *state;
@@ -388,6 +439,7 @@ int main(void)
 		T(xm_seal_open__takes_the_peers),
 		E(xm_seal_open__gives_the_plaintext_back),
 		E(xm_seal_open__of_a_payload_in_pieces),
+		T(xm_seal_open__not_of_more_pieces_than_a_frame_has),
 		E(xm_seal_frame__never_the_same_twice),
 		T(xm_seal_open__no_bit_of_a_header_can_be_changed),
 		E(xm_seal_open__nor_of_an_encrypted_payload),
@@ -401,6 +453,7 @@ int main(void)
 		T(xm_seal_open__over_many_generations),
 		T(xm_seal_open__late_ones_of_the_generation_before),
 		T(xm_seal_open__no_generation_too_soon),
+		T(xm_seal_open__other_generations_unseen),
 		T(xm_seal_open__forgery_renews_nothing),
 		T(xm_seal_frame__ends_with_its_numbers),
 		T(xm_seal_frame__says_when_there_is_no_key),
