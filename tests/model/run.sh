@@ -114,6 +114,11 @@ only() { # PROPERTY FAULTS TITLE -D...: no other property may end the search
 	shift 3
 	breaks session "$property" "$title" -DFAULTS="$faults" -DONLY="$property" "$@"
 }
+only 4 1 "when the guardian is not told before the pause" -DNOT_ARMED
+only 4 1 "when the guardian looks before QEMU has carried out its cancel" -DGUARDIAN_LOOKS_EARLY
+only 4 2 "when the guardian writes nothing down before it acts" -DNO_TRYING
+only 4 0 "when the guest is taken back without a cancel" -DNOT_CANCELLED
+only 4 0 "when send says it is back, and QEMU did not" -DSAYS_BACK_UNSEEN
 only 1 1 "when COMMIT is said before the record and the guardian" -DCOMMIT_BEFORE_RECORD
 only 1 1 "when the guardian is not told of COMMIT" -DGUARDIAN_NOT_DISARMED
 only 1 1 "when it does not confirm it, nor reads what it was told" -DNO_CONFIRM -DPIPE_NOT_READ
@@ -128,6 +133,11 @@ only 1 0 "when the target's QEMU starts by itself" -DNO_STOP
 only 1 0 "when the target says ABORT while its QEMU may still start" -DABORT_WHEN_TOLD
 only 2 0 "when a guest that ran, and stopped, counts as refused" -DSTOPPED_IS_REFUSED
 only 2 1 "when the target writes nothing down before it starts the guest" -DNO_RECORD_AT_TARGET
+only 2 1 "when it starts the guest although that cannot be written down" -DRECORD_MAY_FAIL
+only 2 0 "when the target gives up a guest it has started, contact being lost (6.4)" -DABANDON_IN_COMMIT
+only 2 1 "when the target says ABORT of a QEMU that died when it was told" -DABORT_WHEN_LOST
+only 3 0 "when COMMITTED is said before the guest runs" -DCOMMITTED_EARLY
+only 3 0 "when a command without an answer counts as carried out" -DNOT_ASKED
 only 2 1 "when people take a QEMU that ended for one that never ran" -DGONE_IS_NOT_THERE
 only 2 1 "when people take a host they fenced for one where it never ran" -DFENCED_IS_NOT_THERE
 only 3 0 "when people act while recv still does" -DLOOK_EARLY

@@ -201,7 +201,11 @@ active proctype send()
 
 	{
 	if
+#ifdef NOT_ARMED
+	:: true
+#else
 	:: true -> say(ARM) /* source_qemu.c qemu_pause(): before anything is done */
+#endif
 	FAILS
 	fi;
 	TELL_S(MIGRATE);
@@ -283,7 +287,9 @@ back: /* source_back.c source_resume(), before anything else */
 	:: was_committed -> say(ARM) /* our death counts again */
 	:: else
 	fi;
+#ifndef NOT_CANCELLED
 	TELL_S(CANCEL);
+#endif
 	if
 	:: empty(to_qs) || qs == GONE
 	:: goto leave /* not in time, or the monitor is broken */
@@ -310,7 +316,11 @@ back: /* source_back.c source_resume(), before anything else */
 	:: else -> goto leave
 	fi;
 leave: /* guardian_leave(): for it our end is death; status 6, resume_error */
+#ifdef SAYS_BACK_UNSEEN
+	atomic { EXIT_S(SOURCE) };
+#else
 	atomic { EXIT_S(UNKNOWN) };
+#endif
 done:	skip
 	} unless { !s_alive }
 }
@@ -340,9 +350,15 @@ active proctype guardian()
 	if
 	:: g_mode == HANDED
 	:: g_mode == DISARM -> s_record = SOURCE /* not begun, or it is back */
+#ifdef NO_TRYING
+	:: atomic { g_mode == ARM -> g_acts = true };
+#else
 	:: atomic { g_mode == ARM -> g_acts = true; s_record = TRYING };
+#endif
 		TELL_S(CANCEL); /* guardian_act.c */
+#ifndef GUARDIAN_LOOKS_EARLY
 		empty(to_qs) || qs == GONE;
+#endif
 		if
 		:: qs == POSTMIGRATE ->
 			TELL_S(CONT);
@@ -435,7 +451,11 @@ take:	/* 6.4 COMMIT: whatever becomes of the connection */
 #ifndef NO_RECORD_AT_TARGET
 	if
 	:: r_record = UNKNOWN
+#ifdef RECORD_MAY_FAIL
+	:: true
+#else
 	:: true -> SAY(to_s, s_open, ABORT); goto abandon /* cannot be written */
+#endif
 	fi;
 #endif
 	if /* target_qemu.c qemu_run() */
@@ -443,12 +463,22 @@ take:	/* 6.4 COMMIT: whatever becomes of the connection */
 	:: qd != GONE
 	fi;
 	told = true;
+#ifdef COMMITTED_EARLY
+	SAY(to_s, s_open, COMMITTED);
+#endif
 again:
 	atomic { answer = NOTHING; TELL_D(CONT) };
 	if
 	:: answer == OK
 	:: answer == REFUSED -> goto refused
+#ifdef ABORT_WHEN_LOST
+	:: qd == GONE -> SAY(to_s, s_open, ABORT); goto abandon
+#else
 	:: qd == GONE -> goto lost
+#endif
+#ifdef ABANDON_IN_COMMIT
+	:: !s_open -> goto abandon
+#endif
 	:: !asked -> /* not in time: it may do it later */
 		asked = true;
 #ifdef ABORT_WHEN_TOLD
@@ -457,6 +487,9 @@ again:
 #endif
 		/* start_again(): query-status is answered after it */
 		if
+#ifdef NOT_ASKED
+		:: true
+#endif
 		:: empty(to_qd) && qd == RUNNING
 		:: empty(to_qd) && qd == PAUSED -> goto again
 		:: empty(to_qd) && qd == STOPPED
