@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "xdpmig/limits.h"
 #include "xsk/keeper.h"
@@ -101,22 +102,41 @@ static void attach_say(struct cli_ctx *cli, const struct steer_info *info)
 			 info->why_no_rules);
 }
 
-/* A name, or a number that nobody need have. */
+/* A number, that nobody need have, is not looked up: whatever answers for names
+ * may be out of order. */
+static bool attach_is_number(const char *name, uid_t *ret_uid)
+{
+	size_t len = strlen(name);
+	unsigned long uid;
+
+	if (!len || strspn(name, "0123456789") != len)
+		return false;
+	errno = 0;
+	uid = strtoul(name, NULL, 10);
+	*ret_uid = (uid_t)uid;
+	return !errno && uid < (uid_t)-1;
+}
+
 static int attach_user(const char *name, uid_t *ret_uid, struct xm_error *e)
 {
 	const struct passwd *pw;
-	unsigned long uid;
-	char *end;
 
+	if (attach_is_number(name, ret_uid))
+		return 0;
 	errno = 0;
 	pw = getpwnam(name);
-	uid = pw ? pw->pw_uid : strtoul(name, &end, 10);
-	if (!pw && (name[0] < '0' || name[0] > '9' || *end || errno ||
-		    uid >= (uid_t)-1))
-		return xm_fail(e, -EINVAL, XM_REASON_USAGE,
-			       "--user %s: there is no such user here", name);
-	*ret_uid = (uid_t)uid;
-	return 0;
+	if (pw) {
+		*ret_uid = pw->pw_uid;
+		return 0;
+	}
+	/* getpwnam(3): "not found" has several */
+	if (errno && errno != ENOENT && errno != ESRCH && errno != EBADF &&
+	    errno != EPERM)
+		return xm_fail(e, -errno, XM_REASON_INTERNAL,
+			       "--user %s: cannot be looked up: %s", name,
+			       strerror(errno));
+	return xm_fail(e, -EINVAL, XM_REASON_USAGE,
+		       "--user %s: there is no such user here", name);
 }
 
 static int attach_keep(struct steer_info *info, uid_t user, struct xm_error *e)
