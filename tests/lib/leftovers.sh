@@ -16,6 +16,9 @@
 # files in /run/xdpmig and /dev/shm; processes; and of a
 # process that lives on its descriptors by kind, threads, locked pages, who traces it.
 #
+# BPF maps have no line of their own: what holds one, a program, a pin or a
+# descriptor, has.
+#
 # Others may use this machine too, so only what is ours is looked for: pins and
 # names, which others don't see; devices by name; processes by their
 # namespaces; programs by their ids, which are noted as soon as a command has

@@ -45,10 +45,13 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum kind { MEMORY, MAP, FD, CALL, N_KINDS };
@@ -343,6 +346,33 @@ WRAP(CALL, int, EAI_MEMORY, getaddrinfo,
 WRAP(CALL, int, -1, sigaction,
      (int n, const struct sigaction *a, struct sigaction *was), (n, a, was))
 
+/* -- other processes -------------------------------------------------------------- */
+
+/* Not ptrace() and waitid(): of a thread that is stopped they fail only when it is
+ * killed, and then there is nothing to leave behind (live_faults.sh, unit/tracee). */
+
+WRAP(CALL, ssize_t, -1, process_vm_readv,
+     (pid_t pid, const struct iovec *here, unsigned long n,
+      const struct iovec *there, unsigned long m, unsigned long flags),
+     (pid, here, n, there, m, flags))
+WRAP(CALL, ssize_t, -1, process_vm_writev,
+     (pid_t pid, const struct iovec *here, unsigned long n,
+      const struct iovec *there, unsigned long m, unsigned long flags),
+     (pid, here, n, there, m, flags))
+WRAP(CALL, pid_t, -1, waitpid, (pid_t pid, int *status, int options),
+     (pid, status, options))
+WRAP(CALL, int, -1, kill, (pid_t pid, int sig), (pid, sig))
+WRAP(CALL, int, -1, pidfd_send_signal,
+     (int fd, int sig, siginfo_t *si, unsigned int flags), (fd, sig, si, flags))
+WRAP(CALL, int, -1, setns, (int fd, int what), (fd, what))
+WRAP(CALL, pid_t, -1, setsid, (void), ())
+WRAP(CALL, ssize_t, -1, readlink, (const char *p, char *to, size_t n),
+     (p, to, n))
+WRAP(CALL, int, -1, faccessat, (int dir, const char *p, int how, int flags),
+     (dir, p, how, flags))
+WRAP(CALL, int, -1, getrlimit64, (int what, struct rlimit64 *lim), (what, lim))
+WRAP(CALL, int, -1, dup2, (int fd, int to), (fd, to))
+
 /* An eventfd's 8 bytes: a number in the kernel, and nothing that could fail. */
 static bool is_eventfd(size_t n)
 {
@@ -406,6 +436,8 @@ OPTIONAL(cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC ? FD : CALL, int, fcntl64,
 	 (int fd, int cmd, ...), cmd, (fd, cmd, a[0]))
 OPTIONAL(CALL, int, ioctl, (int fd, unsigned long what, ...), what,
 	 (fd, what, a[0]))
+OPTIONAL(CALL, int, prctl, (int what, ...), what,
+	 (what, a[0], a[1], a[2], a[3]))
 OPTIONAL(CALL, long, syscall, (long n, ...), n,
 	 (n, a[0], a[1], a[2], a[3], a[4], a[5]))
 /* NOLINTEND(bugprone-macro-parentheses) */

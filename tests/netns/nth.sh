@@ -15,6 +15,7 @@
 . "${0%/*}/nth_lib.sh"
 needs xdpmig "$FAIL_NTH"
 ram_make "$GUEST" 2
+SOMEONE=$((300000000 + $$ * 2))
 
 # -- attach, detach, status ----------------------------------------------------------
 
@@ -30,6 +31,28 @@ scenario_attach() {
 attach_fails() {
 	fail_at
 	run src "${faulty[@]}" "$XDPMIG" attach "$SRC_DEV"
+	judge attach "$RC" 1 "$ERR"
+	if [ "$RC" = 0 ]; then
+		run src "$XDPMIG" detach "$SRC_DEV"
+		assert_eq "$RC" 0 "detach"
+	fi
+	left bare
+}
+
+# With a keeper, which is forked, and in which calls fail as well: then there is no
+# keeper, or detach ends it all the same.
+scenario_attach_for_a_user() {
+	net_up queues=2
+	run src "${counted[@]}" "$XDPMIG" attach --user $SOMEONE "$SRC_DEV"
+	assert_eq "$RC" 0 attach
+	run src "$XDPMIG" detach "$SRC_DEV"
+	left_note bare
+	each_call attach_for_a_user_fails
+}
+
+attach_for_a_user_fails() {
+	fail_at
+	run src "${faulty[@]}" "$XDPMIG" attach --user $SOMEONE "$SRC_DEV"
 	judge attach "$RC" 1 "$ERR"
 	if [ "$RC" = 0 ]; then
 		run src "$XDPMIG" detach "$SRC_DEV"

@@ -11,6 +11,7 @@
 #   SAMPLE=N  calls of each command; 6 if not given
 #   ALL=1     calls from every place, each once; allocations and mappings also with all
 #             that follow; and every limit for open files
+#   OF=REGEX  only calls of these functions
 #   GO_ON=1   do not stop at the first that is wrong
 #   ONLY='memory 17'   this one, or these, a line each; "memory 17+": and all that follow
 
@@ -53,9 +54,11 @@ is_librarys() {
 each_call() {
 	local places chosen
 
-	awk '$3 != "calls" { print $1, $2 }' "$TMP/calls" >"$TMP/places"
+	awk -v of="^(${OF:-.*})\$" '$3 != "calls" && $3 ~ of { print $1, $2 }' \
+		"$TMP/calls" >"$TMP/places"
 	# the first is ld.so's
-	seq -f 'files %.0f' 4 "${FILES_MOST:-30}" >>"$TMP/places"
+	[ -n "${OF:-}" ] ||
+		seq -f 'files %.0f' 4 "${FILES_MOST:-30}" >>"$TMP/places"
 	places=$(wc -l <"$TMP/places")
 	if [ -n "${ONLY:-}" ]; then
 		echo "$ONLY" >"$TMP/chosen"
