@@ -8,6 +8,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/resource.h>
 
 static const uint64_t no_args[6];
 
@@ -367,6 +368,53 @@ static void tracee_take_fd__moves_it(void **state)
 	t_end(v);
 }
 
+/* How many it has of these. */
+static unsigned int count_there(pid_t pid, const char *what)
+{
+	char path[64], link[64];
+	unsigned int n = 0;
+	int there;
+
+	for (there = 0; there < 64; there++) {
+		memset(link, 0, sizeof(link));
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, there);
+		n += readlink(path, link, sizeof(link) - 1) > 0 &&
+		     !strcmp(link, what);
+	}
+	return n;
+}
+
+/* What comes here takes the last descriptor there may be, and letting go of it there
+ * takes one, too. */
+static void tracee_take_fd__leaves_none_there(void **state)
+{
+	struct t_victim *v = t_start(t_ppoll);
+	const uint64_t args[6] = { 0, 0 }; /* epoll_create1(0) */
+	struct rlimit was, lim;
+	struct xm_error e = { 0 };
+	uint64_t fed = 0;
+	int pidfd = (int)syscall(434 /* pidfd_open */, v->pid, 0);
+	int next, fd;
+
+	(void)state;
+	next = dup(pidfd);
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	lim = was;
+	lim.rlim_cur = (rlim_t)next + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	fd = tracee_take_fd(v->pid, pidfd, SYS_epoll_create1, args, &e);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(fd, -EMFILE);
+	assert_int_equal(count_there(v->pid, "anon_inode:[eventpoll]"), 0);
+	assert_int_equal(dup(pidfd), next); /* nor here */
+	close(next);
+	close(pidfd);
+	t_is_well(v, "taken from", &fed);
+	t_end(v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +430,7 @@ int main(void)
 		cmocka_unit_test(tracee_syscall__asks_the_filter),
 		cmocka_unit_test(tracee_syscall__restart_is_denied),
 		cmocka_unit_test(tracee_take_fd__moves_it),
+		cmocka_unit_test(tracee_take_fd__leaves_none_there),
 	};
 
 	if (geteuid()) {

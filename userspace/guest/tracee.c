@@ -549,10 +549,30 @@ int tracee_syscall(pid_t pid, pid_t tid, long nr, const uint64_t args[6],
 #define SYS_pidfd_getfd 438
 #endif
 
+/* Close @there in @pid, which we have as *@fd.  If memory or descriptors are out here,
+ * it must not keep what was for us: then *@fd is given up, and it is tried again. */
+static int close_there(pid_t pid, int there, int *fd, struct xm_error *e)
+{
+	const struct timespec nap = { .tv_nsec = 10000000 };
+	const uint64_t args[6] = { (uint64_t)there };
+	struct xm_error again;
+	unsigned int tries;
+	int64_t result;
+	int first, r;
+
+	first = r = tracee_syscall(pid, pid, SYS_close, args, &result, e);
+	if (r)
+		fd_closep(fd);
+	for (tries = 0; r && r != -ESRCH && tries < 4; tries++) {
+		(void)nanosleep(&nap, NULL);
+		r = tracee_syscall(pid, pid, SYS_close, args, &result, &again);
+	}
+	return first;
+}
+
 int tracee_take_fd(pid_t pid, int pidfd, long nr, const uint64_t args[6],
 		   struct xm_error *e)
 {
-	uint64_t closing[6] = { 0 };
 	int fd fd_cleanup = -1;
 	int64_t result = 0;
 	int r, err = 0;
@@ -569,8 +589,7 @@ int tracee_take_fd(pid_t pid, int pidfd, long nr, const uint64_t args[6],
 		err = -errno;
 	/* If we die here it keeps a descriptor that is registered for nothing:
 	 * a number less for it to use, and no more. */
-	closing[0] = (uint64_t)result;
-	r = tracee_syscall(pid, pid, SYS_close, closing, &result, e);
+	r = close_there(pid, (int)result, &fd, e);
 	if (r)
 		return r;
 	if (err)
