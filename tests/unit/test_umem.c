@@ -117,6 +117,16 @@ static void umem_open__lays_out_the_arena(void **state)
 	memset(t->umem.base, 0xaa, t->umem.len);
 }
 
+/* As a destination's. */
+static void umem_open__without_any_extents(void **state)
+{
+	struct t_umem *t = *state;
+
+	t->opts.extents = NULL;
+	assert_int_equal(t_open(t), 0);
+	assert_int_equal(t->umem.len, 14 * PAGE);
+}
+
 static void umem_open__puts_extents_behind_one_another(void **state)
 {
 	struct t_umem *t = *state;
@@ -304,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(umem_arena_len__rounds_each_part_to_pages),
 		T(umem_open__lays_out_the_arena),
+		T(umem_open__without_any_extents),
 		T(umem_open__puts_extents_behind_one_another),
 		T(umem_open__touches_nothing),
 		T(umem_open__joins_neighbours),

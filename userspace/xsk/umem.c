@@ -112,12 +112,14 @@ static bool umem_joins(const struct umem_map *prev, const struct umem_map *m)
 static int umem_take(struct umem *u, const struct xsk_chan_opts *opts,
 		     uint64_t *ret_align, struct xm_error *e)
 {
-	const struct xsk_extent *x = opts->extents, *last = NULL;
+	const struct xsk_extent *last = NULL;
 	uint64_t huge = 0;
 	int huge_fd = -1;
+	size_t i;
 
 	*ret_align = XSK_CHUNK_LEN;
-	for (; x < opts->extents + opts->n_extents; last = x++) {
+	for (i = 0; i < opts->n_extents; last = &opts->extents[i++]) {
+		const struct xsk_extent *x = &opts->extents[i];
 		struct umem_map m = { x->offset, x->len,   0,    x->file_off,
 				      x->fd,     x->block, false };
 
@@ -131,8 +133,7 @@ static int umem_take(struct umem *u, const struct xsk_chan_opts *opts,
 				"guest memory extent %zu (block %u, offset 0x%" PRIx64
 				", %" PRIu64
 				" bytes) is unaligned or out of order",
-				(size_t)(x - opts->extents), x->block,
-				x->offset, x->len);
+				i, x->block, x->offset, x->len);
 		if (x->fd != huge_fd) {
 			huge_fd = x->fd;
 			huge = umem_huge_size(x->fd);
