@@ -26,7 +26,6 @@ cancel() { # NAME SIGNAL
 	local other=recv
 
 	[ "$1" = send ] || other=send
-	BEGAN=$(now_ms)
 	kill -"$2" "$(pid_of "$1")"
 	ended_soon 4 4
 	said "$1" cancelled "cancelled by SIG$2"
@@ -96,10 +95,8 @@ scenario_ctrl_c_while_connecting() {
 		dev "$SRC_DEV"
 	PEER=198.18.0.77 send_start "$GUEST"
 	wait_for 5 connecting
-	BEGAN=$(now_ms)
 	kill -INT "$(pid_of send)"
 	send_end 5
-	assert_between $(($(now_ms) - BEGAN)) 0 2000 "milliseconds to the end"
 	assert_eq "$SEND_RC" 4 "send"
 	said send cancelled "cancelled by SIGINT"
 	home send source
@@ -141,7 +138,6 @@ scenario_answered_while_memory_is_pinned() {
 	run dst "$XDPMIG" attach --queues 2 "$DST_DEV"
 	assert_eq "$RC" 0 "attach"
 	recv_start
-	BEGAN=$(now_ms)
 	XDPMIG=$TMP/slow send_start "$GUEST"
 	ended_soon 3 3
 	said send refused "the peer: 4 channels asked for"

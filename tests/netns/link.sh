@@ -73,7 +73,6 @@ scenario_link_was_never_up() {
 # way with it.
 scenario_device_vanishes() {
 	begin
-	BEGAN=$(now_ms)
 	ip -n "$SRC_NS" link del "$SRC_DEV"
 	ended_soon 1 1
 	said send device "$SRC_DEV.* gone"
@@ -92,7 +91,6 @@ scenario_device_vanishes() {
 # -- MTU --------------------------------------------------------------------------
 
 mtu_falls() { # NS DEV NAME
-	BEGAN=$(now_ms)
 	ip -n "$1" link set "$2" mtu 1500
 	ended_soon "$4" "$5"
 	said "$3" device "$2: .*MTU"

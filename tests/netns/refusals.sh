@@ -365,12 +365,10 @@ scenario_second_source() {
 	ram_make "$GUEST" 32
 	SPEED=10M begin_here --queues 0-1 --name first # until the others were there
 	for i in {1..6}; do
-		BEGAN=$(now_ms)
 		spawn second src "$XDPMIG" send --json --ram "$GUEST" \
 			--queues 2-3 "$DST4"
 		reap second 5
 		assert_eq "$RC" 3 "second source, time $i"
-		assert_between $(($(now_ms) - BEGAN)) 0 1500 "milliseconds"
 		assert_jq '.reason == "refused" and (.message |
 			test("the peer: this receiver is serving another"))' \
 			"$(out_of second)" "second source"
