@@ -132,7 +132,7 @@ static int caps_on_link(const struct nlmsghdr *nlh, void *data)
 
 static int caps_get_link(struct xsk_caps *caps)
 {
-	char buf[512];
+	char buf[512] = { 0 }; /* padding goes to the kernel */
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct ifinfomsg *ifi;
 
@@ -205,7 +205,7 @@ static void caps_get_netdev(struct xsk_caps *caps)
 {
 	struct nlmsghdr *nlh;
 	uint16_t family = 0;
-	char buf[512];
+	char buf[512] = { 0 };
 
 	nlh = caps_genl(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
 	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, XSK_NETDEV_FAMILY);
