@@ -40,6 +40,7 @@
 #include <unistd.h>
 
 #include "compat.h"
+#include "nl.h"
 
 #define CAPS_BUF 16384 /* bytes; a link message with its attributes */
 
@@ -63,7 +64,7 @@ static int caps_ask(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
 			      mnl_cb_run(buf, (size_t)len, 1,
 					 mnl_socket_get_portid(nl), cb, data);
 	}
-	r = r == MNL_CB_ERROR ? -errno : 0;
+	r = r == MNL_CB_ERROR ? nl_error() : 0;
 	mnl_socket_close(nl);
 	return r;
 }

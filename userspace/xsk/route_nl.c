@@ -26,6 +26,8 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+#include "nl.h"
+
 #define ANSWER_MAX 32768 /* bytes; a link with many attributes has about 2000 */
 #define EVENTS_BUF (1 << 20) /* bytes the kernel may queue before it drops */
 
@@ -94,7 +96,7 @@ static int nl_ask(struct mnl_socket *nl, struct nlmsghdr *nlh, mnl_cb_t cb,
 		r = mnl_cb_run(buf, (size_t)n, nlh->nlmsg_seq,
 			       mnl_socket_get_portid(nl), cb, data);
 		if (r < 0)
-			return -errno;
+			return nl_error();
 	} while (r > 0);
 	return 0;
 }
