@@ -222,7 +222,6 @@ scenario_names_by_the_guest() {
 
 scenario_cancelled_at_the_source() {
 	endless
-	BEGAN=$(now_ms)
 	at_ok src cancel vm1
 	ended_soon 4 4
 	said send cancelled "cancelled by 'xdpmig cancel'"
@@ -235,7 +234,6 @@ scenario_cancelled_at_the_source() {
 
 scenario_cancelled_at_the_destination() {
 	endless
-	BEGAN=$(now_ms)
 	at_ok dst cancel there
 	ended_soon 4 4
 	said recv cancelled "cancelled by 'xdpmig cancel'"
