@@ -122,7 +122,7 @@ scenario_the_link_is_cut_before_commit_arrives() {
 	kill -CONT "$(pid_of send)"
 	ended 6 4
 	said send unknown_outcome "silent after COMMIT.*ask it before"
-	said recv peer_lost "silent"
+	said recv peer_lost "silent|is lost"
 	home recv source
 	record_is src victim unknown
 	record_is dst at-target source
