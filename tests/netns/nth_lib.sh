@@ -37,13 +37,14 @@ fail_at() { # at $AT: "KIND N"; "files N": no descriptor from N on
 #   libgmp, below GnuTLS, has no way to report that memory is out, and aborts
 #   libbpf 1.1 loads the dispatcher for libxdp with a table missing, whose memory it
 #   could not have, and does not look
-#   libseccomp 2.5 frees twice in seccomp_load(); where that ends the guardian, send
-#   says so and ends with status 1
+#   libseccomp 2.5 crashes in seccomp_load(), or frees twice there; where that ends
+#   the guardian, send says so and ends with status 1
 # What must be true after any crash must be true after these, too.
 is_librarys() {
 	case $1 in
 	134) grep -qE '^memory [^ ]* [^ ]* lib(gmp|seccomp)' "$TMP/failed" ;;
-	139) grep -q '^memory [^ ]* calloc libbpf.*<libxdp' "$TMP/failed" ;;
+	139) grep -qE '^memory [^ ]* (calloc libbpf.*<libxdp|[^ ]* libseccomp)' \
+		"$TMP/failed" ;;
 	1) grep -q '^memory [^ ]* [^ ]* libseccomp' "$TMP/failed" &&
 		grep -q 'the guardian .* is gone' "$2" ;;
 	*) false ;;
