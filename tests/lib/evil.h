@@ -183,6 +183,13 @@ bool evil_hear_any(struct evil *ev);
 void evil_hear(struct evil *ev, enum xm_msg_type type);
 /* Nothing is said any more, but HEARTBEATs, until the peer ends it. */
 void evil_rest(struct evil *ev) __attribute__((noreturn));
+/* A message without anything in it, or one of these, out of turn; then rest. */
+void evil_say_and_rest(struct evil *ev, enum xm_msg_type type)
+	__attribute__((noreturn));
+void evil_say_commit(struct evil *ev);
+void evil_say_committed(struct evil *ev);
+void evil_say_loaded(struct evil *ev);
+void evil_say_proven(struct evil *ev);
 /* Messages in place of what TLS says by itself: new keys, please, again and again. */
 void evil_flood_keys(struct evil *ev) __attribute__((noreturn));
 /* As much of @bytes as the peer takes, again and again until it ends it. */

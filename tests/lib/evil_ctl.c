@@ -200,6 +200,32 @@ void evil_rest(struct evil *ev)
 		evil_hear(ev, 0);
 }
 
+void evil_say_and_rest(struct evil *ev, enum xm_msg_type type)
+{
+	(void)evil_say_type(ev, type);
+	evil_rest(ev);
+}
+
+void evil_say_commit(struct evil *ev)
+{
+	evil_say_and_rest(ev, XM_MSG_COMMIT);
+}
+
+void evil_say_committed(struct evil *ev)
+{
+	evil_say_and_rest(ev, XM_MSG_COMMITTED);
+}
+
+void evil_say_loaded(struct evil *ev)
+{
+	evil_say_and_rest(ev, XM_MSG_LOADED);
+}
+
+void evil_say_proven(struct evil *ev)
+{
+	evil_say_and_rest(ev, XM_MSG_PROVEN);
+}
+
 void evil_flood(struct evil *ev, const void *bytes, size_t len)
 {
 	evil_told(ev);

@@ -164,12 +164,6 @@ static void end_again(struct evil *ev)
 
 /* -- COMMIT ------------------------------------------------------------------------------- */
 
-static void say_commit(struct evil *ev)
-{
-	(void)evil_say_type(ev, XM_MSG_COMMIT);
-	evil_rest(ev);
-}
-
 static void say_begin(struct evil *ev)
 {
 	(void)evil_say_epoch(ev, XM_MSG_EPOCH_BEGIN, ev->epoch + 1, true);
@@ -249,9 +243,9 @@ const struct evil_lie evil_live_lies[] = {
 	     "the end of device state before memory was compared"),
 	LIVE("live-verify-after", WHEN_DONE, say_begin, "protocol", UNFIT,
 	     "memory once more, when the devices are loaded"),
-	LIVE("live-commit-early", WHEN_STREAM, say_commit, "protocol", UNFIT,
-	     "COMMIT of a guest without devices"),
-	LIVE("live-commit-unloaded", WHEN_WRITTEN, say_commit, "protocol",
+	LIVE("live-commit-early", WHEN_STREAM, evil_say_commit, "protocol",
+	     UNFIT, "COMMIT of a guest without devices"),
+	LIVE("live-commit-unloaded", WHEN_WRITTEN, evil_say_commit, "protocol",
 	     UNFIT, "COMMIT before the devices are loaded"),
 	LIVE("live-commit-twice", WHEN_DONE, commit_twice, "completed", "",
 	     "COMMIT, and at once again: of no effect"),

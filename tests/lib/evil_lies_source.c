@@ -74,35 +74,14 @@ static void hello_many(struct evil *ev)
 
 /* -- messages at any time -------------------------------------------------------------- */
 
-static void say_and_rest(struct evil *ev, enum xm_msg_type type)
-{
-	(void)evil_say_type(ev, type);
-	evil_rest(ev);
-}
-
-static void say_commit(struct evil *ev)
-{
-	say_and_rest(ev, XM_MSG_COMMIT);
-}
-
 static void say_device(struct evil *ev)
 {
-	say_and_rest(ev, XM_MSG_DEVICE);
+	evil_say_and_rest(ev, XM_MSG_DEVICE);
 }
 
 static void say_device_end(struct evil *ev)
 {
-	say_and_rest(ev, XM_MSG_DEVICE_END);
-}
-
-static void say_loaded(struct evil *ev)
-{
-	say_and_rest(ev, XM_MSG_LOADED);
-}
-
-static void say_proven(struct evil *ev)
-{
-	say_and_rest(ev, XM_MSG_PROVEN);
+	evil_say_and_rest(ev, XM_MSG_DEVICE_END);
 }
 
 static void say_end(struct evil *ev)
@@ -266,7 +245,7 @@ static void commit_not_final(struct evil *ev)
 	evil_hear(ev, XM_MSG_EPOCH_READY);
 	for (c = 0; c < ev->n_chans; c++)
 		ev->chan[c].totals = (struct xm_rx_totals){ 0 };
-	say_commit(ev);
+	evil_say_commit(ev);
 }
 
 /* Totals as if all had been sent. */
@@ -424,9 +403,9 @@ const struct evil_lie evil_source_lies[] = {
 	      "other zero pages than it sent"),
 	MOMENT("end-nothing", WHEN_OPEN, send_nothing, "integrity", NOT_ALL,
 	       "the totals of frames that were not sent"),
-	MOMENT("commit-early", WHEN_PROVEN, say_commit, "protocol", UNFIT,
+	MOMENT("commit-early", WHEN_PROVEN, evil_say_commit, "protocol", UNFIT,
 	       "COMMIT before any memory"),
-	MOMENT("commit-open", WHEN_SENT, say_commit, "protocol", UNFIT,
+	MOMENT("commit-open", WHEN_SENT, evil_say_commit, "protocol", UNFIT,
 	       "COMMIT before the epoch's end"),
 	MOMENT("commit-not-final", WHEN_PROVEN, commit_not_final, "protocol",
 	       UNFIT, "COMMIT in an epoch that is not the final one"),
@@ -434,9 +413,9 @@ const struct evil_lie evil_source_lies[] = {
 	       "device state that was not agreed"),
 	MOMENT("device-end", WHEN_DONE, say_device_end, "protocol", UNFIT,
 	       "the end of device state that was not agreed"),
-	MOMENT("loaded", WHEN_DONE, say_loaded, "protocol", UNFIT,
+	MOMENT("loaded", WHEN_DONE, evil_say_loaded, "protocol", UNFIT,
 	       "a word that is the destination's"),
-	MOMENT("proven-twice", WHEN_PROVEN, say_proven, "protocol", UNFIT,
+	MOMENT("proven-twice", WHEN_PROVEN, evil_say_proven, "protocol", UNFIT,
 	       "has proven its paths twice"),
 	MOMENT("abort-escapes", WHEN_PROVEN, say_abort, "refused",
 	       "the peer: ", "ABORT with a text that would paint the terminal"),

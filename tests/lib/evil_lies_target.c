@@ -30,32 +30,6 @@ static void welcome_twice(struct evil *ev)
 
 /* -- messages ------------------------------------------------------------------------------ */
 
-static void say_and_rest(struct evil *ev, enum xm_msg_type type)
-{
-	(void)evil_say_type(ev, type);
-	evil_rest(ev);
-}
-
-static void say_committed(struct evil *ev)
-{
-	say_and_rest(ev, XM_MSG_COMMITTED);
-}
-
-static void say_commit(struct evil *ev)
-{
-	say_and_rest(ev, XM_MSG_COMMIT);
-}
-
-static void say_loaded(struct evil *ev)
-{
-	say_and_rest(ev, XM_MSG_LOADED);
-}
-
-static void say_proven(struct evil *ev)
-{
-	say_and_rest(ev, XM_MSG_PROVEN);
-}
-
 static void say_device_ack(struct evil *ev)
 {
 	struct xm_msg msg = { .type = XM_MSG_DEVICE_ACK };
@@ -383,7 +357,7 @@ const struct evil_lie evil_target_lies[] = {
 	MOMENT("abort-escapes", WHEN_OPEN, say_abort, "refused",
 	       "the peer: .*who knows",
 	       "ABORT with a text that would paint the terminal"),
-	MOMENT("proven-twice", WHEN_PROVEN, say_proven, "protocol", UNFIT,
+	MOMENT("proven-twice", WHEN_PROVEN, evil_say_proven, "protocol", UNFIT,
 	       "has proven its paths twice"),
 	MOMENT("ready-early", WHEN_PROVING, say_ready, "protocol", UNFIT,
 	       "is ready for an epoch that did not begin"),
@@ -398,13 +372,13 @@ const struct evil_lie evil_target_lies[] = {
 	      "has all of epoch 0"),
 	BYTES("done-2", AT_DONE, 8, 4, 2, "protocol", UNFIT,
 	      "has all of an epoch to come"),
-	MOMENT("committed-early", WHEN_TAKING, say_committed, "protocol", UNFIT,
-	       "has the guest before COMMIT"),
-	MOMENT("committed-ended", WHEN_ENDED, say_committed, "protocol", UNFIT,
-	       "has the guest, in place of EPOCH_DONE"),
-	MOMENT("commit", WHEN_TAKING, say_commit, "protocol", UNFIT,
+	MOMENT("committed-early", WHEN_TAKING, evil_say_committed, "protocol",
+	       UNFIT, "has the guest before COMMIT"),
+	MOMENT("committed-ended", WHEN_ENDED, evil_say_committed, "protocol",
+	       UNFIT, "has the guest, in place of EPOCH_DONE"),
+	MOMENT("commit", WHEN_TAKING, evil_say_commit, "protocol", UNFIT,
 	       "a word that is the source's"),
-	MOMENT("loaded", WHEN_ENDED, say_loaded, "protocol", UNFIT,
+	MOMENT("loaded", WHEN_ENDED, evil_say_loaded, "protocol", UNFIT,
 	       "has loaded devices that there are not"),
 	MOMENT("device-ack", WHEN_TAKING, say_device_ack, "protocol", UNFIT,
 	       "acknowledges device state that there is not"),
@@ -415,10 +389,10 @@ const struct evil_lie evil_target_lies[] = {
 	       UNFIT, "has less of the device state than before"),
 	MOMENT("live-ack-more", WHEN_DEVICE, say_device_ack, "protocol", UNFIT,
 	       "has more of the device state than was sent"),
-	MOMENT("live-loaded-early", WHEN_ENDED, say_loaded, "protocol", UNFIT,
-	       "has loaded devices before they were sent"),
-	MOMENT("live-committed", WHEN_LOADING, say_committed, "protocol", UNFIT,
-	       "runs the guest, in place of LOADED"),
+	MOMENT("live-loaded-early", WHEN_ENDED, evil_say_loaded, "protocol",
+	       UNFIT, "has loaded devices before they were sent"),
+	MOMENT("live-committed", WHEN_LOADING, evil_say_committed, "protocol",
+	       UNFIT, "runs the guest, in place of LOADED"),
 	MOMENT("live-silent", WHEN_LOADING, say_silence, "peer_lost",
 	       "the peer is silent", "falls silent with the guest paused"),
 	MOMENT("live-beats", WHEN_ENDED, evil_rest, "stalled",

@@ -108,27 +108,11 @@ static void hashes_late(struct evil *ev)
 	(void)evil_say_hashes(ev, UINT32_MAX, 2, 2);
 }
 
-static void say_and_rest(struct evil *ev, enum xm_msg_type type)
-{
-	(void)evil_say_type(ev, type);
-	evil_rest(ev);
-}
-
-static void say_committed(struct evil *ev)
-{
-	say_and_rest(ev, XM_MSG_COMMITTED);
-}
-
-static void say_loaded(struct evil *ev)
-{
-	say_and_rest(ev, XM_MSG_LOADED);
-}
-
 /* -- source: VERIFY ---------------------------------------------------------------------- */
 
 static void say_verify(struct evil *ev)
 {
-	say_and_rest(ev, XM_MSG_VERIFY);
+	evil_say_and_rest(ev, XM_MSG_VERIFY);
 }
 
 static void not_final(struct evil *ev)
@@ -248,9 +232,9 @@ const struct evil_lie evil_verify_lies[] = {
 	       UNFIT, "HASHES while memory is repaired"),
 	TARGET("verify-late", WHEN_COMMIT, hashes_late, "completed", "",
 	       "HASHES after COMMIT: of no effect"),
-	TARGET("verify-committed", WHEN_HASHED, say_committed, "protocol",
+	TARGET("verify-committed", WHEN_HASHED, evil_say_committed, "protocol",
 	       UNFIT, "has the guest, in place of HASHES"),
-	TARGET("verify-loaded", WHEN_HASHED, say_loaded, "protocol", UNFIT,
+	TARGET("verify-loaded", WHEN_HASHED, evil_say_loaded, "protocol", UNFIT,
 	       "has loaded devices, in place of HASHES"),
 	TARGET("unasked-hashes", WHEN_ENDED, hashes_now, "protocol", UNFIT,
 	       "HASHES that were not agreed"),
@@ -259,8 +243,8 @@ const struct evil_lie evil_verify_lies[] = {
 	       DIFFERS, "other hashes than its memory's, again and again"),
 	TARGET("live-verify-never", WHEN_HASHED, evil_rest, "late", NO_END,
 	       "HEARTBEATs in place of HASHES, while the guest is paused"),
-	TARGET("live-verify-loaded", WHEN_HASHED, say_loaded, "protocol", UNFIT,
-	       "has loaded devices, in place of HASHES"),
+	TARGET("live-verify-loaded", WHEN_HASHED, evil_say_loaded, "protocol",
+	       UNFIT, "has loaded devices, in place of HASHES"),
 
 	SOURCE("verify-none", AT_NEVER, NULL, "completed", "",
 	       "has memory compared, and goes on"),
