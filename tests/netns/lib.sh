@@ -160,9 +160,11 @@ assert_same_file() { # FILE FILE TEXT
 	cmp -- "$1" "$2" >"$TMP/cmp.out" 2>&1 || fail "$3: files differ"
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds
+# wait_for SECONDS COMMAND...: until it succeeds; on hosts that are SLOW times slower
+# that many times as long
+SLOW=1
 wait_for() {
-	local seconds=$1 end
+	local seconds=$(($1 * SLOW)) end
 
 	shift
 	end=$((${EPOCHREALTIME/[.,]/} + seconds * 1000000))
@@ -194,23 +196,28 @@ run() {
 	esac
 }
 
+# there VERB: sets THERE, the program that runs another on this host
+there() {
+	case $1 in
+	src) THERE=(nsenter --net="/run/netns/$SRC_NS" --) ;;
+	dst) THERE=(nsenter --net="/run/netns/$DST_NS" --) ;;
+	mid) THERE=(nsenter --net="/run/netns/$MID_NS" --) ;;
+	src_ns) THERE=(ip netns exec "$SRC_NS") ;;
+	dst_ns) THERE=(ip netns exec "$DST_NS") ;;
+	here) THERE=() ;;
+	*) fail "spawn: where is '$1'?" ;;
+	esac
+}
+
 # spawn NAME VERB COMMAND...: in the background; its pid is the program's own
 spawn() {
-	local name=$1 verb=$2 pre=()
+	local name=$1 THERE=()
 
+	there "$2"
 	shift 2
-	case $verb in
-	src) pre=(nsenter --net="/run/netns/$SRC_NS" --) ;;
-	dst) pre=(nsenter --net="/run/netns/$DST_NS" --) ;;
-	mid) pre=(nsenter --net="/run/netns/$MID_NS" --) ;;
-	src_ns) pre=(ip netns exec "$SRC_NS") ;;
-	dst_ns) pre=(ip netns exec "$DST_NS") ;;
-	here) ;;
-	*) fail "spawn: where is '$verb'?" ;;
-	esac
 	# or who waits for a word would find the one before's
 	rm -f "$TMP/$name.out" "$TMP/$name.err"
-	"${pre[@]}" "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" </dev/null &
+	"${THERE[@]}" "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" </dev/null &
 	PIDS[$name]=$!
 }
 

@@ -6,6 +6,9 @@
 #   fetch_packages SUITE DIR NAME...   the newest of SUITE, in DIR; skips the
 #                                      script, with the reason, if there are none
 #
+#   fetch_kernel SUITE DIR             its newest kernel: DIR/boot/vmlinuz-VERSION and
+#                                      DIR/lib/modules/VERSION
+#
 # apt gets lists, sources and caches of its own, so the system's stay as they
 # are.  What is in DIR already is not fetched again: remove it for newer ones.
 
@@ -28,9 +31,16 @@ fetch_apt() {
 		"$@"
 }
 
-# fetch_into DIR SUITE NAME...: into DIR/root; what was said is in DIR.log
+# What the newest kernel of the suite is in, whose name has its version
+fetch_kernel_names() { # DIR
+	fetch_apt "$1" apt-cache depends linux-image-amd64 |
+		sed -n 's/.*Depends: linux-image-\([0-9].*\)/\1/p' | head -n 1 |
+		sed -n 's/.*/linux-binary-&\nlinux-modules-&/p'
+}
+
+# fetch_into DIR SUITE NAME...: into DIR/root; NAME may be kernel
 fetch_into() {
-	local dir=$1 suite=$2 mirror deb key=/usr/share/keyrings
+	local dir=$1 suite=$2 mirror deb names key=/usr/share/keyrings
 
 	shift 2
 	key+=/debian-archive-keyring.gpg
@@ -43,10 +53,14 @@ fetch_into() {
 	printf '%s\n' "Types: deb" "URIs: $mirror" "Suites: $suite" \
 		"Components: main" "Signed-By: $key" \
 		>"$dir/sources/$suite.sources"
+	fetch_apt "$dir" apt-get update || return
+	if [ "$*" = kernel ]; then
+		names=$(fetch_kernel_names "$dir")
+		# shellcheck disable=SC2086 # two names
+		set -- ${names:-linux-image-amd64}
+	fi
 	# else the system's own newest may be chosen
-	set -- "${@/%//$suite}"
-	fetch_apt "$dir" apt-get update &&
-		(cd "$dir/debs" && fetch_apt "$dir" apt-get download "$@") || return
+	(cd "$dir/debs" && fetch_apt "$dir" apt-get download "${@/%//$suite}") || return
 	for deb in "$dir"/debs/*.deb; do
 		dpkg -x "$deb" "$dir/root" || return
 	done
@@ -67,4 +81,17 @@ fetch_packages() { # SUITE DIR NAME...
 	fi
 	say "fetched $(cd "$work/debs" && echo *.deb)"
 	mv "$work/root" "$dir" && rm -rf "$work"
+}
+
+# Debian puts the image beside its modules now: as it was, for vm.sh.
+fetch_kernel() { # SUITE DIR
+	local image
+
+	fetch_packages "$1" "$2" kernel
+	[ ! -d "$2/boot" ] || return 0
+	image=$(find "$2/usr/lib/modules" -name vmlinuz | head -n 1)
+	[ -n "$image" ] || skip "the kernel of $1 has no image"
+	ln -s usr/lib "$2/lib"
+	mkdir "$2/boot"
+	ln -s "../${image#"$2/"}" "$2/boot/vmlinuz-$(basename "${image%/*}")"
 }

@@ -6,12 +6,14 @@
 #   vm_put DIR FILE...             files and folders at their paths; of programs
 #                                  also the libraries
 #   vm_modules DIR KERNEL NAME...  modules, with those they depend on
+#   vm_image DIR SCRIPT            DIR.initrd, an initramfs that runs it
 #   vm_run DIR KERNEL SECONDS SCRIPT
 #                                  boot it, run the bash script there (its path in
 #                                  DIR), what it says on stdout; its status, or 124
 #                                  if there was none in time
 #
-# All of it is one initramfs.  Emulated (TCG).
+# All of it is one initramfs.  Emulated (TCG); no_timer_check: on a busy machine the
+# kernel waits in vain for its timer and panics.
 
 vm_root() { # DIR
 	local name
@@ -47,8 +49,17 @@ vm_put() { # DIR FILE...
 	done
 }
 
+vm_module() { # FILE TO: FILE's name is added
+	local name=${1##*/}
+
+	case $name in
+	*.xz) xz -dc "$1" >"$2-${name%.xz}" ;;
+	*) cp "$1" "$2-$name" ;;
+	esac
+}
+
 vm_modules() { # DIR KERNEL NAME...
-	local dir=$1 version=${2##*/vmlinuz-} base n=0 name word file
+	local dir=$1 version=${2##*/vmlinuz-} base n=0 name word file seen=' '
 	base=$(dirname "$(dirname "$2")")
 	[ -d "$base/lib/modules/$version/kernel" ] || base=/
 	shift 2
@@ -58,8 +69,10 @@ vm_modules() { # DIR KERNEL NAME...
 		while read -r word file _; do
 			[ "$word" = insmod ] || continue # builtin
 			n=$((n + 1))
+			[[ $seen != *" $file "* ]] || continue
+			seen+="$file "
 			file=${file//\/\//\/}
-			cp "$file" "$dir/modules/$(printf '%02d' $n)-${file##*/}" ||
+			vm_module "$file" "$dir/modules/$(printf '%02d' $n)" ||
 				return
 		done < <(modprobe -d "$base" -S "$version" --show-depends "$name")
 	done
@@ -91,16 +104,22 @@ vm_init() { # DIR SCRIPT
 	mkdir -p "$1/usr/local"
 }
 
+# vm_image DIR SCRIPT: makes DIR.initrd, where the script will run
+vm_image() {
+	local dir=$1
+
+	vm_put "$dir" "$(command -v busybox)" && vm_init "$dir" "$2" &&
+		(cd "$dir" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir.initrd"
+}
+
 vm_run() { # DIR KERNEL SECONDS SCRIPT
 	local dir=$1 kernel=$2 seconds=$3 status
 
-	vm_put "$dir" "$(command -v busybox)" && vm_init "$dir" "$4" &&
-		(cd "$dir" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -1) \
-			>"$dir.initrd" || return
+	vm_image "$dir" "$4" || return
 	timeout --foreground -k 5 "$seconds" qemu-system-x86_64 -nodefaults -no-user-config \
 		-display none -no-reboot -machine q35 -accel tcg,thread=multi \
 		-cpu max -smp 2 -m 1536 -kernel "$kernel" -initrd "$dir.initrd" \
-		-append "console=ttyS0 quiet panic=-1" -serial stdio \
+		-append "console=ttyS0 quiet panic=-1 no_timer_check" -serial stdio \
 		2>&1 </dev/null | tr -d '\r' | tee "$dir.console"
 	status=$(sed -n 's/^vm: status //p' "$dir.console" | tail -n 1)
 	return "${status:-124}"
