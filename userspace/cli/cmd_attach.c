@@ -11,9 +11,15 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "util/now.h"
 #include "xdpmig/limits.h"
+#include "xsk/caps.h"
 #include "xsk/keeper.h"
+
+#define LINK_WAIT_MS 10000
+#define LINK_LOOK_MS 50
 
 struct attach_opts {
 	const char *dev;
@@ -157,10 +163,34 @@ static int attach_keep(struct steer_info *info, uid_t user, struct xm_error *e)
 	return r;
 }
 
+static bool attach_has_link(const char *ifname)
+{
+	struct xsk_caps caps;
+
+	return !xsk_caps_get(&caps, ifname, NULL) && caps.is_up;
+}
+
+/* Drivers of real cards set the device up anew for a program, and then it has no
+ * link for seconds.  Who attaches and then migrates, in a script, would find
+ * it down. */
+static bool attach_await_link(const char *ifname)
+{
+	const struct timespec look = { .tv_nsec = LINK_LOOK_MS * 1000000L };
+	int64_t end = now_ms() + LINK_WAIT_MS;
+
+	while (!attach_has_link(ifname)) {
+		if (now_ms() >= end)
+			return false;
+		(void)nanosleep(&look, NULL); /* a shorter wait does no harm */
+	}
+	return true;
+}
+
 int cmd_attach(struct cli_ctx *cli, const void *opts)
 {
 	const struct attach_opts *o = opts;
 	struct steer_info info;
+	bool had_link = attach_has_link(o->dev);
 	uid_t user = 0;
 	int r = o->user ? attach_user(o->user, &user, &cli->err) : 0;
 
@@ -172,6 +202,11 @@ int cmd_attach(struct cli_ctx *cli, const void *opts)
 	if (r)
 		return r;
 	attach_say(cli, &info);
+	if (had_link && !attach_await_link(o->dev))
+		cli_warn(cli,
+			 "%s lost its link when the program was attached, and "
+			 "does not have it back after %d s",
+			 o->dev, LINK_WAIT_MS / 1000);
 	cli_put_str(cli_result(cli), "status", "attached");
 	cli_put_steer(cli_result(cli), &info);
 	return 0;
