@@ -9,6 +9,9 @@
 #   fetch_kernel SUITE DIR             its newest kernel: DIR/boot/vmlinuz-VERSION and
 #                                      DIR/lib/modules/VERSION
 #
+#   fetch_qemu PROGRAM                 that of bookworm-backports is run by PROGRAM, which
+#                                      is written; its version is in $TMP/version
+#
 # apt gets lists, sources and caches of its own, so the system's stay as they
 # are.  What is in DIR already is not fetched again: remove it for newer ones.
 
@@ -94,4 +97,25 @@ fetch_kernel() { # SUITE DIR
 	ln -s usr/lib "$2/lib"
 	mkdir "$2/boot"
 	ln -s "../${image#"$2/"}" "$2/boot/vmlinuz-$(basename "${image%/*}")"
+}
+
+# A program of that name, as tests find QEMU by the PATH.
+fetch_qemu() { # PROGRAM
+	local root=$guest_cache/qemu-backports
+
+	fetch_packages bookworm-backports "$root" qemu-system-x86 \
+		qemu-system-data qemu-system-common seabios
+	mkdir -p "${1%/*}"
+	cat >"$1" <<-EOT
+	#!/bin/sh
+	QEMU_MODULE_DIR=$root/usr/lib/x86_64-linux-gnu/qemu
+	export QEMU_MODULE_DIR
+	exec "$root/usr/bin/qemu-system-x86_64" -L "$root/usr/share/qemu" \\
+		-L "$root/usr/share/seabios" "\$@"
+	EOT
+	chmod +x "$1"
+	ldd "$root/usr/bin/qemu-system-x86_64" >"$TMP/ldd.out"
+	! grep 'not found' "$TMP/ldd.out" || skip "libraries of it are missing"
+	"$1" --version >"$TMP/version"
+	say "$(head -n 1 "$TMP/version")"
 }

@@ -18,6 +18,8 @@
 #
 #   pair_mtu BYTES           of both
 #
+#   pair_attach LINK MTU [OPTION...]
+#                            a link (link_...), the MTU, and attach with options
 #   pair_ram MIB             guest memory at src: session.sh's ram_make
 #   pair_moves ENGINE ZERO_COPY [OPTION...]
 #                            it goes to dst, by this engine (of send), and both ends
@@ -164,6 +166,13 @@ pair_mtu() { # BYTES
 	for tag in $PAIR_TAGS; do
 		"$tag" ip link set eth0 mtu "$1"
 	done
+}
+
+pair_attach() { # LINK MTU [OPTION...]
+	# shellcheck disable=SC2086 # with its options
+	$1
+	pair_mtu "$2"
+	attach_both --mode native "${@:3}"
 }
 
 # The relay carries frames that are complete, as a wire does.

@@ -23,28 +23,11 @@ NEW=$TMP/new/qemu-system-x86_64
 # What both know.
 COMMON=machine=pc-q35-7.2
 
-# A program of that name, as tests find QEMU by the PATH.
 new_qemu() {
-	local root=$guest_cache/qemu-backports
-
-	fetch_packages bookworm-backports "$root" qemu-system-x86 \
-		qemu-system-data qemu-system-common seabios
-	mkdir "${NEW%/*}"
-	cat >"$NEW" <<-EOT
-	#!/bin/sh
-	QEMU_MODULE_DIR=$root/usr/lib/x86_64-linux-gnu/qemu
-	export QEMU_MODULE_DIR
-	exec "$root/usr/bin/qemu-system-x86_64" -L "$root/usr/share/qemu" \\
-		-L "$root/usr/share/seabios" "\$@"
-	EOT
-	chmod +x "$NEW"
-	ldd "$root/usr/bin/qemu-system-x86_64" >"$TMP/ldd.out"
-	! grep 'not found' "$TMP/ldd.out" || skip "libraries of it are missing"
-	"$NEW" --version >"$TMP/version"
+	fetch_qemu "$NEW"
 	"$NEW" -machine help >"$TMP/machines"
 	grep -q pc-q35-7.2 "$TMP/machines" ||
 		skip "$(head -n 1 "$TMP/version") has no pc-q35-7.2"
-	say "$(head -n 1 "$TMP/version")"
 }
 
 # guest_of PROGRAM KIND MIB [KEY=VALUE...], waits_in PROGRAM [KEY=VALUE...]

@@ -24,16 +24,9 @@ needs xdpmig relay qemu-system-x86_64 busybox cpio ldd modprobe depmod xz
 # What the kernel takes for zero-copy: one chunk a frame.
 MTU=3814
 
-attached() { # LINK MTU [OPTION...]
-	# shellcheck disable=SC2086 # with its options
-	$1
-	pair_mtu "$2"
-	attach_both --mode native "${@:3}"
-}
-
 # Ports of both directions are found by trying: replies came on the other queue.
 scenario_zero_copy() {
-	attached link_bridge $MTU
+	pair_attach link_bridge $MTU
 	pair_moves zc-staged true
 	assert_jq '.bytes_copied >= .ram_bytes_sent and
 		.bytes_copied < .ram_bytes_sent * 11 / 10' "$(out_of send)" \
@@ -44,13 +37,13 @@ scenario_zero_copy() {
 }
 
 scenario_zero_copy_ipv6_mtu_1500() {
-	attached link_bridge 1500
+	pair_attach link_bridge 1500
 	PEER="[$DST6]" pair_moves zc-staged true recv:--listen "recv:$DST6"
 	detach_both
 }
 
 scenario_zero_copy_loses() {
-	attached "link_relay --ports 61952-61953 --loss 2% --reorder 1% --duplicate 1%
+	pair_attach "link_relay --ports 61952-61953 --loss 2% --reorder 1% --duplicate 1%
 		--corrupt 0.5%" $MTU
 	pair_moves zc-staged true
 	assert_jq '.frames_resent > 0' "$(out_of send)" "frames again"
@@ -60,7 +53,7 @@ scenario_zero_copy_loses() {
 }
 
 scenario_zero_copy_encrypted() {
-	attached link_bridge $MTU
+	pair_attach link_bridge $MTU
 	pair_moves zc-staged true --encrypt
 	detach_both
 }
@@ -68,7 +61,7 @@ scenario_zero_copy_encrypted() {
 # A guest that writes while it is copied, into a tenth of its memory for the most part.
 # Both ends hash it all when it is paused.
 scenario_zero_copy_live() {
-	attached link_bridge $MTU
+	pair_attach link_bridge $MTU
 	recv_start
 	spawn send src "$XDPMIG" send --dev "$SRC_DEV" --synthetic 16M,2M,hot \
 		--converge stop --timeout 20s --verify --json "$DST4"
@@ -82,7 +75,7 @@ scenario_zero_copy_live() {
 
 # It cannot send pages without a copy of ours.
 scenario_require() {
-	attached link_bridge $MTU
+	pair_attach link_bridge $MTU
 	bad_send 1 zero_copy 'driver virtio_net takes one descriptor a frame' \
 		--dev "$SRC_DEV" --ram "$GUEST" --zero-copy require "$DST4"
 	detach_both
@@ -90,14 +83,14 @@ scenario_require() {
 
 # Whole pages in a frame, which zero-copy does not take: by reference, 17 pieces.
 scenario_page_references() {
-	attached link_bridge 9000
+	pair_attach link_bridge 9000
 	pair_moves copy-sg false
 	assert_jq '.frame_bytes > 8192' "$(out_of send)" "frame"
 	detach_both
 }
 
 scenario_page_references_lose() {
-	attached "link_relay --ports 61952-61953 --loss 2% --duplicate 1%" 9000
+	pair_attach "link_relay --ports 61952-61953 --loss 2% --duplicate 1%" 9000
 	pair_moves copy-sg false
 	assert_jq '.frames_resent > 0' "$(out_of send)" "frames again"
 	link_down
@@ -106,7 +99,7 @@ scenario_page_references_lose() {
 }
 
 scenario_copy_mode_where_zero_copy_would_do() {
-	attached link_bridge $MTU
+	pair_attach link_bridge $MTU
 	pair_moves copy-sg false --zero-copy off recv:--zero-copy recv:off
 	pair_moves zc-staged true --zero-copy prefer recv:--zero-copy recv:require
 	detach_both
