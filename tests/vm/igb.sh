@@ -94,7 +94,7 @@ scenario_hash_without_ports() {
 QEMU=$TMP/new/qemu-system-x86_64
 fetch_qemu "$QEMU"
 pair_kernel
-pair_furnish "$TMP/root"
+pair_furnish "$TMP/root" "$BESIDE" "$THEIRS"
 pair_up "$TMP/root" "$QEMU" igb
 pair_ram 16
 run_scenarios "$@"

@@ -37,6 +37,8 @@
 SLOW=3 QUEUES=2
 PAIR_TAGS="src dst"
 PAIR_SHARED=$TMP
+# Somebody else's XDP program, and who attaches it
+BESIDE=$BUILD/tests/vm/vm-beside THEIRS=$BUILD/tests/bpf/pass.bpf.o
 declare -A PAIR_PID=()
 
 pair_kernel() {
@@ -111,7 +113,7 @@ pair_boot() {
 	mkfifo "$at/ctl.in" "$at/ctl.out"
 	[ "${device%%,*}" = igb ] || options=",queues=$QUEUES"
 	nsenter --net="/run/netns/$MID_NS" -- "$qemu" -nodefaults -no-user-config -display none -no-reboot \
-		-name "$tag" -machine q35 -accel tcg,thread=multi -cpu max \
+		-name "$tag,debug-threads=on" -machine q35 -accel tcg,thread=multi -cpu max \
 		-smp "$QUEUES" -m 640 -kernel "$KERNEL" -initrd "$dir.initrd" \
 		-append "console=ttyS0 quiet panic=-1 no_timer_check" \
 		-serial "file:$at/console" \

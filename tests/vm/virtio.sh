@@ -76,8 +76,8 @@ scenario_zero_copy_live() {
 # It cannot send pages without a copy of ours.
 scenario_require() {
 	pair_attach link_bridge $MTU
-	bad_send 1 zero_copy 'driver virtio_net takes one descriptor a frame' \
-		--dev "$SRC_DEV" --ram "$GUEST" --zero-copy require "$DST4"
+	PLAN=1 bad_send 1 zero_copy 'driver virtio_net takes one descriptor a frame' \
+		--dry-run --dev "$SRC_DEV" --ram "$GUEST" --zero-copy require "$DST4"
 	detach_both
 }
 
@@ -105,8 +105,30 @@ scenario_copy_mode_where_zero_copy_would_do() {
 	detach_both
 }
 
+# Another program is there first, and stays; one that comes later finds room.
+scenario_beside_another_program() {
+	link_bridge
+	pair_mtu 1500
+	src "$BESIDE" attach eth0 "$THEIRS" || fail "their program"
+	pair_attach link_bridge 1500
+	dst "$BESIDE" attach eth0 "$THEIRS" || fail "their program"
+	assert_eq "$(src "$BESIDE" list eth0 | sort | xargs)" "their_pass xm_steer" "source"
+	assert_eq "$(dst "$BESIDE" list eth0 | sort | xargs)" "their_pass xm_steer" \
+		"destination"
+	pair_moves zc-staged true
+	run src "$XDPMIG" detach "$SRC_DEV"
+	assert_eq "$RC" 0 "detach at the source"
+	run dst "$XDPMIG" detach "$DST_DEV"
+	assert_eq "$RC" 0 "detach at the destination"
+	assert_eq "$(src "$BESIDE" list eth0)" their_pass "left at the source"
+	assert_eq "$(dst "$BESIDE" list eth0)" their_pass "left at the destination"
+	src "$BESIDE" detach eth0
+	dst "$BESIDE" detach eth0
+	assert_detached
+}
+
 pair_kernel
-pair_furnish "$TMP/root"
+pair_furnish "$TMP/root" "$BESIDE" "$THEIRS"
 pair_up "$TMP/root" qemu-system-x86_64 \
 	virtio-net-pci,iommu_platform=on,disable-legacy=on,mq=on,vectors=8
 pair_ram 16

@@ -1,0 +1,197 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# vm.sh - xdpmig on drivers with zero-copy, and TCP over the same device
+#
+# Two emulated machines (tests/vm/pair.sh), two CPUs and two queues each, joined by a
+# bridge.  In one run, in turns: xdpmig in zero-copy and in copy mode, and iperf3,
+# plain and with -Z (sendfile), TCP's offloads as the device has them.
+#
+# A machine's time is what emulating its instructions takes, whatever they would
+# cost a CPU.  So CPU is that of the host's threads that emulate the CPUs, idle ones
+# halted; the device's side is emulated by another thread and not in it.  It is what
+# SIZE more of memory cost, so what is paid once (keys, sockets, pinning) is not in it
+# either.  Compare rows of one run.  Prints Markdown; docs/performance.md has more.
+
+if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
+	cat <<-EOT
+	Usage: tests/bench/vm.sh [OPTION]...   (as root, with BUILD=DIR; default build)
+
+	  --device NAME  virtio (default) or igb
+	  --mtu LIST     default 3814,9000; igb: 3000
+	  --size MIB     default 96
+	  --repeat N     runs of each, default 3; the median is shown
+	  --json FILE    keep every run's figures, one object a line
+	EOT
+	exit 0
+fi
+
+BUILD=$(realpath "${BUILD:-$(dirname "$0")/../../build}")
+tests=$(dirname "$0")/..
+# shellcheck source=tests/netns/lib.sh
+. "$tests/netns/lib.sh"
+# shellcheck source=tests/netns/session.sh
+. "$tests/netns/session.sh"
+# shellcheck source=tests/lib/guest.sh
+. "$tests/lib/guest.sh"
+# shellcheck source=tests/vm/vm.sh
+. "$tests/vm/vm.sh"
+# shellcheck source=tests/vm/fetch.sh
+. "$tests/vm/fetch.sh"
+# shellcheck source=tests/vm/pair.sh
+. "$tests/vm/pair.sh"
+needs xdpmig iperf3 busybox cpio ldd modprobe depmod xz
+
+device=virtio mtus='' size=96 repeat=3 json=''
+while [ $# -gt 0 ]; do
+	[ $# -gt 1 ] || {
+		echo "vm.sh: $1 needs a value; see --help" >&2
+		exit 2
+	}
+	case $1 in
+	--device) device=$2 ;;
+	--mtu) mtus=$2 ;;
+	--size) size=$2 ;;
+	--repeat) repeat=$2 ;;
+	--json) json=$2 ;;
+	*)
+		echo "vm.sh: unknown option $1; see --help" >&2
+		exit 2
+		;;
+	esac
+	shift 2
+done
+results=${json:-$TMP/results}
+: >"$results"
+base=8 # MiB, of which the cost is subtracted
+
+# Seconds of the threads that are this machine's CPUs, in ticks
+ticks_of() { # TAG
+	local comm at sum=0 fields
+
+	for at in /proc/"${PAIR_PID[$1]}"/task/*; do
+		comm=$(<"$at/comm")
+		[[ $comm = "CPU "* ]] || continue
+		read -ra fields < <(sed 's/.*) //' "$at/stat")
+		sum=$((sum + fields[11] + fields[12]))
+	done
+	echo "$sum"
+}
+
+# memory MIB: at the source, no two pages the same, none of zeros
+memory() {
+	src sh -c "head -c 4194304 /dev/urandom >/dev/shm/seed
+		for i in \$(seq $((($1 + 3) / 4))); do
+			echo part \$i; cat /dev/shm/seed
+		done | head -c $1M >$GUEST
+		rm /dev/shm/seed"
+}
+
+# measured COMMAND...: TICKS_SRC, TICKS_DST
+measured() {
+	TICKS_SRC=$(ticks_of src) TICKS_DST=$(ticks_of dst)
+	"$@"
+	TICKS_SRC=$(($(ticks_of src) - TICKS_SRC))
+	TICKS_DST=$(($(ticks_of dst) - TICKS_DST))
+}
+
+# note WHAT MTU SECONDS ENGINE: of $size and $base, a line of results
+note() {
+	jq -cn --arg what "$1" --arg mtu "$2" --argjson s "$3" --arg engine "$4" \
+		--argjson src $((TICKS_SRC - BASE_SRC)) \
+		--argjson dst $((TICKS_DST - BASE_DST)) --argjson mib "$size" \
+		'{what: $what, mtu: ($mtu | tonumber), engine: $engine,
+			gbit_per_s: ($mib * 1048576 * 8 / $s / 1e9),
+			src: ($src / 100 * 1024 / $mib),
+			dst: ($dst / 100 * 1024 / $mib)}' >>"$results"
+	say "$(tail -n 1 "$results")"
+}
+
+transfer_once() { # OPTION...
+	receive_and_send "$GUEST" "$@"
+	dst rm "$COPY"
+}
+
+# Time of the larger less that of the smaller, as its epoch says.
+measure_xdpmig() { # NAME MTU OPTION...
+	local name=$1 mtu=$2 ms
+
+	shift 2
+	attach_both --mode native
+	memory $base
+	measured transfer_once "$@"
+	BASE_SRC=$TICKS_SRC BASE_DST=$TICKS_DST
+	ms=$(value_of .transfer_ms "$(out_of send)")
+	memory $((base + size))
+	measured transfer_once "$@"
+	ms=$(($(value_of .transfer_ms "$(out_of send)") - ms))
+	detach_both
+	note "$name" "$mtu" "$(echo "$ms" | jq '. / 1000')" \
+		"$(value_of '"\(.engine), \(.frame_bytes) bytes a frame"' "$(out_of send)")"
+}
+
+iperf_once() { # MIB OPTION...
+	spawn server dst iperf3 --server --one-off --forceflush
+	wait_for 20 grep -q listening "$(out_of server)"
+	run src iperf3 --client "$DST4" --bytes "$1M" --json "${@:2}"
+	[ "$RC" = 0 ] || fail "iperf3"
+	reap server 30
+	SECONDS_USED=$(jq .end.sum_received.seconds "$OUT")
+}
+
+measure_iperf() { # NAME MTU OPTION...
+	local name=$1 mtu=$2 s
+
+	shift 2
+	measured iperf_once $base "$@"
+	BASE_SRC=$TICKS_SRC BASE_DST=$TICKS_DST s=$SECONDS_USED
+	measured iperf_once $((base + size)) "$@"
+	note "$name" "$mtu" "$(jq -n "$SECONDS_USED - $s")" "TCP"
+}
+
+case $device in
+virtio)
+	qemu=qemu-system-x86_64
+	model=virtio-net-pci,iommu_platform=on,disable-legacy=on,mq=on,vectors=8
+	mtus=${mtus:-3814,9000}
+	;;
+igb)
+	qemu=$TMP/new/qemu-system-x86_64 model=igb mtus=${mtus:-3000}
+	fetch_qemu "$qemu"
+	;;
+*) fail "--device $device: virtio or igb" ;;
+esac
+needs "$qemu"
+pair_kernel
+pair_furnish "$TMP/root" "$(type -P iperf3)" "$(type -P head)" "$(type -P seq)"
+pair_up "$TMP/root" "$qemu" "$model"
+link_bridge
+for mtu in ${mtus//,/ }; do
+	pair_mtu "$mtu"
+	if [ "$device" = igb ]; then
+		for tag in $PAIR_TAGS; do
+			"$tag" ethtool -N eth0 rx-flow-hash udp4 sdfn
+		done
+	fi
+	for ((n = 0; n < repeat; n++)); do
+		[ "$mtu" -gt 3814 ] || measure_xdpmig "xdpmig, zero-copy" "$mtu"
+		measure_iperf "iperf3" "$mtu"
+		measure_xdpmig "xdpmig, copy mode" "$mtu" --zero-copy off \
+			recv:--zero-copy recv:off
+		measure_iperf "iperf3 -Z" "$mtu" -Z
+	done
+done
+echo
+echo "$device, $size MiB, Linux ${KERNEL##*/vmlinuz-} in $("$qemu" --version |
+	sed -n 's/.*version \([0-9.]*\).*/QEMU \1/p'), median of $repeat"
+echo
+echo "| | MTU | engine | Gbit/s | CPU s/GiB source | destination | together |"
+echo "|---|---:|---|---:|---:|---:|---:|"
+jq -rs 'def median: sort | .[(length - 1) / 2 | floor];
+	def r: . * 100 | round / 100;
+	[group_by([.mtu, .what])[] | {what: .[0].what, mtu: .[0].mtu, engine: .[0].engine,
+		gbit: (map(.gbit_per_s) | median), src: (map(.src) | median),
+		dst: (map(.dst) | median), both: (map(.src + .dst) | median)}] |
+	sort_by([.mtu, .both])[] |
+	"| \(.what) | \(.mtu) | \(.engine) | \(.gbit | r) | \(.src | r) | \(.dst | r) |" +
+	" \(.both | r) |"' "$results"
