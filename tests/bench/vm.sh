@@ -7,11 +7,12 @@
 # bridge.  In one run, in turns: xdpmig in zero-copy and in copy mode, and iperf3,
 # plain and with -Z (sendfile), TCP's offloads as the device has them.
 #
-# A machine's time is what emulating its instructions takes, whatever they would
-# cost a CPU.  So CPU is that of the host's threads that emulate the CPUs, idle ones
-# halted; the device's side is emulated by another thread and not in it.  It is what
-# SIZE more of memory cost, so what is paid once (keys, sockets, pinning) is not in it
-# either.  Compare rows of one run.  Prints Markdown; docs/performance.md has more.
+# An emulated machine's time says little: what it does with a device or an interrupt is
+# dear, whatever it would cost a CPU.  So its instructions are counted (insns.c), those of
+# the kernel and of programs, idle CPUs have none.  Repeated string instructions count
+# each turn, of eight bytes; vector instructions count once.  It is what SIZE more of
+# memory cost, so what is paid once (keys, sockets, pinning) is not in it.  Prints
+# Markdown; docs/performance.md has more.
 
 if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 	cat <<-EOT
@@ -65,17 +66,8 @@ results=${json:-$TMP/results}
 : >"$results"
 base=8 # MiB, of which the cost is subtracted
 
-# Seconds of the threads that are this machine's CPUs, in ticks
-ticks_of() { # TAG
-	local comm at sum=0 fields
-
-	for at in /proc/"${PAIR_PID[$1]}"/task/*; do
-		comm=$(<"$at/comm")
-		[[ $comm = "CPU "* ]] || continue
-		read -ra fields < <(sed 's/.*) //' "$at/stat")
-		sum=$((sum + fields[11] + fields[12]))
-	done
-	echo "$sum"
+insns_of() { # TAG
+	od -An -v -t u8 -w64 "$TMP/vm/$1/insns" | awk '{ sum += $1 } END { printf "%.0f", sum }'
 }
 
 # memory MIB: at the source, no two pages the same, none of zeros
@@ -87,23 +79,24 @@ memory() {
 		rm /dev/shm/seed"
 }
 
-# measured COMMAND...: TICKS_SRC, TICKS_DST
+# measured COMMAND...: INSNS_SRC, INSNS_DST
 measured() {
-	TICKS_SRC=$(ticks_of src) TICKS_DST=$(ticks_of dst)
+	INSNS_SRC=$(insns_of src) INSNS_DST=$(insns_of dst)
 	"$@"
-	TICKS_SRC=$(($(ticks_of src) - TICKS_SRC))
-	TICKS_DST=$(($(ticks_of dst) - TICKS_DST))
+	INSNS_SRC=$(($(insns_of src) - INSNS_SRC))
+	INSNS_DST=$(($(insns_of dst) - INSNS_DST))
 }
 
-# note WHAT MTU SECONDS ENGINE: of $size and $base, a line of results
+# note WHAT MTU GBITS BYTES ENGINE: bytes are those of the larger less the smaller; a line
+# of results
 note() {
-	jq -cn --arg what "$1" --arg mtu "$2" --argjson s "$3" --arg engine "$4" \
-		--argjson src $((TICKS_SRC - BASE_SRC)) \
-		--argjson dst $((TICKS_DST - BASE_DST)) --argjson mib "$size" \
+	jq -cn --arg what "$1" --arg mtu "$2" --argjson gbits "$3" --argjson bytes "$4" \
+		--arg engine "$5" --argjson src $((INSNS_SRC - BASE_SRC)) \
+		--argjson dst $((INSNS_DST - BASE_DST)) \
 		'{what: $what, mtu: ($mtu | tonumber), engine: $engine,
-			gbit_per_s: ($mib * 1048576 * 8 / $s / 1e9),
-			src: ($src / 100 * 1024 / $mib),
-			dst: ($dst / 100 * 1024 / $mib)}' >>"$results"
+			gbit_per_s: $gbits,
+			src: ($src / 1e9 * 1073741824 / $bytes),
+			dst: ($dst / 1e9 * 1073741824 / $bytes)}' >>"$results"
 	say "$(tail -n 1 "$results")"
 }
 
@@ -112,51 +105,53 @@ transfer_once() { # OPTION...
 	dst rm "$COPY"
 }
 
-# Time of the larger less that of the smaller, as its epoch says.
 measure_xdpmig() { # NAME MTU OPTION...
-	local name=$1 mtu=$2 ms
+	local name=$1 mtu=$2
 
 	shift 2
 	attach_both --mode native
 	memory $base
 	measured transfer_once "$@"
-	BASE_SRC=$TICKS_SRC BASE_DST=$TICKS_DST
-	ms=$(value_of .transfer_ms "$(out_of send)")
+	BASE_SRC=$INSNS_SRC BASE_DST=$INSNS_DST
 	memory $((base + size))
 	measured transfer_once "$@"
-	ms=$(($(value_of .transfer_ms "$(out_of send)") - ms))
 	detach_both
-	note "$name" "$mtu" "$(echo "$ms" | jq '. / 1000')" \
+	note "$name" "$mtu" "$(value_of .gbit_per_s "$(out_of send)")" $((size << 20)) \
 		"$(value_of '"\(.engine), \(.frame_bytes) bytes a frame"' "$(out_of send)")"
 }
 
 iperf_once() { # MIB OPTION...
 	spawn server dst iperf3 --server --one-off --forceflush
-	wait_for 20 grep -q listening "$(out_of server)"
+	wait_for 20 dst grep -q ':1451 .*:0000 0A ' /proc/net/tcp6
 	run src iperf3 --client "$DST4" --bytes "$1M" --json "${@:2}"
 	[ "$RC" = 0 ] || fail "iperf3"
 	reap server 30
-	SECONDS_USED=$(jq .end.sum_received.seconds "$OUT")
+	IPERF_GBITS=$(jq '.end.sum_received.bits_per_second / 1e9' "$OUT")
+	IPERF_BYTES=$(jq .end.sum_received.bytes "$OUT")
 }
 
 measure_iperf() { # NAME MTU OPTION...
-	local name=$1 mtu=$2 s
+	local name=$1 mtu=$2 bytes
 
 	shift 2
 	measured iperf_once $base "$@"
-	BASE_SRC=$TICKS_SRC BASE_DST=$TICKS_DST s=$SECONDS_USED
+	BASE_SRC=$INSNS_SRC BASE_DST=$INSNS_DST bytes=$IPERF_BYTES
 	measured iperf_once $((base + size)) "$@"
-	note "$name" "$mtu" "$(jq -n "$SECONDS_USED - $s")" "TCP"
+	note "$name" "$mtu" "$IPERF_GBITS" $((IPERF_BYTES - bytes)) TCP
 }
 
+# shellcheck disable=SC2034 # of pair.sh; without instructions that copy a byte at a turn.
+PAIR_CPU='max,-erms,-fsrm'
 case $device in
 virtio)
-	qemu=qemu-system-x86_64
+	qemu="qemu-system-x86_64"
 	model=virtio-net-pci,iommu_platform=on,disable-legacy=on,mq=on,vectors=8
 	mtus=${mtus:-3814,9000}
+	PAIR_PLUGIN=$BUILD/tests/bench/libinsns1.so
 	;;
 igb)
 	qemu=$TMP/new/qemu-system-x86_64 model=igb mtus=${mtus:-3000}
+	PAIR_PLUGIN=$BUILD/tests/bench/libinsns4.so
 	fetch_qemu "$qemu"
 	;;
 *) fail "--device $device: virtio or igb" ;;
@@ -169,9 +164,8 @@ link_bridge
 for mtu in ${mtus//,/ }; do
 	pair_mtu "$mtu"
 	if [ "$device" = igb ]; then
-		for tag in $PAIR_TAGS; do
-			"$tag" ethtool -N eth0 rx-flow-hash udp4 sdfn
-		done
+		src ethtool -N eth0 rx-flow-hash udp4 sdfn
+		dst ethtool -N eth0 rx-flow-hash udp4 sdfn
 	fi
 	for ((n = 0; n < repeat; n++)); do
 		[ "$mtu" -gt 3814 ] || measure_xdpmig "xdpmig, zero-copy" "$mtu"
@@ -185,7 +179,7 @@ echo
 echo "$device, $size MiB, Linux ${KERNEL##*/vmlinuz-} in $("$qemu" --version |
 	sed -n 's/.*version \([0-9.]*\).*/QEMU \1/p'), median of $repeat"
 echo
-echo "| | MTU | engine | Gbit/s | CPU s/GiB source | destination | together |"
+echo "| | MTU | engine | Gbit/s | 10^9 instructions/GiB source | destination | together |"
 echo "|---|---:|---|---:|---:|---:|---:|"
 jq -rs 'def median: sort | .[(length - 1) / 2 | floor];
 	def r: . * 100 | round / 100;

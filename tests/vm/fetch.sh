@@ -101,6 +101,7 @@ fetch_kernel() { # SUITE DIR
 
 # A program of that name, as tests find QEMU by the PATH.
 fetch_qemu() { # PROGRAM
+	# shellcheck disable=SC2154 # of guest.sh
 	local root=$guest_cache/qemu-backports
 
 	fetch_packages bookworm-backports "$root" qemu-system-x86 \

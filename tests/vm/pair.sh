@@ -34,7 +34,8 @@
 # paths.  Emulation is slow, so wait_for is patient.
 
 # shellcheck disable=SC2034 # of lib.sh
-SLOW=3 QUEUES=2
+SLOW=3 QUEUES=${QUEUES:-2}
+PAIR_CPU=max PAIR_PLUGIN='' # of QEMU, that writes a file
 PAIR_TAGS="src dst"
 PAIR_SHARED=$TMP
 # Somebody else's XDP program, and who attaches it
@@ -42,6 +43,7 @@ BESIDE=$BUILD/tests/vm/vm-beside THEIRS=$BUILD/tests/bpf/pass.bpf.o
 declare -A PAIR_PID=()
 
 pair_kernel() {
+	# shellcheck disable=SC2154 # of guest.sh
 	fetch_kernel trixie-backports "$guest_cache/kernel-backports"
 	KERNEL=$(find "$guest_cache/kernel-backports/boot" -name 'vmlinuz-*')
 	[ -n "$KERNEL" ] || skip "no kernel of trixie-backports"
@@ -89,14 +91,20 @@ there() { # VERB
 # The link's namespace lives as long as the machines.
 net_down() { :; }
 
+# Of a tap device: a card's queues are its own.
+pair_tap_queues() { # DEVICE
+	case $QUEUES,$1 in
+	1,* | *,igb*) ;;
+	*) echo ",queues=$QUEUES" ;;
+	esac
+}
+
 # pair_taps DEVICE
 pair_taps() {
-	local dev queues=multi_queue
+	local dev queues=''
 
 	net_make_ns "$MID_NS"
-	case $1 in
-	igb*) queues='' ;; # its queues are its own
-	esac
+	[ -z "$(pair_tap_queues "$1")" ] || queues=multi_queue
 	mid sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
 	for dev in "$MID_A" "$MID_B"; do
 		# shellcheck disable=SC2086 # or none
@@ -107,19 +115,18 @@ pair_taps() {
 
 # pair_boot TAG TAP MAC DIR QEMU DEVICE
 pair_boot() {
-	local tag=$1 tap=$2 mac=$3 dir=$4 qemu=$5 device=$6 at=$TMP/vm/$1 options=''
+	local tag=$1 tap=$2 mac=$3 dir=$4 qemu=$5 device=$6 at=$TMP/vm/$1
 
 	mkdir -p "$at"
 	mkfifo "$at/ctl.in" "$at/ctl.out"
-	[ "${device%%,*}" = igb ] || options=",queues=$QUEUES"
 	nsenter --net="/run/netns/$MID_NS" -- "$qemu" -nodefaults -no-user-config -display none -no-reboot \
-		-name "$tag,debug-threads=on" -machine q35 -accel tcg,thread=multi -cpu max \
-		-smp "$QUEUES" -m 640 -kernel "$KERNEL" -initrd "$dir.initrd" \
+		-name "$tag" -machine q35 -accel tcg,thread=multi \
+		-cpu "$PAIR_CPU" ${PAIR_PLUGIN:+-plugin "$PAIR_PLUGIN,counts=$at/insns"} -smp "$QUEUES" -m 640 -kernel "$KERNEL" -initrd "$dir.initrd" \
 		-append "console=ttyS0 quiet panic=-1 no_timer_check" \
 		-serial "file:$at/console" \
 		-chardev "pipe,id=ctl,path=$at/ctl" -serial chardev:ctl \
 		-virtfs "local,path=$PAIR_SHARED,mount_tag=shared,security_model=none,multidevs=remap" \
-		-netdev "tap,id=n,ifname=$tap,script=no,downscript=no,vhost=off$options" \
+		-netdev "tap,id=n,ifname=$tap,script=no,downscript=no,vhost=off$(pair_tap_queues "$device")" \
 		-device "$device,netdev=n,mac=$mac" \
 		>"$at/qemu.log" 2>&1 </dev/null &
 	echo $! >"$at/pid"
