@@ -73,12 +73,10 @@ static int src_push(struct sim_src *c)
 	return 0;
 }
 
-/* Ask for a flush; true when it is done.  What it says about copies is
+/* A flush answered @r; true when it is done.  What it says about copies is
  * compared with what the device said. */
-static bool src_flush(struct sim_src *c, uint32_t max_pending)
+static bool src_flushed(struct sim_src *c, int r, uint32_t max_pending)
 {
-	int r = xm_tx_flush(c->tx, max_pending);
-
 	if (r == XM_TX_E_PENDING)
 		return false;
 	if (r < 0) {
@@ -97,6 +95,21 @@ static bool src_flush(struct sim_src *c, uint32_t max_pending)
 	return true;
 }
 
+static bool src_flush(struct sim_src *c, uint32_t max_pending)
+{
+	return src_flushed(c, xm_tx_flush(c->tx, max_pending), max_pending);
+}
+
+/* Packets that may be unreleased after the drain that is wanted. */
+static uint32_t src_keep(const struct sim_src *c)
+{
+	uint32_t n = c->w->opts.n_slots;
+
+	if (c->w->opts.drain == XM_DRAIN_FULL)
+		return 0;
+	return c->w->opts.drain == XM_DRAIN_ONE ? n - 1 : n / 2;
+}
+
 static void src_enter(struct sim_src *c, enum src_step step, const char *what)
 {
 	c->step = step;
@@ -107,15 +120,16 @@ static void src_enter(struct sim_src *c, enum src_step step, const char *what)
  * time helps. */
 static bool src_feed_pages(struct sim_src *c)
 {
-	uint32_t half = c->w->opts.n_slots / 2;
+	uint32_t keep = src_keep(c);
 	int r;
 
 	if (c->wants_space) {
-		if (!src_flush(c, half))
+		r = xm_tx_make_space(c->tx, src_now(c));
+		if (!src_flushed(c, r, keep))
 			return false;
 		c->wants_space = false;
 		sim_log_note(&c->w->log, src_now(c), SIM_NOTE_FLUSH, "src",
-			     "flush(%u) done", half);
+			     "flush(%u) done", keep);
 	}
 	if (c->next_page == c->n_pages) {
 		src_enter(c, SRC_DRAIN, "flush(0) before sync");
@@ -124,8 +138,9 @@ static bool src_feed_pages(struct sim_src *c)
 	r = src_push(c);
 	if (r == XM_TX_E_FULL) {
 		c->wants_space = true;
+		(void)xm_tx_make_space(c->tx, src_now(c));
 		sim_log_note(&c->w->log, src_now(c), SIM_NOTE_FLUSH, "src",
-			     "ring full, flush(%u)", half);
+			     "ring full, flush(%u)", keep);
 	} else if (r) {
 		src_failed(c, r < 0 ? r : -EPROTO, "push");
 		return false;
@@ -430,6 +445,7 @@ static struct xm_tx_opts src_tx_opts(const struct sim_src *c)
 		.channel = (uint8_t)c->idx,
 		.n_channels = w->opts.n_channels,
 		.n_slots = w->opts.n_slots,
+		.drain = w->opts.drain,
 		.hdr_ring = c->hdr_ring,
 		.hdr_stride = HDR_STRIDE,
 		.credit = w->opts.credit,

@@ -305,6 +305,9 @@ struct xm_tx_stats world_tx_stats(struct world *w)
 		sum.zero_pages += s->zero_pages;
 		sum.flush_space += s->flush_space;
 		sum.flush_barrier += s->flush_barrier;
+		sum.space_ns += s->space_ns;
+		sum.dry += s->dry;
+		sum.dry_ns += s->dry_ns;
 		sum.probes += s->probes;
 		sum.timeouts += s->timeouts;
 		sum.lost += s->lost;

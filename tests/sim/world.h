@@ -13,7 +13,7 @@
  * time, memory, devices, wire, and the conductor that cli/ is.
  *
  * The world conducts as the program does: prove the paths, harvest, push by
- * channel, flush(N/2) when a ring is full, then flush(0), SYNC, flush(0) on
+ * channel, flush(N/2) when a ring is full (or the other drains), then flush(0), SYNC, flush(0) on
  * every channel, compare the totals, next epoch; the last one with the guest
  * paused; then the guest is handed over.  After every step the invariants of
  * whatever was touched are checked, and that the guest runs in one place at
@@ -62,6 +62,7 @@ struct world_opts {
 	bool ipv6;
 	uint16_t vlan; /* 0 = untagged */
 	uint32_t n_slots;
+	enum xm_drain drain;
 	unsigned int packet_pages; /* at most, in a packet */
 	uint32_t credit;
 	unsigned int rx_frames; /* the fill ring really has; 0 = credit */

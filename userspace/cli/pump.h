@@ -81,7 +81,7 @@ struct pump {
 	struct xm_pages pages;
 	struct xm_page_batch batch;
 	bool has_batch;   /* a packet waits for a slot */
-	bool makes_space; /* the ring was full: flush(N/2) first */
+	bool makes_space; /* the ring was full: first there must be space */
 	uint32_t epoch;
 	struct xm_tx_stats epoch_base; /* at the epoch's begin */
 

@@ -2,8 +2,9 @@
 /* pump_tx.c - the source's part of a turn: packets, frames, flushes
  *
  *   SEND   take pages from the walk, push packets while the ring has slots.
- *          A full ring means flush(N/2): nothing is pushed until half of it
- *          is released, while the device works on the other half.
+ *          A full ring means flush(N/2), or what --drain says: nothing is
+ *          pushed until half of it is released, while the device works on the
+ *          other half.
  *   FLUSH  the walk is over: flush(0), then SYNC
  *   SYNC   flush(0) again; then the epoch is installed at the peer
  *
@@ -33,12 +34,12 @@
 /* Push packets while there are slots and pages.  Returns steps made: packets
  * pushed, and the one to FLUSH.  A channel without a page makes just that one,
  * and nothing would wake it for the next. */
-static int tx_push(struct pump *p, struct xm_error *e)
+static int tx_push(struct pump *p, struct xm_time now, struct xm_error *e)
 {
 	int n = 0, r;
 
 	if (p->makes_space) {
-		r = xm_tx_flush(p->tx, p->opts.tx.n_slots / 2);
+		r = xm_tx_make_space(p->tx, now);
 		if (r == XM_TX_E_PENDING)
 			return 0;
 		if (r < 0)
@@ -56,6 +57,7 @@ static int tx_push(struct pump *p, struct xm_error *e)
 			       p->batch.n_normal, p->batch.n_zero);
 		if (r == XM_TX_E_FULL) {
 			p->makes_space = true;
+			(void)xm_tx_make_space(p->tx, now); /* from now on */
 			break;
 		}
 		if (r)
@@ -249,7 +251,7 @@ int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 			       p->opts.channel,
 			       (double)p->opts.tx.stall_ns / XM_SEC);
 	if (!r && p->state == PUMP_SEND)
-		r = tx_push(p, e);
+		r = tx_push(p, now, e);
 	else if (!r && (p->state == PUMP_FLUSH || p->state == PUMP_SYNC))
 		r = tx_barrier(p, e);
 	if (r < 0)

@@ -24,19 +24,13 @@
  * Completion alone means nothing was delivered; an acknowledgement alone does
  * not mean that the device is done with the header.
  *
- * Two flushes, two reasons.  xm_tx_flush(N/2) when the ring is full makes
- * space and lets the device run on; xm_tx_flush(0) at the end of an epoch is
- * the barrier that keeps an older page from landing after a newer one.  Both
- * are this one function, which never blocks: the caller drives the channel
- * until the answer is no longer XM_TX_E_PENDING.
- *
  * Live pages.  A page may change between the CRC and the device's read.  The
  * receiver then rejects the frame, and its next transmission is flagged
  * `stage`: copied first, and the copy summed.  A second retransmission for
  * whatever reason is staged too.  So no page can fail for ever.
  *
- * Not here: which pages to send (epoch by epoch, from the caller), when a
- * frame is lost (loss.c), how fast to send (cc.c).
+ * Not here: waiting for slots (flush.c), which pages to send (epoch by epoch,
+ * from the caller), when a frame is lost (loss.c), how fast to send (cc.c).
  *
  * Invariants (xm_tx_check): the lists' lengths agree with the counters; an
  * acked frame is on no list; a slot's `open` is the number of its frames that
@@ -80,6 +74,7 @@ static bool tx_opts_are_sane(const struct xm_tx_opts *opts)
 	return opts->map && opts->map->n_channels == opts->n_channels &&
 	       opts->channel < opts->n_channels && opts->n_slots &&
 	       opts->n_slots <= 1 << 16 && opts->hdr_ring &&
+	       (unsigned int)opts->drain < XM_DRAIN__COUNT &&
 	       opts->hdr_stride >= XM_MULTIFD_LEN && opts->stall_ns > 0 &&
 	       opts->cc.mss &&
 	       (geo->pages ? geo->pages <= XM_FRAME_SEGS :
@@ -273,29 +268,6 @@ int xm_tx_sync(struct xm_tx *tx)
 	return tx_queue_packet(tx, 0, NULL, 0, 0);
 }
 
-int xm_tx_flush(struct xm_tx *tx, uint32_t max_pending)
-{
-	bool was_copied = tx->was_copied;
-
-	if (tx->err)
-		return tx->err;
-	/* The ring is used in order, so what makes space is that the slot
-	 * max_pending places back is released, not just any. */
-	if (tx->n_pending > max_pending || tx->slot[tx->next_slot].open) {
-		if (!tx->is_flushing) {
-			tx->is_flushing = true;
-			if (max_pending)
-				tx->stats.flush_space++;
-			else
-				tx->stats.flush_barrier++;
-		}
-		return XM_TX_E_PENDING;
-	}
-	tx->is_flushing = false;
-	tx->was_copied = false;
-	return was_copied ? XM_TX_E_COPIED : 0;
-}
-
 /* -- frames -------------------------------------------------------------------- */
 
 /* Where frame @k (from 1) of a packet starts and what it takes. */
@@ -409,6 +381,7 @@ static void tx_mark_sent(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 	tx->n_in_flight++;
 	tx->in_flight_bytes += bytes;
 	tx->n_posted++;
+	flush_on_sent(tx, now);
 	if (seq == tx->send_seq)
 		tx->send_seq++;
 	xm_cc_on_sent(&tx->cc, bytes);
@@ -510,6 +483,7 @@ int xm_tx_on_complete(struct xm_tx *tx, struct xm_time now, uint32_t epoch,
 	if (fs->flags & TX_F_ACKED)
 		tx_close_frame(tx, now, seq);
 	loss_on_complete(tx, now, fs->flags & TX_F_ACKED);
+	flush_look_dry(tx, now);
 	return 0;
 }
 

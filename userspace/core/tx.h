@@ -22,6 +22,15 @@
 #include "time.h"
 #include "trace.h"
 
+/* When the ring is full: how much of it must be released before packets are
+ * pushed again. */
+enum xm_drain {
+	XM_DRAIN_HALF, /* flush(N/2): the device works on the other half */
+	XM_DRAIN_FULL, /* flush(0): the device runs dry */
+	XM_DRAIN_ONE,  /* flush(N-1): as soon as the next slot is free */
+	XM_DRAIN__COUNT,
+};
+
 struct xm_tx_opts {
 	const struct xm_map *map; /* agreed memory map; lent for tx's life */
 	struct xm_geometry geo;
@@ -31,8 +40,9 @@ struct xm_tx_opts {
 	uint32_t n_slots;  /* header ring entries, at least 1 */
 	void *hdr_ring;    /* n_slots headers of XM_MULTIFD_LEN bytes, */
 	size_t hdr_stride; /* so far apart; lent for tx's life */
-	uint32_t credit;   /* frames, until the first ACK says more */
-	int64_t stall_ns;  /* no progress for so long is an error */
+	enum xm_drain drain;
+	uint32_t credit;  /* frames, until the first ACK says more */
+	int64_t stall_ns; /* no progress for so long is an error */
 	struct xm_cc_opts cc;
 	struct xm_trace *trace; /* or NULL */
 };
@@ -54,6 +64,9 @@ struct xm_tx_stats {
 	uint64_t pages, zero_pages;
 	uint64_t pages_released; /* of either kind: they are at the peer */
 	uint64_t flush_space, flush_barrier; /* flushes that had to wait */
+	int64_t space_ns;                    /* in those for space */
+	uint64_t dry;   /* times in them that the device had nothing left */
+	int64_t dry_ns; /* until it had something again */
 	uint64_t acks, probes, timeouts, lost, spurious;
 	uint64_t undone; /* timeouts that turned out to be none */
 	int64_t srtt_ns, min_rtt_ns;
@@ -65,7 +78,7 @@ struct xm_tx_stats {
 enum {
 	XM_TX_E_COPIED = 1,  /* flush: done, but something was copied */
 	XM_TX_E_PENDING = 2, /* flush: not yet */
-	XM_TX_E_FULL = 3,    /* push: next slot not released; flush(N/2) */
+	XM_TX_E_FULL = 3,    /* push: next slot not released; make space */
 	XM_TX_E_IDLE = 4,    /* next: nothing to send */
 	XM_TX_E_WAIT = 5,    /* next: not allowed to yet, see xm_tx_expiry() */
 };
@@ -98,8 +111,13 @@ int xm_tx_sync(struct xm_tx *tx);
  *   XM_TX_E_COPIED  yes, but something was copied on the way
  *   XM_TX_E_PENDING no; go on with next/packet/on_complete and ask again
  *   -errno          the channel failed; abort the migration
- * N/2 makes room in the ring, 0 is the epoch's barrier. */
+ * 0 is the epoch's barrier. */
 int xm_tx_flush(struct xm_tx *tx, uint32_t max_pending);
+
+/* After XM_TX_E_FULL: xm_tx_flush() as far as opts.drain says, N/2 for instance.
+ * Call it at once, so that the wait is timed from there, and until the answer is
+ * no longer XM_TX_E_PENDING; only then push again. */
+int xm_tx_make_space(struct xm_tx *tx, struct xm_time now);
 
 /* The next frame to send.  0 with @ret_frame: it counts as posted now.
  * XM_TX_E_IDLE, XM_TX_E_WAIT, or -errno when the channel failed. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tx_state.h - what tx.c (packets, frames, flush) and loss.c (ACKs, timers)
+/* tx_state.h - what tx.c (packets, frames), flush.c and loss.c (ACKs, timers)
  * share.  Nobody else includes it.
  *
  * A frame is in exactly one of these places:
@@ -61,7 +61,10 @@ struct xm_tx {
 	uint32_t next_packet; /* number in the epoch */
 	uint64_t n_packets;   /* ever: makes packet_num */
 	bool is_flushing;     /* a flush answered PENDING */
-	bool was_copied;      /* since the last flush that was done */
+	bool wants_space;     /* xm_tx_make_space() did, since ... */
+	bool is_dry;          /* and the device has nothing, since ... */
+	struct xm_time space_at, dry_at;
+	bool was_copied; /* since the last flush that was done */
 
 	/* the frames of the epoch; index is seq & mask */
 	struct tx_frame_state *frame;
@@ -131,5 +134,10 @@ void loss_on_sent(struct xm_tx *tx, struct xm_time now);
 void loss_on_blocked(struct xm_tx *tx, struct xm_time now);
 void loss_on_complete(struct xm_tx *tx, struct xm_time now, bool was_acked);
 void loss_reset(struct xm_tx *tx, struct xm_time now);
+
+/* flush.c.  Space may be waited for: has the device anything left to do?  Now it
+ * has. */
+void flush_look_dry(struct xm_tx *tx, struct xm_time now);
+void flush_on_sent(struct xm_tx *tx, struct xm_time now);
 
 #endif
