@@ -583,6 +583,7 @@ int cmd_send(struct cli_ctx *cli, const void *opts)
 	s->side.cli = cli;
 	s->side.opts = &s->opts->x;
 	s->side.is_sender = true;
+	s->side.drain = (enum xm_drain)s->opts->drain;
 	s->report.begun = xm_clock();
 	r = cli_signals_open(cli, &cli->err);
 	if (!r)

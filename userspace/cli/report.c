@@ -128,6 +128,9 @@ static void add_channel(struct totals *t, const struct pump_report *r)
 	t->tx.zero_pages += r->tx.zero_pages;
 	t->tx.flush_space += r->tx.flush_space;
 	t->tx.flush_barrier += r->tx.flush_barrier;
+	t->tx.space_ns += r->tx.space_ns;
+	t->tx.dry += r->tx.dry;
+	t->tx.dry_ns += r->tx.dry_ns;
 	t->tx.timeouts += r->tx.timeouts;
 	t->tx.probes += r->tx.probes;
 	t->tx.spurious += r->tx.spurious;
@@ -154,6 +157,15 @@ static void add_channel(struct totals *t, const struct pump_report *r)
 	t->xsk.tx_ring_empty_descs += r->xsk.tx_ring_empty_descs;
 }
 
+/* What waiting for space cost.  Of all channels it is the sum: they wait at the
+ * same time. */
+static void put_drain(json_t *o, const struct xm_tx_stats *t)
+{
+	cli_put_real(o, "flush_space_ms", (double)t->space_ns / XM_MS);
+	cli_put_u64(o, "dry", t->dry);
+	cli_put_real(o, "dry_ms", (double)t->dry_ns / XM_MS);
+}
+
 static void put_channel(json_t *list, const struct side *s, unsigned int i,
 			const struct pump_report *r)
 {
@@ -167,6 +179,7 @@ static void put_channel(json_t *list, const struct side *s, unsigned int i,
 		cli_put_u64(o, "frames_sent", r->tx.frames_sent);
 		cli_put_u64(o, "frames_resent", r->tx.frames_resent);
 		cli_put_u64(o, "flush_space", r->tx.flush_space);
+		put_drain(o, &r->tx);
 		cli_put_u64(o, "cwnd_frames", r->tx.cwnd_frames);
 		cli_put_u64(o, "srtt_us", (uint64_t)(r->tx.srtt_ns / XM_US));
 		cli_put_u64(o, "kicks", r->xsk.kicks);
@@ -210,6 +223,7 @@ static void put_sender(json_t *o, const struct totals *t)
 	cli_put_u64(o, "bytes_copied", t->tx.bytes_copied);
 	cli_put_u64(o, "flush_space", t->tx.flush_space);
 	cli_put_u64(o, "flush_barrier", t->tx.flush_barrier);
+	put_drain(o, &t->tx);
 }
 
 static void put_receiver(json_t *o, const struct totals *t)
@@ -270,10 +284,14 @@ void report_result(struct side *s, const struct report *r)
 	}
 	cli_put_str(o, "engine", xsk_engine_name(rep.engine));
 	cli_put_bool(o, "zero_copy", rep.is_zero_copy);
-	if (s->is_sender)
+	if (s->is_sender) {
+		cli_put_str(o, "drain", cli_drain_names[s->drain]);
+		cli_put_u64(o, "header_slots", s->plan.opts.n_slots);
+		cli_put_u64(o, "credit", s->agreed.credit);
 		put_sender(o, &t);
-	else
+	} else {
 		put_receiver(o, &t);
+	}
 	bytes = s->is_sender ? t.tx.bytes_sent - t.tx.bytes_resent :
 			       t.rx.bytes_placed;
 	if (ns)

@@ -8,6 +8,7 @@
 #include "send_opts.h"
 
 #include "core/converge.h"
+#include "core/tx.h"
 #include "xdpmig/limits.h"
 #include "xsk/chan.h"
 
@@ -27,6 +28,13 @@ static const char *const zero_copy_names[] = {
 static const char *const sandbox_names[] = {
 	[CLI_SANDBOX_OFF] = "off",
 	[CLI_SANDBOX_ON] = "on",
+	NULL,
+};
+
+const char *const cli_drain_names[] = {
+	[XM_DRAIN_HALF] = "half",
+	[XM_DRAIN_FULL] = "full",
+	[XM_DRAIN_ONE] = "one",
 	NULL,
 };
 
@@ -111,6 +119,10 @@ static const struct cli_opt send_opts[] = {
 	  .def = XM_IN_FLIGHT,
 	  .help = "guest memory that a channel may have on its way at a "
 		  "time" },
+	{ "drain", .type = CLI_ENUM, .names = cli_drain_names,
+	  .offset = SEND(drain), .def = XM_DRAIN_HALF,
+	  .help = "when that much is on its way, wait until half of it has "
+		  "arrived, all of it, or one packet of 512K" },
 	{ "verify", .type = CLI_FLAG, .offset = SEND(verify),
 	  .help = "before the guest is handed over, hash all of its memory at "
 		  "both ends and compare: what differs is sent again, and "

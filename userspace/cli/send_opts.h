@@ -33,6 +33,7 @@ struct cli_send_opts {
 	struct cli_queues queues; /* n 0: all that attach serves */
 	const char *block;        /* RAM block's name; never NULL */
 	uint64_t in_flight;       /* bytes a channel may have unreleased */
+	int drain;                /* enum xm_drain */
 	uint64_t bandwidth;    /* bits per second, all channels; 0 = no cap */
 	const char *synthetic; /* guest_synth_parse(), or NULL */
 	uint64_t max_downtime_ns;
@@ -48,6 +49,9 @@ struct cli_recv_opts {
 	const char *listen; /* ADDR[:PORT]; NULL: the device's first address */
 	bool paused;        /* do not let the guest run */
 };
+
+/* Words for enum xm_drain, in its order; NULL ends. */
+extern const char *const cli_drain_names[];
 
 /* For main.c's table: { &cli_send, cmd_send }, { &cli_recv, cmd_recv }. */
 extern const struct cli_spec cli_send, cli_recv;

@@ -53,6 +53,7 @@ struct side {
 	struct route route;
 	struct route_watch *watch;
 	struct xsk_plan plan;
+	enum xm_drain drain; /* source's: what to do at a full ring */
 	struct xm_msg_welcome agreed;
 	uint16_t my_base, peer_base;
 	struct xm_geometry geo;
