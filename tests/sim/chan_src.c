@@ -434,6 +434,15 @@ static struct xm_path src_path(unsigned int idx, bool ipv6, uint16_t vlan)
 	return p;
 }
 
+/* As cli/side_chan.c has it. */
+static uint64_t src_ring_bytes(const struct world *w)
+{
+	uint64_t frames = 1 + xm_geometry_frames(&w->geo, XM_PACKET_PAGES);
+
+	return w->opts.n_slots * frames *
+	       (14 + xm_geometry_ip_len(&w->geo, w->opts.ipv6 ? 40 : 20));
+}
+
 static struct xm_tx_opts src_tx_opts(const struct sim_src *c)
 {
 	const struct world *w = c->w;
@@ -453,7 +462,7 @@ static struct xm_tx_opts src_tx_opts(const struct sim_src *c)
 		.cc = {
 			.mss = 14 + xm_geometry_ip_len(&w->geo,
 						       w->opts.ipv6 ? 40 : 20),
-			.cwnd_max = (uint64_t)w->opts.n_slots * XM_PACKET_SIZE,
+			.cwnd_max = src_ring_bytes(w),
 			.n_channels = w->opts.n_channels,
 		},
 		.trace = (struct xm_trace *)&c->side.trace,

@@ -88,7 +88,7 @@ static int recv_consider(struct recv *s, const struct xm_msg_hello *h)
 				side->caps.numa_node, e);
 	if (!r)
 		r = consider_offer(side, h, e);
-	return r ? r : side_open_channels(side, 0, 0, e);
+	return r ? r : side_open_channels(side, 0, e);
 }
 
 /* The channels are open: their credit is known, and the WELCOME complete. */

@@ -155,8 +155,7 @@ static void send_bind(struct send *s)
 	if (!s->is_pinned || !s->is_agreed)
 		return;
 	s->phase = POOL_OPEN;
-	if (side_open_channels(&s->side, s->opts->in_flight, s->bandwidth,
-			       send_err(s)))
+	if (side_open_channels(&s->side, s->bandwidth, send_err(s)))
 		send_fail(s);
 }
 

@@ -120,8 +120,7 @@ int side_pin_channels(struct side *s, struct xm_error *e);
 /* Geometry from what was agreed; then open the channels in their threads.
  * After side_pin_channels(), if that was called, is done.  @bandwidth: bits per
  * second, 0 none. */
-int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
-		       struct xm_error *e);
+int side_open_channels(struct side *s, uint64_t bandwidth, struct xm_error *e);
 
 /* Is @bandwidth (bits per second, 0 none) enough for a frame of each channel
  * well within the time after which silence is a failure?  0 or -ERANGE with

@@ -43,8 +43,16 @@ static void side_fill_chan(struct side *s, unsigned int i)
 	}
 }
 
-static void side_fill_pump(struct side *s, unsigned int i, uint64_t in_flight,
-			   uint64_t bandwidth)
+/* What the header ring can have on its way, with all that is around pages: a
+ * window of less would hold back the ring's last frames for a round trip. */
+static uint64_t side_ring_bytes(const struct side *s)
+{
+	uint64_t frames = 1 + xm_geometry_frames(&s->geo, XM_PACKET_PAGES);
+
+	return s->plan.opts.n_slots * frames * (s->frame_max + 18);
+}
+
+static void side_fill_pump(struct side *s, unsigned int i, uint64_t bandwidth)
 {
 	struct pump_opts *p = &s->pump[i];
 
@@ -80,7 +88,7 @@ static void side_fill_pump(struct side *s, unsigned int i, uint64_t in_flight,
 		.stall_ns = (int64_t)s->opts->stall_ns,
 		.cc = {
 			.mss = s->frame_max + 18,
-			.cwnd_max = in_flight,
+			.cwnd_max = side_ring_bytes(s),
 			.n_channels = s->n_channels,
 			.rate = bandwidth / 8 / s->n_channels,
 		},
@@ -160,8 +168,7 @@ int side_pin_channels(struct side *s, struct xm_error *e)
 	return r;
 }
 
-int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
-		       struct xm_error *e)
+int side_open_channels(struct side *s, uint64_t bandwidth, struct xm_error *e)
 {
 	unsigned int ip_len = xm_path_ip_len(&s->route.path), i;
 	int r;
@@ -182,7 +189,7 @@ int side_open_channels(struct side *s, uint64_t in_flight, uint64_t bandwidth,
 	if (r)
 		return r;
 	for (i = 0; i < s->n_channels; i++)
-		side_fill_pump(s, i, in_flight, bandwidth);
+		side_fill_pump(s, i, bandwidth);
 	r = s->pool ? 0 : side_new_pool(s, e);
 	if (!r)
 		pool_begin(s->pool, POOL_OPEN, 0, NULL);
