@@ -48,7 +48,7 @@ help_options()
 	}' | sort
 }
 
-# The same from the headings "Options of COMMAND and COMMAND" of the manual.
+# The same from the headings "Options of COMMAND, COMMAND and COMMAND" of the manual.
 man_options()
 {
 	awk -v cmd="$1" '
@@ -56,7 +56,7 @@ man_options()
 		ours = 0
 		if ($1 == "##" && $2 == "Options")
 			for (i = 4; i <= NF; i++)
-				if ($i == cmd || $i == "every")
+				if ($i == cmd || $i == cmd "," || $i == "every")
 					ours = 1
 		name = ""
 	}

@@ -124,6 +124,7 @@ static void random_shape(struct sim_rng *r, struct world_opts *o)
 	o->vlan = sim_rng_chance(r, SIM_PPM / 4) ? 100 : 0;
 	o->ipv6 = sim_rng_chance(r, SIM_PPM / 2);
 	o->n_slots = pick_u32(r, 1, 8);
+	o->drain = (enum xm_drain)sim_rng_below(r, XM_DRAIN__COUNT);
 	o->packet_pages = pick_u32(
 		r, 1, sim_rng_chance(r, SIM_PPM / 2) ? 16 : XM_PACKET_PAGES);
 	if (sim_rng_chance(r, SIM_PPM / 8))

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -231,6 +233,57 @@ static void guest_target_file__takes_no_device_state(void **state)
 	assert_int_equal(t->e.reason, XM_REASON_PROTOCOL);
 }
 
+static void t_lent(struct t_file *t, int fd)
+{
+	assert_int_equal(guest_target_lent(&t->t, "lent memory", fd, &t->e), 0);
+}
+
+static void guest_target_lent__takes_sizes_in_turn_and_keeps_it(void **state)
+{
+	struct t_file *t = *state;
+	struct guest_identity want;
+	int fd = memfd_create("t", MFD_CLOEXEC);
+	struct stat st;
+
+	assert_true(fd >= 0);
+	t_want(&want);
+	t_lent(t, fd);
+	assert_int_equal(guest_target_make(t->t, &want, &t->ram, &t->e), 0);
+	memset(t->ram.map.block[0].hva, 7, XM_PAGE_SIZE);
+	guest_ram_discard(&t->ram);
+	t->t = guest_target_close(t->t);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, LEN);
+	assert_int_equal(st.st_blocks, XM_PAGE_SIZE / 512);
+
+	want.block[0].len = 2 * LEN;
+	t_lent(t, fd);
+	assert_int_equal(guest_target_make(t->t, &want, &t->ram, &t->e), 0);
+	assert_int_equal(t->ram.map.block[0].len, 2 * LEN);
+	/* what came before is not taken for a hole */
+	assert_true(t->ram.map.block[0].dirtied[0] & 1);
+	assert_false(t->ram.map.block[0].dirtied[0] & 2);
+	close(fd);
+}
+
+static void guest_target_lent__refuses_a_guest_with_devices(void **state)
+{
+	struct t_file *t = *state;
+	struct guest_identity want;
+	int fd = memfd_create("t", MFD_CLOEXEC);
+	struct stat st;
+
+	t_want(&want);
+	want.has_device = true;
+	t_lent(t, fd);
+	assert_int_equal(guest_target_make(t->t, &want, &t->ram, &t->e),
+			 -EINVAL);
+	assert_int_equal(t->e.reason, XM_REASON_REFUSED);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	close(fd);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, t_setup, t_teardown)
 
 int main(void)
@@ -246,6 +299,8 @@ int main(void)
 		CASE(guest_target_file__refuses_a_guest_with_devices),
 		CASE(guest_target_file__loads_and_runs_at_the_next_turn),
 		CASE(guest_target_file__takes_no_device_state),
+		CASE(guest_target_lent__takes_sizes_in_turn_and_keeps_it),
+		CASE(guest_target_lent__refuses_a_guest_with_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

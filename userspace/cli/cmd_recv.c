@@ -29,6 +29,7 @@
 #include "clock.h"
 #include "consider.h"
 #include "core/dst.h"
+#include "discard.h"
 #include "door.h"
 #include "guest/fault.h"
 #include "listen.h"
@@ -391,6 +392,8 @@ static int recv_listen(struct recv *s)
 	int r;
 
 	s->door.trust = s->side.trust.keys;
+	if (s->door.is_shared)
+		return 0;
 	r = door_open(&s->door, s->opts->listen, s->side.dev, &addr,
 		      recv_err(s));
 
@@ -496,7 +499,8 @@ static int recv_main(struct recv *s)
 {
 	struct side *side = &s->side;
 	const char *home;
-	int r = take_check_opts(side->opts, recv_err(s));
+	const struct recv_lent *lent = s->opts->lent;
+	int r = lent ? 0 : take_check_opts(side->opts, recv_err(s));
 
 	sandbox_begin(side->cli, side->opts);
 	if (!r)
@@ -505,7 +509,9 @@ static int recv_main(struct recv *s)
 	if (!r)
 		r = side_open_device(side, &s->opts->queues, recv_err(s));
 	if (!r)
-		r = take_open(&s->take, side->opts, recv_err(s));
+		r = lent ? guest_target_lent(&s->take.guest, "recv --discard",
+					     lent->memory_fd, recv_err(s)) :
+			   take_open(&s->take, side->opts, recv_err(s));
 	if (!r && !side->opts->dry_run)
 		r = run_open_as(&s->run, side->opts->name,
 				s->take.guest->id.name, "recv", recv_err(s));
@@ -546,14 +552,23 @@ static void recv_close(struct recv *s, bool has_failed)
 
 int cmd_recv(struct cli_ctx *cli, const void *opts)
 {
-	struct recv *s = calloc(1, sizeof(*s));
+	const struct cli_recv_opts *o = opts;
+	struct recv *s;
 	int r;
+
+	if (o->discard && !o->lent)
+		return discard_serve(cli, o);
+	s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return xm_fail(&cli->err, -ENOMEM, XM_REASON_MEMORY,
 			       "out of memory");
-	s->opts = opts;
+	s->opts = o;
 	s->door.listen_fd = -1;
+	if (s->opts->lent) {
+		s->door.listen_fd = s->opts->lent->listen_fd;
+		s->door.is_shared = true;
+	}
 	s->side.cli = cli;
 	s->side.opts = &s->opts->x;
 	s->report.begun = xm_clock();

@@ -18,6 +18,10 @@
  * service, and no more: it says that it did not get in, and its guest runs on.
  * With plain TCP there is nothing to prove.
  *
+ * A process that serves one source of many (discard.c) shares the listening socket
+ * with those that come after it, so while it serves it leaves others in the
+ * kernel's queue.
+ *
  * recv serves one source and exits.  As soon as that one has said HELLO others
  * who have proven who they are are told: ABORT, "refused", and why.  (Before that
  * nobody knows whether the first one is a source at all; then they wait.)
@@ -207,9 +211,12 @@ int door_work(struct door *d, struct cli_ctx *cli, struct xm_time now,
 	unsigned int i;
 	int r;
 
+	d->is_taken = is_taken;
 	door_make_room(d, cli, now);
 	for (i = 0; i < DOOR_COMERS; i++) {
-		r = d->comer[i].ctl ? 0 : door_accept(d, i, now, e);
+		r = d->comer[i].ctl || (is_taken && d->is_shared) ?
+			    0 :
+			    door_accept(d, i, now, e);
 		if (r && r != -EAGAIN)
 			return r;
 		if (d->comer[i].ctl)
@@ -249,7 +256,7 @@ unsigned int door_fds(const struct door *d, struct pollfd *fds)
 		fds[n++].events = ctl_wants_write(ctl) ? POLLIN | POLLOUT :
 							 POLLIN;
 	}
-	if (has_room)
+	if (has_room && !(d->is_taken && d->is_shared))
 		fds[n++] = (struct pollfd){ d->listen_fd, POLLIN, 0 };
 	return n;
 }

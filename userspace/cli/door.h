@@ -18,7 +18,10 @@ enum door_state {
 };
 
 struct door {
-	int listen_fd;           /* -1: closed, or not open yet */
+	int listen_fd;  /* -1: closed, or not open yet */
+	bool is_shared; /* others come after us: who comes while somebody is
+			 * served is theirs */
+	bool is_taken;  /* as door_work() was told last */
 	struct ctl_trust *trust; /* the caller's; NULL: plain TCP */
 	struct {
 		struct ctl *ctl; /* NULL: free */
@@ -30,7 +33,8 @@ struct door {
 };
 
 /* Listen where @listen says, or at @dev's own address; which that is goes into
- * @ret_addr.  0 or -errno with @e. */
+ * @ret_addr.  0 or -errno with @e.  Not for a door whose socket the caller has
+ * put in. */
 int door_open(struct door *d, const char *listen, const char *dev,
 	      struct ctl_addr *ret_addr, struct xm_error *e);
 

@@ -5,13 +5,20 @@
 #include "cmd_run.h"
 #include "cmd_steer.h"
 #include "send_opts.h"
+#include "sweep_opts.h"
 
 static const struct cli_cmd cmds[] = {
-	{ &cli_keygen, cmd_keygen }, { &cli_attach, cmd_attach },
-	{ &cli_detach, cmd_detach }, { &cli_status, cmd_status },
-	{ &cli_send, cmd_send },     { &cli_recv, cmd_recv },
-	{ &cli_cancel, cmd_cancel }, { &cli_continue, cmd_continue },
-	{ &cli_set, cmd_set },       { 0 },
+	{ &cli_keygen, cmd_keygen },
+	{ &cli_attach, cmd_attach },
+	{ &cli_detach, cmd_detach },
+	{ &cli_status, cmd_status },
+	{ &cli_send, cmd_send },
+	{ &cli_recv, cmd_recv },
+	{ &cli_cancel, cmd_cancel },
+	{ &cli_continue, cmd_continue },
+	{ &cli_set, cmd_set },
+	{ &cli_sweep, cmd_sweep },
+	{ 0 },
 };
 
 int main(int argc, char **argv)

@@ -16,7 +16,7 @@
 #define S  (1000 * MS)
 
 /* in the order of enum xsk_zero_copy */
-static const char *const zero_copy_names[] = {
+const char *const cli_zero_copy_names[] = {
 	[XSK_ZERO_COPY_AUTO] = "auto",
 	[XSK_ZERO_COPY_REQUIRE] = "require",
 	[XSK_ZERO_COPY_PREFER] = "prefer",
@@ -59,7 +59,7 @@ static const struct cli_opt xfer_opts[] = {
 	  .max = 63,
 	  .help = "what 'xdpmig status', 'cancel', 'continue' and 'set' call "
 		  "this migration (default: the guest's name)" },
-	{ "zero-copy", .type = CLI_ENUM, .names = zero_copy_names,
+	{ "zero-copy", .type = CLI_ENUM, .names = cli_zero_copy_names,
 	  .offset = XFER(zero_copy), .def = XSK_ZERO_COPY_AUTO,
 	  .help = "require: fail without it; prefer: take what there is, "
 		  "staging too; auto: require on a device that has it" },
@@ -76,7 +76,7 @@ static const struct cli_opt xfer_opts[] = {
 	{ 0 },
 };
 
-static const struct cli_opt tuning_opts[] = {
+const struct cli_opt cli_tuning_opts[] = {
 	{ "lock-budget", .type = CLI_BYTES, .arg = "BYTES",
 	  .offset = XFER(lock_budget), .min = XM_PACKET_SIZE, .zero = "none",
 	  .help = "lock at most so much memory, all channels together" },
@@ -175,7 +175,7 @@ static const struct cli_group send_groups[] = {
 	{ "Who may be the peer", cli_trust_opts, SEND(x.trust) },
 	{ "Sending", send_opts },
 	{ "A running guest", live_opts },
-	{ "Tuning", tuning_opts, SEND(x) },
+	{ "Tuning", cli_tuning_opts, SEND(x) },
 	{ 0 },
 };
 
@@ -209,6 +209,9 @@ static const struct cli_opt recv_opts[] = {
 		  "just these: another recv can have the others" },
 	{ "paused", .type = CLI_FLAG, .offset = RECV(paused),
 	  .help = "leave the guest paused when it is here" },
+	{ "discard", .type = CLI_FLAG, .offset = RECV(discard),
+	  .help = "receive memory, one migration after another, and throw it "
+		  "away: for 'xdpmig sweep', and to measure with" },
 	{ 0 },
 };
 _Static_assert(XM_PORT_CTL == 61951, "say so in recv's help and the man page");
@@ -217,7 +220,7 @@ static const struct cli_group recv_groups[] = {
 	{ "What and where", xfer_opts, RECV(x) },
 	{ "Who may be the peer", cli_trust_opts, RECV(x.trust) },
 	{ "Receiving", recv_opts },
-	{ "Tuning", tuning_opts, RECV(x) },
+	{ "Tuning", cli_tuning_opts, RECV(x) },
 	{ 0 },
 };
 

@@ -43,12 +43,23 @@ struct cli_send_opts {
 	bool verify;          /* hash all memory at both ends, and compare */
 };
 
+/* What a process that serves one of many has from the one that serves all. */
+struct recv_lent {
+	int listen_fd, memory_fd;
+};
+
 struct cli_recv_opts {
 	struct cli_xfer_opts x;
 	struct cli_queues queues; /* n 0: all that attach serves */
 	const char *listen; /* ADDR[:PORT]; NULL: the device's first address */
 	bool paused;        /* do not let the guest run */
+	bool discard;       /* one migration after another, thrown away */
+	const struct recv_lent *lent; /* discard.c's, else NULL */
 };
+
+/* Options that all have who migrate; base 0: struct cli_xfer_opts. */
+extern const struct cli_opt cli_tuning_opts[];
+extern const char *const cli_zero_copy_names[];
 
 /* Words for enum xm_drain, in its order; NULL ends. */
 extern const char *const cli_drain_names[];

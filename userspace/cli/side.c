@@ -28,7 +28,7 @@ struct xm_trace *side_trace(struct side *s)
 
 /* -- device ---------------------------------------------------------------------- */
 
-static int side_find_device(struct side *s, struct xm_error *e)
+int side_find_device(struct side *s, struct xm_error *e)
 {
 	char names[8][16];
 	int n;

@@ -81,6 +81,9 @@ struct side {
 /* The trace to hand to the core, or NULL. */
 struct xm_trace *side_trace(struct side *s);
 
+/* Only which device: s->dev. */
+int side_find_device(struct side *s, struct xm_error *e);
+
 /* Find the device (--dev, or the one that is attached), its steering program
  * and capabilities; @queues 0 means all that attach serves. */
 int side_open_device(struct side *s, const struct cli_queues *queues,

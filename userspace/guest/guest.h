@@ -217,6 +217,10 @@ int guest_target_qemu(struct guest_target **ret_t, const char *socket,
  * (guest_ram_create()); until then guest_ram_check_path() must be content. */
 int guest_target_file(struct guest_target **ret_t, const char *path,
 		      struct xm_error *e);
+/* Memory @fd, a memfd of the caller's, that gets the size of what comes; @label is
+ * for messages, at most 255 bytes. */
+int guest_target_lent(struct guest_target **ret_t, const char *label, int fd,
+		      struct xm_error *e);
 
 /* Is @want what can be taken here?  Compares UUID, machine type, blocks and
  * page sizes; fills @ram, which the caller closes or discards.  0, or -errno

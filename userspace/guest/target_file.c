@@ -5,9 +5,15 @@
  * with more of them is refused, and so is one with device state, which would
  * have nowhere to go.  Whoever starts the guest from the file does so when
  * this program has said that all of it is there.
+ *
+ * Memory that is lent (guest_target_lent()) gets the size of each guest in turn,
+ * and keeps what came, for who lent it to throw away.
  */
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "guest.h"
 #include "news.h"
@@ -15,12 +21,32 @@
 struct target_file {
 	struct guest_target t; /* first: the ops cast it back */
 	char path[256];
+	int lent; /* memory, the caller's; -1: path */
 	struct guest_news news;
 };
 
 static struct target_file *to_file(struct guest_target *t)
 {
 	return (struct target_file *)t;
+}
+
+static int file_resize(const struct target_file *f,
+		       const struct guest_identity *want, struct guest_ram *ram,
+		       struct xm_error *e)
+{
+	const struct guest_lent lent = {
+		.name = want->block[0].name,
+		.label = f->path,
+		.fd = f->lent,
+		.len = want->block[0].len,
+		.for_writing = true,
+	};
+
+	if (ftruncate(f->lent, (off_t)lent.len))
+		return xm_fail(e, -errno, XM_REASON_MEMORY,
+			       "%s: cannot have %" PRIu64 " bytes: %s", f->path,
+			       lent.len, strerror(errno));
+	return guest_ram_open_fd(ram, &lent, e);
 }
 
 static int file_make(struct guest_target *t, const struct guest_identity *want,
@@ -39,6 +65,8 @@ static int file_make(struct guest_target *t, const struct guest_identity *want,
 			       "%s: the source has %u RAM blocks, --ram takes "
 			       "one",
 			       path, want->n_blocks);
+	if (to_file(t)->lent >= 0)
+		return file_resize(to_file(t), want, ram, e);
 	return guest_ram_create(ram, path, want->block[0].name,
 				want->block[0].len, e);
 }
@@ -89,6 +117,33 @@ static const struct guest_target_ops file_ops = {
 	.close = file_close,
 };
 
+static int file_new(struct guest_target **ret_t, const char *path, int lent,
+		    struct xm_error *e)
+{
+	struct target_file *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
+			       "no memory to describe %s", path);
+	f->t.ops = &file_ops;
+	f->lent = lent;
+	strcpy(f->path, path);
+	r = news_open(&f->news, e);
+	if (r) {
+		free(f);
+		return r;
+	}
+	*ret_t = &f->t;
+	return 0;
+}
+
+int guest_target_lent(struct guest_target **ret_t, const char *label, int fd,
+		      struct xm_error *e)
+{
+	return file_new(ret_t, label, fd, e);
+}
+
 int guest_target_file(struct guest_target **ret_t, const char *path,
 		      struct xm_error *e)
 {
@@ -100,19 +155,5 @@ int guest_target_file(struct guest_target **ret_t, const char *path,
 			       "%.40s...: path longer than %zu bytes", path,
 			       sizeof(f->path) - 1);
 	r = guest_ram_check_path(path, e);
-	if (r)
-		return r;
-	f = calloc(1, sizeof(*f));
-	if (!f)
-		return xm_fail(e, -ENOMEM, XM_REASON_MEMORY,
-			       "no memory to describe %s", path);
-	f->t.ops = &file_ops;
-	strcpy(f->path, path);
-	r = news_open(&f->news, e);
-	if (r) {
-		free(f);
-		return r;
-	}
-	*ret_t = &f->t;
-	return 0;
+	return r ? r : file_new(ret_t, path, -1, e);
 }

@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sweep.sh - xdpmig sweep against recv --discard: every cell is measured, the files
+# say the same as the result, and it ends well when it is cancelled
+# shellcheck source=tests/netns/lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source=tests/netns/session.sh
+. "${0%/*}/session.sh"
+needs xdpmig xmllint
+
+discard_start() { # OPTION...
+	spawn discard dst "$XDPMIG" recv --dev "$DST_DEV" --discard --json "$@"
+	wait_for 10 grep -q 'waiting for sources' "$(err_of discard)"
+}
+
+discard_stop() { # SESSIONS
+	stop discard
+	assert_eq "$RC" 0 "recv --discard, stopped"
+	assert_jq ".status == \"stopped\" and .sessions == $1" \
+		"$(out_of discard)" "recv --discard's result"
+}
+
+sweep() { # OPTION...
+	run src "$XDPMIG" sweep --dev "$SRC_DEV" --json --size 4M "$@" "$DST4"
+}
+
+scenario_measures_every_cell() {
+	local f=$TMP/sweep
+
+	net_up queues=2
+	attach_both
+	discard_start
+	sweep --slots 1,2,2M --channels 1,2 --drains half,full,one --repeat 2 \
+		--csv "$f.csv" --svg "$f.svg" --html "$f.html"
+	assert_eq "$RC" 0 "sweep"
+	assert_jq '.runs == 36 and .runs_failed == 0' "$OUT" "runs"
+	assert_jq '(.per_cell | length) == 18 and all(.per_cell[];
+		.runs == 2 and .gbit_per_s > 0 and .locked_bytes > 4194304)' \
+		"$OUT" "cells"
+	assert_jq '[.per_curve[] | "\(.channels)\(.drain)"] == ["1half", "1full",
+		"1one", "2half", "2full", "2one"]' "$OUT" "curves"
+	# 8 packets do not fit into a ring of one, and into four of them only half
+	assert_jq 'all(.per_cell[] | select(.header_slots == 1 and .channels == 1);
+		.flush_space >= 7 and .waiting_percent > 0)' "$OUT" "waits"
+	assert_eq "$(wc -l <"$f.csv")" 37 "lines of CSV"
+	assert_eq "$(cut -d, -f1,2,4 "$f.csv" | sort | uniq -c |
+		awk '$1 != 2 && !/slots/' | wc -l)" 0 "cells of CSV"
+	xmllint --noout "$f.svg" || fail "the picture is no XML"
+	assert_eq "$(xmllint --xpath 'count(//*[local-name() = "title"])' \
+		"$f.svg")" 18 "points in the picture"
+	assert_no_grep 'https?://[^w]|href|url\(|@import' "$f.svg" "from elsewhere"
+	assert_grep '<svg ' "$f.html" "the page's picture"
+	assert_eq "$(grep -c '^<tr><td>' "$f.html")" 6 "the page's rows"
+	discard_stop 36
+	detach_both
+}
+
+scenario_of_a_file_with_keys() {
+	net_up queues=2
+	attach_both
+	discard_start
+	head -c 3M /dev/urandom >"$GUEST"
+	run src "$XDPMIG" sweep --dev "$SRC_DEV" --ram "$GUEST" --slots 1,4 \
+		--channels 2 --drains half --repeat 1 "$DST4"
+	assert_eq "$RC" 0 "sweep"
+	assert_grep '^2 channels' "$OUT" "table"
+	assert_eq "$(grep -cE '^ +[14] +[0-9.]+ MiB +[0-9.]+' "$OUT")" 2 "rows"
+	assert_grep 'half: (flat|still)' "$OUT" "the answer"
+	discard_stop 2
+	detach_both
+}
+
+has_measured() { # RUNS
+	[ "$(grep -c '"event": *"run"' "$(out_of sweep)")" -ge "$1" ]
+}
+
+scenario_cancelled_keeps_what_was_measured() {
+	local f=$TMP/sweep n
+
+	net_up queues=2
+	attach_both
+	discard_start
+	spawn sweep src "$XDPMIG" sweep --dev "$SRC_DEV" --json --size 4M \
+		--slots 1,2,4,8 --channels 1,2 --repeat 50 --csv "$f.csv" \
+		--svg "$f.svg" "$DST4"
+	wait_for 60 has_measured 3
+	stop sweep INT
+	assert_eq "$RC" 4 "sweep, cancelled"
+	assert_jq '.status == "cancelled" and .runs >= 3' "$(out_of sweep)" "result"
+	n=$(value_of .runs "$(out_of sweep)")
+	assert_eq "$(wc -l <"$f.csv")" $((n + 1)) "lines of CSV"
+	xmllint --noout "$f.svg" || fail "the picture is no XML"
+	# it serves on
+	sweep --slots 2 --channels 1 --repeat 1
+	assert_eq "$RC" 0 "the next sweep"
+	stop discard
+	assert_eq "$RC" 0 "recv --discard, stopped"
+	detach_both
+}
+
+scenario_refused() {
+	net_up queues=2
+	attach_both
+	sweep --channels 3
+	assert_eq "$RC" 2 "more channels than queues"
+	assert_grep '3 are more than the 2 queues' "$ERR" "why"
+	sweep --csv "$TMP/no/where"
+	assert_eq "$RC" 2 "no such folder"
+	sweep --slots 2 --repeat 1
+	assert_eq "$RC" 1 "nobody there"
+	assert_jq '.reason == "connect"' "$OUT" "why"
+	run dst "$XDPMIG" recv --dev "$DST_DEV" --discard --ram "$COPY"
+	assert_eq "$RC" 2 "--discard with --ram"
+	detach_both
+}
+
+run_scenarios "$@"
