@@ -167,6 +167,7 @@ static void src_feed(struct sim_src *c)
 				   "channel %u: flushed with frames posted",
 				   c->idx);
 		src_enter(c, SRC_DONE, "barrier");
+		c->done = src_now(c);
 	}
 }
 
@@ -401,6 +402,7 @@ void src_begin(struct sim_src *c, uint32_t epoch)
 	if (r)
 		src_failed(c, r < 0 ? r : -EPROTO, "epoch");
 	c->step = SRC_PAGES;
+	c->begun = src_now(c);
 	src_pump(c);
 }
 
@@ -497,6 +499,7 @@ void src_init(struct sim_src *c, struct world *w, unsigned int idx,
 	dev_init(&c->dev, &w->sim, &w->guest, &w->opts.dev, wire);
 	c->dev.on_complete = src_on_complete;
 	c->dev.ctx = c;
+	c->dev.wire = &w->wire;
 	c->node.next_at = src_next_at;
 	c->node.run = src_run;
 	sim_add(&w->sim, &c->node);

@@ -50,7 +50,7 @@ static void dev_read(struct sim_dev *d, struct sim_dev_frame *f)
 		d->is_broken = true;
 	f->is_read = true;
 	f->at = xm_time_add(d->node.sim->now,
-			    d->opts.done_ns +
+			    f->wire_ns + d->opts.done_ns +
 				    sim_rng_range(&d->node.rng, 0,
 						  d->opts.done_jitter_ns));
 	d->node.out->forward(d->node.out, p);
@@ -100,6 +100,18 @@ struct sim_dev_frame *dev_get(struct sim_dev *d)
 	return &d->frame[i];
 }
 
+/* With what is around a frame on an Ethernet. */
+static int64_t dev_wire_ns(const struct sim_dev *d,
+			   const struct sim_dev_frame *f)
+{
+	uint64_t len = f->hdr_len + 24;
+	unsigned int i;
+
+	for (i = 0; i < f->n_descs; i++)
+		len += f->desc[i].len;
+	return (int64_t)(len * XM_SEC / d->opts.rate);
+}
+
 void dev_put(struct sim_dev *d, struct sim_dev_frame *f)
 {
 	struct xm_time at = xm_time_add(
@@ -107,6 +119,13 @@ void dev_put(struct sim_dev *d, struct sim_dev_frame *f)
 		d->opts.dma_ns +
 			sim_rng_range(&d->node.rng, 0, d->opts.dma_jitter_ns));
 
+	f->wire_ns = 0;
+	if (d->wire && d->opts.rate) {
+		f->wire_ns = dev_wire_ns(d, f);
+		if (xm_time_before(at, *d->wire))
+			at = *d->wire;
+		*d->wire = xm_time_add(at, f->wire_ns);
+	}
 	/* A device reads its ring in order. */
 	if (xm_time_before(at, d->last_read))
 		at = d->last_read;

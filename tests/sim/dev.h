@@ -9,6 +9,9 @@
  *               pages and the frame is on the wire
  *     complete  done_ns later, in any order: the descriptors come back
  *
+ * A port of a certain rate is shared by the queues of a card, which push back: what
+ * it has no time for waits in the TX rings.
+ *
  * Completions are told apart by the address of the frame's header, as in the
  * real ring, never by their order.
  */
@@ -27,7 +30,9 @@ struct sim_dev_opts {
 	unsigned int depth;              /* frames in the TX ring */
 	int64_t dma_ns, dma_jitter_ns;   /* post to read */
 	int64_t done_ns, done_jitter_ns; /* read to complete */
-	bool copies; /* the kernel copies: completion says how much */
+	bool copies;   /* the kernel copies: completion says how much */
+	uint64_t rate; /* of the port that all devices with one @wire share,
+			* bytes a second; 0: frames take no time */
 };
 
 struct sim_desc {
@@ -47,6 +52,7 @@ struct sim_dev_frame {
 	bool is_stable; /* header ring: must still be what was summed */
 	bool is_used, is_read;
 	struct xm_time at; /* of the next thing that happens to it */
+	int64_t wire_ns;   /* it takes to leave */
 };
 
 struct sim_dev {
@@ -58,7 +64,8 @@ struct sim_dev {
 	unsigned int fifo_head, fifo_n;
 	unsigned int n_used;
 	struct xm_time last_read;
-	struct xm_time next; /* of all that is to happen */
+	struct xm_time *wire; /* NULL, or when the port is free */
+	struct xm_time next;  /* of all that is to happen */
 	uint64_t n_posted, n_completed;
 	bool is_broken; /* a header changed while it was posted */
 	/* one completion; @frame is free again when this returns */

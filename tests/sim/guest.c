@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define UNTOUCHED 0xa5
 
@@ -22,6 +24,27 @@ static void *guest_alloc(size_t len)
 
 	if (!p)
 		abort();
+	return p;
+}
+
+#define FOLD (2u << 20) /* bytes */
+
+/* The same @FOLD bytes again and again, @len in all. */
+static void *guest_fold(size_t len)
+{
+	int fd = memfd_create("sim-guest", MFD_CLOEXEC);
+	uint8_t *p;
+	size_t at;
+
+	p = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (fd < 0 || ftruncate(fd, FOLD) || p == MAP_FAILED)
+		abort();
+	for (at = 0; at < len; at += FOLD)
+		if (mmap(p + at, len - at < FOLD ? len - at : FOLD,
+			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			 0) == MAP_FAILED)
+			abort();
+	close(fd);
 	return p;
 }
 
@@ -59,6 +82,8 @@ static void guest_populate(struct sim_guest *g, struct sim_block *b)
 		bit_set(b->dirty, p); /* the first epoch announces all */
 		if (sim_rng_chance(rng, g->opts.hole_ppm))
 			continue;
+		if (g->opts.is_folded && p >= FOLD / XM_PAGE_SIZE)
+			continue;
 		if (!sim_rng_chance(rng, g->opts.zero_ppm))
 			page_fill(b->src + (size_t)p * XM_PAGE_SIZE, rng);
 	}
@@ -72,10 +97,13 @@ static void guest_add_block(struct sim_guest *g, unsigned int i)
 
 	b->n_pages = g->opts.pages[i] ? g->opts.pages[i] : g->opts.pages[0];
 	len = (size_t)b->n_pages * XM_PAGE_SIZE;
-	b->src = guest_alloc(len);
+	b->src = g->opts.is_folded ? guest_fold(len) : guest_alloc(len);
+	b->dst = g->opts.is_folded ? guest_fold(len) : guest_alloc(len);
+	if (g->opts.is_folded && len > FOLD)
+		len = FOLD;
 	memset(b->src, 0, len);
-	b->dst = guest_alloc(len);
 	memset(b->dst, UNTOUCHED, len);
+	len = (size_t)b->n_pages * XM_PAGE_SIZE;
 	b->dirty = guest_bits(b->n_pages);
 	b->harvest = guest_bits(b->n_pages);
 	b->sent = guest_bits(b->n_pages);
@@ -193,6 +221,14 @@ void guest_init(struct sim_guest *g, struct sim *s,
 	g->turn = (uint32_t)sim_rng_below(&g->node.rng, g->n_pages);
 }
 
+static void guest_free(const struct sim_guest *g, void *p, uint32_t n_pages)
+{
+	if (g->opts.is_folded)
+		munmap(p, (size_t)n_pages * XM_PAGE_SIZE);
+	else
+		free(p);
+}
+
 void guest_fini(struct sim_guest *g)
 {
 	unsigned int i;
@@ -204,8 +240,8 @@ void guest_fini(struct sim_guest *g)
 		for (p = 0; p < b->n_pages; p++)
 			free(b->pinned[p]);
 		free(b->pinned);
-		free(b->src);
-		free(b->dst);
+		guest_free(g, b->src, b->n_pages);
+		guest_free(g, b->dst, b->n_pages);
 		free(b->dirty);
 		free(b->harvest);
 		free(b->sent);

@@ -32,6 +32,8 @@ struct sim_guest_opts {
 	enum sim_pattern pattern;
 	int64_t write_ns;    /* mean time between writes, 0 = idle */
 	uint32_t writes_max; /* in an epoch, so that a slow one ends; 0 = any */
+	bool is_folded; /* memory repeats every 2 MiB, and takes only that: for
+			 * guests that are large and idle */
 };
 
 struct sim_block {

@@ -88,6 +88,7 @@ struct world_opts {
 	int64_t take_ns;  /* the destination takes so long to start the guest */
 	bool take_fails;  /* and then cannot */
 	int64_t limit_ns; /* virtual time the run may take */
+	bool unchecked;   /* no invariants after each step: for large rings */
 	uint32_t show;    /* SIM_SHOW() bits, for golden traces */
 
 	/* called when an epoch's harvest is about to be made */
@@ -152,6 +153,7 @@ struct sim_src {
 	bool has_copied;                      /* since a flush was done */
 	uint32_t n_packets, n_normal, n_zero; /* pushed in this epoch */
 	bool is_touched;
+	struct xm_time begun, done; /* the epoch: its first page, its barrier */
 };
 
 struct sim_dst {
@@ -182,6 +184,7 @@ struct world {
 	struct sim_src *src; /* n_channels */
 	struct sim_dst *dst;
 	struct sim_node up_end, down_end;
+	struct xm_time wire; /* of all devices: free from then on */
 
 	/* sessions and their conductor (conduct.c) */
 	struct xm_src ses_src;
