@@ -8,8 +8,8 @@
 . "${0%/*}/session.sh"
 needs xdpmig xmllint
 
-discard_start() { # OPTION...
-	spawn discard dst "$XDPMIG" recv --dev "$DST_DEV" --discard --json "$@"
+discard_start() {
+	spawn discard dst "$XDPMIG" recv --dev "$DST_DEV" --discard --json
 	wait_for 10 grep -q 'waiting for sources' "$(err_of discard)"
 }
 

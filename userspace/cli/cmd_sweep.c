@@ -405,10 +405,10 @@ static int sweep_close_file(struct sweep *s, FILE *f, const char *path)
 static int sweep_write(struct sweep *s, int r)
 {
 	const struct cli_sweep_opts *o = s->opts;
-	char title[100], note[200];
+	char title[120], note[200];
 	int r2 = 0;
 
-	snprintf(title, sizeof(title), "Header ring: %s to %s", s->dev,
+	snprintf(title, sizeof(title), "Header ring: %.20s to %.70s", s->dev,
 		 o->peer);
 	snprintf(note, sizeof(note),
 		 "%s of %.0f MiB, engine %s, frames of %.0f bytes, medians of "
@@ -427,9 +427,9 @@ static int sweep_write(struct sweep *s, int r)
 	if (s->csv)
 		sweep_put_csv(s->csv, &s->grid);
 	if (s->svg)
-		sweep_put_svg(s->svg, &s->grid, title, note);
+		sweep_put_svg(s->svg, &s->grid, o->title ?: title, note);
 	if (s->html)
-		sweep_put_html(s->html, &s->grid, title, note);
+		sweep_put_html(s->html, &s->grid, o->title ?: title, note);
 	r2 = sweep_close_file(s, s->csv, o->csv);
 	r2 = sweep_close_file(s, s->svg, o->svg) ?: r2;
 	r2 = sweep_close_file(s, s->html, o->html) ?: r2;

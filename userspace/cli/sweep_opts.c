@@ -68,6 +68,8 @@ static const struct cli_opt out_opts[] = {
 	  .help = "a picture" },
 	{ "html", .type = CLI_STR, .arg = "FILE", .offset = SWEEP(html),
 	  .help = "a page with picture and table" },
+	{ "title", .type = CLI_STR, .arg = "TEXT", .offset = SWEEP(title),
+	  .max = 100, .help = "what to write above them" },
 	{ 0 },
 };
 

@@ -14,6 +14,7 @@ struct cli_sweep_opts {
 	unsigned int repeat;          /* runs of each cell */
 	unsigned int seed;            /* 0: any */
 	const char *csv, *svg, *html; /* files, or NULL */
+	const char *title;            /* or NULL */
 };
 
 extern const struct cli_spec cli_sweep;
