@@ -405,23 +405,18 @@ static int sweep_close_file(struct sweep *s, FILE *f, const char *path)
 static int sweep_write(struct sweep *s, int r)
 {
 	const struct cli_sweep_opts *o = s->opts;
-	char title[120], note[200];
+	char title[120], what[50], note[300];
 	int r2 = 0;
 
 	snprintf(title, sizeof(title), "Header ring: %.20s to %.70s", s->dev,
 		 o->peer);
+	snprintf(what, sizeof(what), "random memory of %.0f MiB",
+		 (double)o->size / (1 << 20));
 	snprintf(note, sizeof(note),
-		 "%s of %.0f MiB, engine %s, frames of %.0f bytes, medians of "
-		 "%u, %u runs",
-		 o->x.ram ? "a file" : "random memory",
-		 (double)o->size / (1 << 20), s->engine, s->frame_bytes,
+		 "%.100s, engine %s, frames of %.0f bytes, medians of %u, %u "
+		 "runs",
+		 o->x.ram ? o->x.ram : what, s->engine, s->frame_bytes,
 		 s->grid.repeats, s->n_done);
-	if (o->x.ram)
-		snprintf(note, sizeof(note),
-			 "%s, engine %s, frames of %.0f bytes, medians of %u, "
-			 "%u runs",
-			 o->x.ram, s->engine, s->frame_bytes, s->grid.repeats,
-			 s->n_done);
 	if (s->n_done && !s->cli->out.json)
 		sweep_put_table(s->cli->out.out, &s->grid);
 	if (s->csv)
@@ -430,10 +425,13 @@ static int sweep_write(struct sweep *s, int r)
 		sweep_put_svg(s->svg, &s->grid, o->title ?: title, note);
 	if (s->html)
 		sweep_put_html(s->html, &s->grid, o->title ?: title, note);
-	r2 = sweep_close_file(s, s->csv, o->csv);
-	r2 = sweep_close_file(s, s->svg, o->svg) ?: r2;
-	r2 = sweep_close_file(s, s->html, o->html) ?: r2;
-	return r ?: r2;
+	if (sweep_close_file(s, s->csv, o->csv))
+		r2 = -EIO;
+	if (sweep_close_file(s, s->svg, o->svg))
+		r2 = -EIO;
+	if (sweep_close_file(s, s->html, o->html))
+		r2 = -EIO;
+	return r ? r : r2;
 }
 
 int cmd_sweep(struct cli_ctx *cli, const void *opts)

@@ -249,7 +249,7 @@ static double median(double *v, unsigned int n)
 /* Of the field @f of all samples of @c. */
 #define MEDIAN(c, f)                                            \
 	({                                                      \
-		double v_[SWEEP_REPEATS_MAX];                   \
+		double v_[SWEEP_REPEATS_MAX] = { 0 };           \
 		unsigned int i_;                                \
                                                                 \
 		for (i_ = 0; i_ < (c)->n; i_++)                 \

@@ -21,17 +21,19 @@
 #include <math.h>
 #include <string.h>
 
-#define PANEL_W       300 /* inner */
-#define PANEL_H       190
-#define DRY_H         70
-#define GAP_X         24
-#define GAP_Y         16 /* between throughput and dry */
-#define LEFT          62
-#define TOP           84
-#define BOTTOM        64
-#define ROW_GAP       70
-#define PER_ROW       3
-#define DEFAULT_SLOTS (XM_IN_FLIGHT / XM_PACKET_SIZE) /* slots by default */
+#define PANEL_W 300 /* inner */
+#define PANEL_H 190
+#define DRY_H   70
+#define GAP_X   24
+#define GAP_Y   16 /* between throughput and dry */
+#define LEFT    62
+#define TOP     84
+#define BOTTOM  64
+#define ROW_GAP 70
+#define PER_ROW 3
+
+/* The default of --in-flight. */
+static const uint32_t default_slots = XM_IN_FLIGHT / XM_PACKET_SIZE;
 
 struct plot {
 	FILE *f;
@@ -196,13 +198,13 @@ static void plot_x_axis(const struct plot *p)
 		"<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">"
 		"header slots a channel, 512 KiB each</text>\n",
 		p->left + PANEL_W / 2.0, bottom + 36);
-	if (log2(DEFAULT_SLOTS) < p->x_lo || log2(DEFAULT_SLOTS) > p->x_hi)
+	if (log2(default_slots) < p->x_lo || log2(default_slots) > p->x_hi)
 		return;
 	fprintf(p->f,
 		"<path class=\"g d\" d=\"M%.1f %.1fV%.1f\"/>\n"
 		"<text class=\"s\" x=\"%.1f\" y=\"%.1f\">10 MiB</text>\n",
-		plot_x(p, DEFAULT_SLOTS), p->top, bottom,
-		plot_x(p, DEFAULT_SLOTS) + 3, plot_y(p, 0) - 5);
+		plot_x(p, default_slots), p->top, bottom,
+		plot_x(p, default_slots) + 3, plot_y(p, 0) - 5);
 }
 
 /* -- data ------------------------------------------------------------------------- */
@@ -315,13 +317,15 @@ static void plot_legend(const struct plot *p, const char *title,
 		42);
 	put_text(p->f, note);
 	fputs("</text>\n", p->f);
-	for (d = 0; d < p->g->n_drains; d++, x += 116)
+	for (d = 0; d < p->g->n_drains; d++) {
 		fprintf(p->f,
 			"<path class=\"l %s d%s\" d=\"M%.0f 56h24\"/>"
 			"<text x=\"%.0f\" y=\"60\">%s</text>\n",
 			sweep_drain_name(p->g->drain[d]),
 			sweep_drain_name(p->g->drain[d]), x, x + 30,
 			says[p->g->drain[d]]);
+		x += 116;
+	}
 	fprintf(p->f,
 		"<circle class=\"k half\" cx=\"%.0f\" cy=\"56\" r=\"6\"/>"
 		"<text class=\"s\" x=\"%.0f\" y=\"60\">smallest within %d %% "
@@ -337,7 +341,7 @@ void sweep_put_svg(FILE *f, const struct sweep_grid *g, const char *title,
 	unsigned int rows = (g->n_channels + PER_ROW - 1) / PER_ROW, c;
 	unsigned int row_h = PANEL_H + GAP_Y + DRY_H + ROW_GAP;
 	unsigned int w = LEFT + cols * (PANEL_W + GAP_X);
-	unsigned int h = TOP + rows * row_h - ROW_GAP + BOTTOM;
+	unsigned int h = TOP + rows * row_h - ROW_GAP + BOTTOM, row;
 
 	if (w < 640)
 		w = 640;
@@ -349,8 +353,9 @@ void sweep_put_svg(FILE *f, const struct sweep_grid *g, const char *title,
 		w, h, w, h, style, w, h);
 	plot_legend(&p, title, note);
 	for (c = 0; c < g->n_channels; c++) {
-		p.left = LEFT + (double)(c % PER_ROW) * (PANEL_W + GAP_X);
-		p.top = TOP + (double)(c / PER_ROW) * row_h;
+		row = c / PER_ROW;
+		p.left = LEFT + c % PER_ROW * (PANEL_W + GAP_X);
+		p.top = TOP + row * row_h;
 		plot_panel(&p, c);
 	}
 	fputs("</svg>\n", f);
