@@ -354,8 +354,8 @@ static void make_prefix(struct lane *l)
 		     l->prefix_len - len + xm_geometry_payload(&b.geo));
 }
 
-/* Put in front of the pages @seg what belongs there.  Returns its length. */
-static size_t put_head(struct lane *l, void *dst, const struct xsk_seg *seg)
+/* Put in front of the pages at @offset what belongs there.  Returns its length. */
+static size_t put_head(struct lane *l, void *dst, const uint64_t *offset)
 {
 	unsigned int i;
 	size_t len;
@@ -365,7 +365,7 @@ static size_t put_head(struct lane *l, void *dst, const struct xsk_seg *seg)
 		return l->prefix_len;
 	}
 	for (i = 0; i < b.geo.pages; i++)
-		l->frame.seg[i] = seg[i].offset;
+		l->frame.seg[i] = offset[i];
 	len = install_put(dst, &l->path, &l->frame, &b.ram.map, &b.e);
 	if (!len)
 		die(b.ram_path);
@@ -376,6 +376,7 @@ static size_t put_head(struct lane *l, void *dst, const struct xsk_seg *seg)
 static bool send_batch(struct lane *l)
 {
 	struct xsk_seg seg[XM_FRAME_SEGS];
+	uint64_t offset[XM_FRAME_SEGS];
 	struct xsk_buf buf;
 	uint64_t room = window_room(&l->window, now_ns());
 	unsigned int i, n;
@@ -385,15 +386,15 @@ static bool send_batch(struct lane *l)
 		room = b.batch;
 	for (n = 0; n < room && xsk_tx_get(l->chan, false, &buf); n++) {
 		for (i = 0; i < b.geo.pages; i++) {
-			seg[i] = (struct xsk_seg){ .kind = XSK_SEG_GUEST,
-						   .offset = l->next,
-						   .len = XM_PAGE_SIZE };
+			offset[i] = l->next;
 			l->next += XM_PAGE_SIZE;
 			if (l->next == l->end)
 				l->next = l->first;
 		}
-		len = put_head(l, buf.data, seg);
-		if (xsk_tx_put(l->chan, &buf, (uint32_t)len, seg, b.geo.pages,
+		len = put_head(l, buf.data, offset);
+		if (!xsk_seg_guest(l->chan, 0, offset, b.geo.pages,
+				   XM_PAGE_SIZE, seg) ||
+		    xsk_tx_put(l->chan, &buf, (uint32_t)len, seg, b.geo.pages,
 			       xm_geometry_payload(&b.geo), 0))
 			die("put");
 	}

@@ -173,6 +173,7 @@ static bool t_put(struct t_pair *t, struct xsk_chan *from, unsigned int pages)
 	uint32_t first = t->sent * 7 % (POPULATED - XM_FRAME_SEGS);
 	uint32_t len = HEAD, n = 0;
 	struct xsk_seg seg[XM_FRAME_SEGS];
+	uint64_t offset[XM_FRAME_SEGS];
 	struct xsk_buf buf;
 
 	if (!xsk_tx_get(from, t->staged, &buf))
@@ -185,10 +186,8 @@ static bool t_put(struct t_pair *t, struct xsk_chan *from, unsigned int pages)
 		len += pages * PAGE;
 	} else {
 		for (; n < pages; n++)
-			seg[n] = (struct xsk_seg){ .kind = XSK_SEG_GUEST,
-						   .offset = (first + n) *
-							     (uint64_t)PAGE,
-						   .len = PAGE };
+			offset[n] = (first + n) * (uint64_t)PAGE;
+		assert_true(xsk_seg_guest(from, 0, offset, n, PAGE, seg));
 	}
 	assert_int_equal(
 		xsk_tx_put(from, &buf, len, seg, n, pages * PAGE, t->sent), 0);
@@ -386,7 +385,7 @@ static void send__busy_polling(void **state)
 static void send__a_header_slot(void **state)
 {
 	struct t_pair *t = *state;
-	struct xsk_seg seg = { .kind = XSK_SEG_SLOT, .slot = 19, .len = 1344 };
+	struct xsk_seg seg = xsk_seg_slot(t->a, 19, 1344);
 	static uint8_t buf[FRAME_MAX];
 	struct xsk_frame f;
 	struct xsk_buf b;
@@ -433,11 +432,13 @@ static void send__both_directions_at_once(void **state)
 
 static void send__memory_that_was_a_hole_is_not_there(void **state)
 {
+	uint64_t offset[2] = { (POPULATED - 1) * PAGE, POPULATED * PAGE };
 	struct t_pair *t = *state;
+	struct xsk_seg seg[2];
 
-	assert_true(xsk_tx_has(t->a, 0, (POPULATED - 1) * PAGE, PAGE));
-	assert_false(xsk_tx_has(t->a, 0, POPULATED * PAGE, PAGE));
-	assert_false(xsk_tx_has(t->a, 1, 0, PAGE));
+	assert_true(xsk_seg_guest(t->a, 0, offset, 1, PAGE, seg));
+	assert_false(xsk_seg_guest(t->a, 0, offset, 2, PAGE, seg));
+	assert_false(xsk_seg_guest(t->a, 1, offset, 1, PAGE, seg));
 }
 
 /* What the guest writes after registration is what is sent: the same pages. */

@@ -32,14 +32,13 @@ static void k_complete_tx(struct t_chan *t, uint32_t from, uint32_t to)
 static void t_put(struct t_chan *t, unsigned int pages, uint64_t token)
 {
 	struct xsk_seg seg[17];
+	uint64_t offset[17];
 	struct xsk_buf buf;
 	unsigned int i;
 
 	for (i = 0; i < pages; i++)
-		seg[i] = (struct xsk_seg){ .kind = XSK_SEG_GUEST,
-					   .block = 1,
-					   .offset = (4 + i) * PAGE,
-					   .len = PAGE };
+		offset[i] = (4 + i) * PAGE;
+	assert_true(xsk_seg_guest(&t->chan, 1, offset, pages, PAGE, seg));
 	assert_true(xsk_tx_get(&t->chan, false, &buf));
 	assert_int_equal(xsk_tx_put(&t->chan, &buf, 100, seg, pages,
 				    pages * PAGE, token),
@@ -88,7 +87,7 @@ static void xsk_tx_put__posts_header_and_pages(void **state)
 static void xsk_tx_put__posts_a_slot(void **state)
 {
 	struct t_chan *t = *state;
-	struct xsk_seg seg = { .kind = XSK_SEG_SLOT, .slot = 3, .len = 1344 };
+	struct xsk_seg seg = xsk_seg_slot(&t->chan, 3, 1344);
 	struct xsk_buf buf;
 
 	assert_true(xsk_tx_get(&t->chan, false, &buf));
@@ -127,38 +126,42 @@ static void xsk_tx_put__refuses_memory_outside_the_umem(void **state)
 {
 	struct t_chan *t = *state;
 
-	assert_false(xsk_tx_has(&t->chan, 1, 20 * PAGE, PAGE));
-	t_put_fails(t, (struct xsk_seg){ .kind = XSK_SEG_GUEST,
-					 .block = 1,
-					 .offset = 20 * PAGE,
-					 .len = PAGE });
+	t_put_fails(t, (struct xsk_seg){ t->chan.umem.len, PAGE });
+}
+
+static void xsk_seg_guest__needs_all_of_it_in_the_umem(void **state)
+{
+	uint64_t offset[3] = { 4 * PAGE, 19 * PAGE, 20 * PAGE };
+	struct t_chan *t = *state;
+	struct xsk_seg seg[3];
+
+	assert_true(xsk_seg_guest(&t->chan, 1, offset, 2, PAGE, seg));
+	assert_int_equal(seg[1].addr, t->chan.umem.guest_addr + 15 * PAGE);
+	assert_int_equal(seg[1].len, PAGE);
+	assert_false(xsk_seg_guest(&t->chan, 1, offset, 3, PAGE, seg));
+	assert_false(xsk_seg_guest(&t->chan, 0, offset, 1, PAGE, seg));
 }
 
 static void xsk_tx_put__refuses_a_segment_across_pages(void **state)
 {
 	struct t_chan *t = *state;
 
-	t_put_fails(t, (struct xsk_seg){ .kind = XSK_SEG_GUEST,
-					 .block = 1,
-					 .offset = 5 * PAGE - 32,
-					 .len = 64 });
+	t_put_fails(t, (struct xsk_seg){ t->chan.umem.guest_addr + PAGE - 32,
+					 64 });
 }
 
 static void xsk_tx_put__refuses_a_slot_that_is_not(void **state)
 {
 	struct t_chan *t = *state;
 
-	t_put_fails(t, (struct xsk_seg){
-			       .kind = XSK_SEG_SLOT, .slot = 8, .len = 1344 });
-	t_put_fails(t, (struct xsk_seg){ .kind = XSK_SEG_SLOT,
-					 .offset = 2040,
-					 .len = 9 });
+	t_put_fails(t, xsk_seg_slot(&t->chan, 8, 1344));
+	t_put_fails(t, xsk_seg_slot(&t->chan, 1, XSK_SLOT_LEN + 1));
 }
 
 static void xsk_tx_put__refuses_a_staged_frame_with_segments(void **state)
 {
 	struct t_chan *t = *state;
-	struct xsk_seg seg = { .kind = XSK_SEG_SLOT, .len = 64 };
+	struct xsk_seg seg = xsk_seg_slot(&t->chan, 0, 64);
 	struct xsk_buf buf;
 
 	assert_true(xsk_tx_get(&t->chan, true, &buf));
@@ -184,6 +187,24 @@ static void xsk_tx_get__promises_room_for_whole_frames(void **state)
 	xsk_tx_unget(&t->chan, &buf[2]);
 	xsk_tx_unget(&t->chan, &buf[3]);
 	assert_true(xsk_tx_get(&t->chan, false, &buf[2]));
+}
+
+static void xsk_tx_has_room__for_whatever_is_asked_next(void **state)
+{
+	struct t_chan *t = *state;
+	struct xsk_buf buf[12];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		assert_true(xsk_tx_has_room(&t->chan));
+		assert_true(xsk_tx_get(&t->chan, false, &buf[i]));
+	}
+	assert_false(xsk_tx_has_room(&t->chan)); /* in the ring: 10 left */
+	for (i = 0; i < 3; i++)
+		xsk_tx_unget(&t->chan, &buf[i]);
+	for (i = 0; i < 4; i++)
+		assert_true(xsk_tx_get(&t->chan, true, &buf[i]));
+	assert_false(xsk_tx_has_room(&t->chan)); /* of staging frames */
 }
 
 static void xsk_tx_get__ends_with_the_buffers(void **state)
@@ -401,10 +422,12 @@ int main(void)
 		T(xsk_tx_put__posts_a_slot),
 		T(xsk_tx_put__cuts_a_staged_frame),
 		T(xsk_tx_put__refuses_memory_outside_the_umem),
+		T(xsk_seg_guest__needs_all_of_it_in_the_umem),
 		T(xsk_tx_put__refuses_a_segment_across_pages),
 		T(xsk_tx_put__refuses_a_slot_that_is_not),
 		T(xsk_tx_put__refuses_a_staged_frame_with_segments),
 		T(xsk_tx_get__promises_room_for_whole_frames),
+		T(xsk_tx_has_room__for_whatever_is_asked_next),
 		T(xsk_tx_get__ends_with_the_buffers),
 		T(xsk_tx_get__lends_the_buffer_that_came_back_last),
 		T(xsk_tx_reap__gives_tokens_in_any_order),

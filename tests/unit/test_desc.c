@@ -17,6 +17,7 @@
 #include "xsk/desc.h"
 
 #define UMEM_LEN (16 * 4096)
+#define RING     32
 
 static bool kernel_takes_desc(const struct xdp_desc *d, uint64_t umem_len)
 {
@@ -35,19 +36,23 @@ static bool kernel_takes_frame(const struct xsk_desc_list *l)
 	if (!l->n || l->n > l->max)
 		return false;
 	for (i = 0; i < l->n; i++) {
-		if (!kernel_takes_desc(&l->desc[i], l->umem_len))
+		if (!kernel_takes_desc(xsk_desc_at(l, i), l->umem_len))
 			return false;
-		if (!!(l->desc[i].options & XDP_PKT_CONTD) != (i + 1 < l->n))
+		if (!!(xsk_desc_at(l, i)->options & XDP_PKT_CONTD) !=
+		    (i + 1 < l->n))
 			return false;
 	}
 	return true;
 }
 
+/* Each anywhere else in the ring. */
 static struct xsk_desc_list t_list(unsigned int max)
 {
+	static struct xdp_desc ring[RING];
+	static uint32_t at = UINT32_MAX - 3;
 	struct xsk_desc_list l;
 
-	xsk_desc_init(&l, UMEM_LEN, max);
+	xsk_desc_init(&l, ring, at++, RING - 1, UMEM_LEN, max);
 	return l;
 }
 
@@ -149,7 +154,7 @@ static void xsk_desc_add__one_descriptor_engine_has_one(void **state)
 	t_fill(&l, 1);
 	assert_int_equal(xsk_desc_add(&l, 64, 64), -E2BIG);
 	assert_int_equal(xsk_desc_seal(&l), 0);
-	assert_int_equal(l.desc[0].options, 0);
+	assert_int_equal(xsk_desc_at(&l, 0)->options, 0);
 }
 
 static void xsk_desc_add_span__cuts_where_chunks_meet(void **state)
@@ -159,10 +164,10 @@ static void xsk_desc_add_span__cuts_where_chunks_meet(void **state)
 	(void)state;
 	assert_int_equal(xsk_desc_add_span(&l, 4096, 2 * 4096 + 10), 0);
 	assert_int_equal(l.n, 3);
-	assert_int_equal(l.desc[0].len, 4096);
-	assert_int_equal(l.desc[1].addr, 2 * 4096);
-	assert_int_equal(l.desc[2].addr, 3 * 4096);
-	assert_int_equal(l.desc[2].len, 10);
+	assert_int_equal(xsk_desc_at(&l, 0)->len, 4096);
+	assert_int_equal(xsk_desc_at(&l, 1)->addr, 2 * 4096);
+	assert_int_equal(xsk_desc_at(&l, 2)->addr, 3 * 4096);
+	assert_int_equal(xsk_desc_at(&l, 2)->len, 10);
 	assert_int_equal(xsk_desc_seal(&l), 0);
 	assert_true(kernel_takes_frame(&l));
 }
@@ -196,9 +201,9 @@ static void xsk_desc_seal__continues_all_but_the_last(void **state)
 	(void)state;
 	t_fill(&l, 3);
 	assert_int_equal(xsk_desc_seal(&l), 0);
-	assert_int_equal(l.desc[0].options, XDP_PKT_CONTD);
-	assert_int_equal(l.desc[1].options, XDP_PKT_CONTD);
-	assert_int_equal(l.desc[2].options, 0);
+	assert_int_equal(xsk_desc_at(&l, 0)->options, XDP_PKT_CONTD);
+	assert_int_equal(xsk_desc_at(&l, 1)->options, XDP_PKT_CONTD);
+	assert_int_equal(xsk_desc_at(&l, 2)->options, 0);
 }
 
 static void xsk_desc_seal__refuses_an_empty_frame(void **state)

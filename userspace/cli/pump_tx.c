@@ -14,7 +14,7 @@
  * the protocol asks for it (a live page failed its CRC), or the session encrypts.
  * Which of the two is
  * known only after xm_tx_next() has chosen the frame, and then it counts as
- * posted: so a staging frame is in hand before that is called.
+ * posted: so there must be room for either before that is called.
  */
 #include "pump.h"
 
@@ -106,17 +106,6 @@ static uint8_t *tx_slot(const struct pump *p, uint32_t slot)
 	       (size_t)slot * p->opts.tx.hdr_stride;
 }
 
-/* Are all pages of the frame in the UMEM? */
-static bool tx_is_mapped(struct pump *p, const struct xm_frame *f)
-{
-	unsigned int i;
-
-	for (i = 0; i < f->n_segs; i++)
-		if (!xsk_tx_has(p->chan, f->block, f->seg[i], f->seg_len))
-			return false;
-	return true;
-}
-
 static uint32_t tx_copy(bool sums, uint32_t crc, void *to, const void *from,
 			size_t len)
 {
@@ -153,11 +142,12 @@ static int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
 			  NULL, 0, t->f.len, token);
 }
 
+/* @seg: all pages of the frame, which are in the UMEM. */
 static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
-			  const struct xsk_buf *buf, uint64_t token)
+			  const struct xsk_buf *buf, struct xsk_seg *seg,
+			  uint64_t token)
 {
 	size_t prefix = xm_encap_len(&p->path), hdr_len;
-	struct xsk_seg seg[XM_FRAME_SEGS];
 	uint8_t *hdr = buf->data + prefix;
 	unsigned int i, n = t->f.n_segs;
 	uint32_t crc = 0;
@@ -167,24 +157,13 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 	assert(!xm_seal_encrypts(&p->seal)); /* the plan staged all of it */
 
 	hdr_len = xm_frame_put(hdr, &t->f);
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++)
 		crc = xm_crc32c(crc, tx_seg_hva(p, &t->f, i), t->f.seg_len);
-		seg[i] = (struct xsk_seg){
-			.kind = XSK_SEG_GUEST,
-			.block = t->f.block,
-			.offset = t->f.seg[i],
-			.len = t->f.seg_len,
-		};
-	}
 	if (t->f.type == XM_WIRE_HEADER) {
 		slot = tx_slot(p, t->slot);
 		if (!xm_seal_covers(&p->seal, t->f.type))
 			crc = xm_crc32c(0, slot, t->f.len);
-		seg[n++] = (struct xsk_seg){
-			.kind = XSK_SEG_SLOT,
-			.slot = t->slot,
-			.len = t->f.len,
-		};
+		seg[n++] = xsk_seg_slot(p->chan, t->slot, t->f.len);
 	}
 	r = xm_seal_frame(&p->seal, hdr, hdr_len, crc, slot, t->f.len);
 	if (r)
@@ -203,31 +182,27 @@ static bool tx_has_segments(const struct pump *p)
 /* Send one frame.  Bytes of payload; 0: nothing to send, or no room. */
 static int tx_send(struct pump *p, struct xm_time now, struct xm_error *e)
 {
-	bool has_sg = tx_has_segments(p), staged;
-	struct xsk_buf stage, buf;
+	struct xsk_seg seg[XM_FRAME_SEGS];
+	struct xsk_buf buf;
 	struct xm_tx_frame t;
 	uint64_t token;
+	bool staged;
 	int r;
 
-	p->is_stuck = !xsk_tx_get(p->chan, true, &stage);
+	p->is_stuck = !xsk_tx_has_room(p->chan);
 	if (p->is_stuck)
 		return 0;
-	p->is_stuck = has_sg && !xsk_tx_get(p->chan, false, &buf);
-	if (p->is_stuck) {
-		xsk_tx_unget(p->chan, &stage);
-		return 0;
-	}
 	r = xm_tx_next(p->tx, now, &t);
-	staged = !r && (!has_sg || t.stage || !tx_is_mapped(p, &t.f));
-	if (has_sg && (r || staged))
-		xsk_tx_unget(p->chan, &buf);
-	if (r || !staged)
-		xsk_tx_unget(p->chan, &stage);
 	if (r)
 		return r < 0 ? r : 0;
+	staged = !tx_has_segments(p) || t.stage ||
+		 !xsk_seg_guest(p->chan, t.f.block, t.f.seg, t.f.n_segs,
+				t.f.seg_len, seg);
+	if (!xsk_tx_get(p->chan, staged, &buf))
+		assert(!"_has_room promised it");
 	token = (uint64_t)t.f.epoch << 32 | t.f.seq;
-	r = staged ? tx_post_staged(p, &t, &stage, token) :
-		     tx_post_mapped(p, &t, &buf, token);
+	r = staged ? tx_post_staged(p, &t, &buf, token) :
+		     tx_post_mapped(p, &t, &buf, seg, token);
 	if (r)
 		return pump_check_seal(p, e) ?:
 					       xm_fail(e, r, XM_REASON_INTERNAL,

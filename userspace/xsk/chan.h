@@ -115,12 +115,9 @@ struct xsk_buf {
 	bool staged;
 };
 
-/* A piece of a frame behind its header buffer. */
+/* A piece of a frame behind its header buffer, as xsk_seg_*() make it. */
 struct xsk_seg {
-	enum { XSK_SEG_GUEST, XSK_SEG_SLOT } kind;
-	uint8_t block;   /* GUEST */
-	uint32_t slot;   /* SLOT */
-	uint64_t offset; /* GUEST: in the block; SLOT: in the slot */
+	uint64_t addr; /* in the UMEM */
 	uint32_t len;
 };
 
@@ -137,10 +134,17 @@ struct xsk_done {
 bool xsk_tx_get(struct xsk_chan *chan, bool staged, struct xsk_buf *ret_buf);
 void xsk_tx_unget(struct xsk_chan *chan, const struct xsk_buf *buf);
 
-/* Is this guest range in the UMEM, so that a segment may point at it?  False
- * for memory that became populated after registration: send it staged. */
-bool xsk_tx_has(struct xsk_chan *chan, uint8_t block, uint64_t offset,
-		uint32_t len);
+/* Would _get lend whatever kind is asked for next? */
+bool xsk_tx_has_room(struct xsk_chan *chan);
+
+/* Segments of @n guest ranges of @len bytes each.  False, when not all of them are
+ * in the UMEM, which is so for memory that became populated after registration:
+ * send it staged. */
+bool xsk_seg_guest(struct xsk_chan *chan, uint8_t block, const uint64_t *offset,
+		   unsigned int n, uint32_t len, struct xsk_seg *ret_segs);
+/* The first @len bytes of a slot of the header ring. */
+struct xsk_seg xsk_seg_slot(const struct xsk_chan *chan, uint32_t slot,
+			    uint32_t len);
 
 /* Post: @len bytes of @buf, then the segments.  The frame is validated as the
  * kernel will (see desc.h): a descriptor it would reject is -EINVAL here, a

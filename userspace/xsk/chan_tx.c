@@ -45,6 +45,7 @@
 
 #include "chan_priv.h"
 #include "compat.h"
+#include "core/hint.h"
 #include "desc.h"
 
 #define TX_REAP_BATCH 64 /* completions between stores to the consumer */
@@ -105,15 +106,15 @@ static uint32_t tx_buf_at(const struct xsk_chan *chan, uint64_t addr)
 	const struct umem *u = &chan->umem;
 	uint64_t i;
 
-	if (addr >= u->stages_addr && addr < u->rx_addr) {
+	if (addr >= u->bufs_addr && addr < u->stages_addr) {
+		i = (addr - u->bufs_addr) / XSK_BUF_LEN;
+		if (!(addr % XSK_BUF_LEN) && i < chan->opts.n_bufs)
+			return (uint32_t)i;
+	} else if (addr >= u->stages_addr && addr < u->rx_addr) {
 		i = addr - u->stages_addr;
 		if (!(i % chan->opts.stage_len))
 			return chan->opts.n_bufs +
 			       (uint32_t)(i / chan->opts.stage_len);
-	} else if (addr >= u->bufs_addr && addr < u->stages_addr) {
-		i = (addr - u->bufs_addr) / XSK_BUF_LEN;
-		if (!(addr % XSK_BUF_LEN) && i < chan->opts.n_bufs)
-			return (uint32_t)i;
 	}
 	return CHAN_NONE;
 }
@@ -156,94 +157,145 @@ void xsk_tx_unget(struct xsk_chan *chan, const struct xsk_buf *buf)
 	tx_free(chan, buf->idx);
 }
 
-bool xsk_tx_has(struct xsk_chan *chan, uint8_t block, uint64_t offset,
-		uint32_t len)
+bool xsk_tx_has_room(struct xsk_chan *chan)
 {
-	return umem_find(&chan->umem, block, offset, len) != UMEM_NONE;
+	const struct chan_tx *tx = &chan->tx;
+	/* No staging frame has more descriptors than a frame can have. */
+	uint32_t need = tx->lent + chan->opts.max_descs;
+
+	if (!tx->n_free_stages || (chan->opts.n_bufs && !tx->n_free_bufs))
+		return false;
+	return xsk_prod_nb_free(&chan->sock.tx, need) >= need;
+}
+
+/* -- segments -------------------------------------------------------------------- */
+
+/* The pages from @i on, one of which is not in the map that had the last. */
+static XM_SELDOM bool tx_look_for(struct xsk_chan *chan, uint8_t block,
+				  const uint64_t *offset, unsigned int i,
+				  unsigned int n, uint32_t len,
+				  struct xsk_seg *ret_segs)
+{
+	for (; i < n; i++) {
+		ret_segs[i].addr =
+			umem_find(&chan->umem, block, offset[i], len);
+		ret_segs[i].len = len;
+		if (ret_segs[i].addr == UMEM_NONE)
+			return false;
+	}
+	return true;
+}
+
+bool xsk_seg_guest(struct xsk_chan *chan, uint8_t block, const uint64_t *offset,
+		   unsigned int n, uint32_t len, struct xsk_seg *ret_segs)
+{
+	const struct umem_map *m = chan->umem.maps + chan->umem.hit;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (!umem_map_has(m, block, offset[i], len))
+			return tx_look_for(chan, block, offset, i, n, len,
+					   ret_segs);
+		ret_segs[i].addr = m->addr + (offset[i] - m->offset);
+		ret_segs[i].len = len;
+	}
+	return true;
+}
+
+struct xsk_seg xsk_seg_slot(const struct xsk_chan *chan, uint32_t slot,
+			    uint32_t len)
+{
+	bool is_one = slot < chan->opts.n_slots && len <= XSK_SLOT_LEN;
+
+	return (struct xsk_seg){
+		.addr = is_one ? chan->umem.slots_addr +
+					 (uint64_t)slot * XSK_SLOT_LEN :
+				 UMEM_NONE, /* which _put refuses */
+		.len = len,
+	};
 }
 
 /* -- posting --------------------------------------------------------------------- */
 
-static int tx_add_seg(struct xsk_chan *chan, struct xsk_desc_list *l,
-		      const struct xsk_seg *seg)
+/* A frame begins in the ring; _get promised room. */
+static void tx_begin(const struct xsk_chan *chan, struct xsk_desc_list *l)
 {
-	uint64_t addr;
+	const struct xsk_ring_prod *ring = &chan->sock.tx;
 
-	if (seg->kind == XSK_SEG_SLOT) {
-		if (seg->slot >= chan->opts.n_slots ||
-		    seg->offset > XSK_SLOT_LEN ||
-		    seg->len > XSK_SLOT_LEN - seg->offset)
-			return -EINVAL;
-		addr = chan->umem.slots_addr +
-		       (uint64_t)seg->slot * XSK_SLOT_LEN + seg->offset;
-	} else {
-		addr = umem_find(&chan->umem, seg->block, seg->offset,
-				 seg->len);
-		if (addr == UMEM_NONE)
-			return -EINVAL;
-	}
-	return xsk_desc_add(l, addr, seg->len);
+	xsk_desc_init(l, ring->ring, ring->cached_prod, ring->mask,
+		      chan->umem.len, chan->opts.max_descs);
 }
 
-/* All descriptors of a frame; -EINVAL for whatever the kernel would reject. */
-static int tx_build(struct xsk_chan *chan, struct xsk_desc_list *l,
-		    const struct xsk_buf *buf, uint32_t len,
-		    const struct xsk_seg *seg, unsigned int n_segs)
+/* Those of a header buffer and segments; the segments' addresses are kept. */
+static int tx_build(const struct xsk_chan *chan, struct xsk_desc_list *l,
+		    uint32_t idx, uint32_t len, const struct xsk_seg *seg,
+		    unsigned int n_segs)
 {
-	uint64_t addr = tx_buf_addr(chan, buf->idx);
+	uint64_t *addr =
+		chan->tx.addr + (size_t)idx * (chan->opts.max_descs - 1);
 	unsigned int i;
 
-	xsk_desc_init(l, chan->umem.len, chan->opts.max_descs);
-	if (buf->staged) {
-		if (n_segs || len > chan->opts.stage_len ||
-		    xsk_desc_add_span(l, addr, len))
-			return -EINVAL;
-		return xsk_desc_seal(l);
-	}
-	if (len > XSK_BUF_LEN || xsk_desc_add(l, addr, len))
+	if (n_segs >= chan->opts.max_descs || len > XSK_BUF_LEN ||
+	    xsk_desc_add(l, chan->umem.bufs_addr + (uint64_t)idx * XSK_BUF_LEN,
+			 len))
 		return -EINVAL;
-	for (i = 0; i < n_segs; i++)
-		if (tx_add_seg(chan, l, &seg[i]))
+	for (i = 0; i < n_segs; i++) {
+		if (xsk_desc_add(l, seg[i].addr, seg[i].len))
 			return -EINVAL;
+		addr[i] = seg[i].addr;
+	}
 	return xsk_desc_seal(l);
 }
 
-static void tx_post(struct xsk_chan *chan, const struct xsk_desc_list *l)
+/* The frame @l, which is in the ring behind the producer, is to be sent. */
+static void tx_post(struct xsk_chan *chan, const struct xsk_desc_list *l,
+		    const struct xsk_buf *buf, uint32_t payload_len,
+		    uint64_t token)
 {
-	uint32_t i, idx;
+	struct chan_frame *f = &chan->tx.frame[buf->idx];
 
-	if (xsk_ring_prod__reserve(&chan->sock.tx, l->n, &idx) != l->n)
-		assert(!"_get promised room in the TX ring");
-	for (i = 0; i < l->n; i++)
-		*xsk_ring_prod__tx_desc(&chan->sock.tx, idx + i) = l->desc[i];
+	chan->sock.tx.cached_prod += l->n;
 	chan->tx.unpublished += l->n;
 	chan->stats.tx_descs += l->n;
+	chan->stats.tx_frames++;
+	chan->tx.lent -= tx_room(chan, buf->staged);
+	chan->tx.posted++;
+	f->token = token;
+	f->copied = chan->sock.is_zero_copy ? 0 : payload_len;
+	if (buf->staged)
+		f->copied += payload_len;
+	f->n_descs = (uint16_t)l->n;
+}
+
+static XM_SELDOM int tx_put_staged(struct xsk_chan *chan,
+				   const struct xsk_buf *buf, uint32_t len,
+				   uint32_t payload_len, uint64_t token)
+{
+	struct xsk_desc_list l;
+
+	tx_begin(chan, &l);
+	if (len > chan->opts.stage_len ||
+	    xsk_desc_add_span(&l, tx_buf_addr(chan, buf->idx), len) ||
+	    xsk_desc_seal(&l))
+		return -EINVAL;
+	tx_post(chan, &l, buf, payload_len, token);
+	return 0;
 }
 
 int xsk_tx_put(struct xsk_chan *chan, const struct xsk_buf *buf, uint32_t len,
 	       const struct xsk_seg *seg, unsigned int n_segs,
 	       uint32_t payload_len, uint64_t token)
 {
-	struct chan_tx *tx = &chan->tx;
-	struct chan_frame *f = &tx->frame[buf->idx];
-	uint32_t copies = !chan->sock.is_zero_copy + buf->staged, i;
 	struct xsk_desc_list l;
-	int r;
 
-	r = tx_build(chan, &l, buf, len, seg, n_segs);
-	if (r)
-		return r;
-	tx_post(chan, &l);
-	tx->lent -= tx_room(chan, buf->staged);
-	f->token = token;
-	f->copied = payload_len * copies;
-	f->n_descs = (uint16_t)l.n;
-	if (!buf->staged)
-		for (i = 1; i < l.n; i++)
-			tx->addr[buf->idx * (chan->opts.max_descs - 1) + i - 1] =
-				l.desc[i].addr;
-	tx->posted++;
-	chan->stats.tx_frames++;
+	if (buf->staged)
+		return n_segs ? -EINVAL :
+				tx_put_staged(chan, buf, len, payload_len,
+					      token);
+	tx_begin(chan, &l);
+	if (tx_build(chan, &l, buf->idx, len, seg, n_segs))
+		return -EINVAL;
+	tx_post(chan, &l, buf, payload_len, token);
 	return 0;
 }
 
@@ -268,8 +320,8 @@ static bool tx_wants_kick(const struct xsk_chan *chan)
 }
 
 /* The wake-up failed with @err.  1: try again, 0: enough, -errno. */
-static int tx_kick_failed(struct xsk_chan *chan, int err, bool advanced,
-			  struct xm_error *e)
+static XM_SELDOM int tx_kick_failed(struct xsk_chan *chan, int err,
+				    bool advanced, struct xm_error *e)
 {
 	switch (err) {
 	case EAGAIN:
@@ -325,33 +377,66 @@ int xsk_tx_kick(struct xsk_chan *chan, struct xm_error *e)
 
 /* -- completions ------------------------------------------------------------------- */
 
-/* Address of descriptor @i of the posted frame @idx. */
-static uint64_t tx_desc_addr(const struct xsk_chan *chan, uint32_t idx,
-			     uint32_t i)
-{
-	if (!i || tx_is_stage(chan, idx))
-		return tx_buf_addr(chan, idx) + (uint64_t)i * XSK_CHUNK_LEN;
-	return chan->tx.addr[idx * (chan->opts.max_descs - 1) + i - 1];
-}
-
-/* One completion.  True when it is the one that was expected. */
-static bool tx_complete(struct xsk_chan *chan, uint64_t addr)
+/* The first completion of a frame.  False when none is posted there. */
+static bool tx_begin_reap(struct xsk_chan *chan, uint64_t addr)
 {
 	struct chan_tx *tx = &chan->tx;
+	uint32_t idx = tx_buf_at(chan, addr);
 
-	if (tx->reap == CHAN_NONE) {
-		uint32_t idx = tx_buf_at(chan, addr);
-
-		if (idx == CHAN_NONE || !tx->frame[idx].n_descs)
-			return false;
-		tx->reap = idx;
-		tx->reap_descs = 1;
-		return true;
-	}
-	if (addr != tx_desc_addr(chan, tx->reap, tx->reap_descs))
+	if (idx == CHAN_NONE || !tx->frame[idx].n_descs)
 		return false;
-	tx->reap_descs++;
+	tx->reap = idx;
+	tx->reap_descs = 1;
 	return true;
+}
+
+/* Of @n completions from @at on, how many are of staging frame @idx from descriptor
+ * @i on? */
+static XM_SELDOM uint32_t tx_match_staged(const struct xsk_chan *chan,
+					  uint32_t idx, uint32_t i, uint32_t at,
+					  uint32_t n)
+{
+	uint64_t addr = tx_buf_addr(chan, idx) + (uint64_t)i * XSK_CHUNK_LEN;
+	uint32_t k;
+
+	for (k = 0; k < n; k++, addr += XSK_CHUNK_LEN)
+		if (*xsk_ring_cons__comp_addr(&chan->sock.comp, at + k) != addr)
+			break;
+	return k;
+}
+
+/* The same of a frame with segments. */
+static uint32_t tx_match_segs(const struct xsk_chan *chan, uint32_t idx,
+			      uint32_t i, uint32_t at, uint32_t n)
+{
+	const uint64_t *addr = chan->tx.addr +
+			       (size_t)idx * (chan->opts.max_descs - 1) + i - 1;
+	uint32_t k;
+
+	for (k = 0; k < n; k++)
+		if (*xsk_ring_cons__comp_addr(&chan->sock.comp, at + k) !=
+		    addr[k])
+			break;
+	return k;
+}
+
+/* Take from @n completions at @at what belongs to the frame being reaped.  Returns
+ * how many; less than it could be when one is not the next of the frame. */
+static uint32_t tx_take_run(struct xsk_chan *chan, uint32_t at, uint32_t n)
+{
+	struct chan_tx *tx = &chan->tx;
+	uint32_t left = tx->frame[tx->reap].n_descs - tx->reap_descs;
+
+	if (n > left)
+		n = left;
+	if (!n)
+		return 0;
+	if (tx_is_stage(chan, tx->reap))
+		n = tx_match_staged(chan, tx->reap, tx->reap_descs, at, n);
+	else
+		n = tx_match_segs(chan, tx->reap, tx->reap_descs, at, n);
+	tx->reap_descs += n;
+	return n;
 }
 
 /* The frame being reaped has all its completions. */
@@ -368,8 +453,8 @@ static void tx_finish(struct xsk_chan *chan, struct xsk_done *ret_done)
 	tx->posted--;
 }
 
-static int tx_fail_complete(struct xsk_chan *chan, uint64_t addr,
-			    struct xm_error *e)
+static XM_SELDOM int tx_fail_complete(struct xsk_chan *chan, uint64_t addr,
+				      struct xm_error *e)
 {
 	return xm_fail(e, -EPROTO, XM_REASON_DEVICE,
 		       "%s: queue %u: the kernel completed address 0x%" PRIx64
@@ -391,12 +476,22 @@ int xsk_tx_reap(struct xsk_chan *chan, struct xsk_done *done, unsigned int max,
 		avail = xsk_ring_cons__peek(ring, TX_REAP_BATCH, &idx);
 		if (!avail)
 			break;
-		for (i = 0; i < avail && n < max; i++) {
+		for (i = 0; i < avail && n < max;) {
 			addr = *xsk_ring_cons__comp_addr(ring, idx + i);
-			if (!tx_complete(chan, addr))
-				return tx_fail_complete(chan, addr, e);
+			if (tx->reap == CHAN_NONE) {
+				if (!tx_begin_reap(chan, addr))
+					return tx_fail_complete(chan, addr, e);
+				i++;
+			}
+			i += tx_take_run(chan, idx + i, avail - i);
 			if (tx->reap_descs == tx->frame[tx->reap].n_descs)
 				tx_finish(chan, &done[n++]);
+			else if (i < avail)
+				return tx_fail_complete(
+					chan,
+					*xsk_ring_cons__comp_addr(ring,
+								  idx + i),
+					e);
 		}
 		xsk_ring_cons__cancel(ring, avail - i);
 		xsk_ring_cons__release(ring, i);

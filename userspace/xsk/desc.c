@@ -20,37 +20,10 @@
  *   bit 0    of a single descriptor's address does not survive to its
  *            completion: the first address of a frame has to be even
  *
- * Frames are built in a list on the stack and copied to the ring as a whole:
- * the kernel must never see a part of a frame at the ring's end.
+ * Frames are built in the ring, behind what the producer says: the kernel must
+ * never see a part of a frame at the ring's end.
  */
 #include "desc.h"
-
-#include <assert.h>
-#include <errno.h>
-
-void xsk_desc_init(struct xsk_desc_list *l, uint64_t umem_len, unsigned int max)
-{
-	assert(max >= 1 && max <= XM_FRAME_DESCS);
-	l->umem_len = umem_len;
-	l->max = max;
-	l->n = 0;
-}
-
-int xsk_desc_add(struct xsk_desc_list *l, uint64_t addr, uint32_t len)
-{
-	if (!len || len > XSK_CHUNK_LEN)
-		return -EINVAL;
-	if ((addr & (XSK_CHUNK_LEN - 1)) + len > XSK_CHUNK_LEN)
-		return -EINVAL;
-	if (addr >= l->umem_len)
-		return -EINVAL;
-	if (!l->n && addr & 1)
-		return -EINVAL;
-	if (l->n == l->max)
-		return -E2BIG;
-	l->desc[l->n++] = (struct xdp_desc){ .addr = addr, .len = len };
-	return 0;
-}
 
 int xsk_desc_add_span(struct xsk_desc_list *l, uint64_t addr, uint32_t len)
 {
@@ -70,17 +43,5 @@ int xsk_desc_add_span(struct xsk_desc_list *l, uint64_t addr, uint32_t len)
 			return r;
 		}
 	}
-	return 0;
-}
-
-int xsk_desc_seal(struct xsk_desc_list *l)
-{
-	unsigned int i;
-
-	if (!l->n)
-		return -EINVAL;
-	for (i = 0; i + 1 < l->n; i++)
-		l->desc[i].options = XDP_PKT_CONTD;
-	l->desc[i].options = 0;
 	return 0;
 }

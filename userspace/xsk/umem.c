@@ -322,13 +322,6 @@ void umem_close(struct umem *u)
 	memset(u, 0, sizeof(*u));
 }
 
-static bool umem_map_has(const struct umem_map *m, uint8_t block,
-			 uint64_t offset, uint32_t len)
-{
-	return m->block == block && offset >= m->offset && m->len >= len &&
-	       offset - m->offset <= m->len - len;
-}
-
 /* The last map that starts at or before (block, offset), or n_maps. */
 static uint32_t umem_search(const struct umem *u, uint8_t block,
 			    uint64_t offset)
@@ -347,23 +340,23 @@ static uint32_t umem_search(const struct umem *u, uint8_t block,
 	return lo ? lo - 1 : u->n_maps;
 }
 
-uint64_t umem_find(struct umem *u, uint8_t block, uint64_t offset, uint32_t len)
+uint64_t umem_look(struct umem *u, uint8_t block, uint64_t offset, uint32_t len)
 {
-	const struct umem_map *m = u->maps + u->hit;
+	const struct umem_map *m;
 
-	/* A channel goes through its memory in order: the last map or the one
-	 * behind it nearly always has the next page. */
-	if (u->hit < u->n_maps && !umem_map_has(m, block, offset, len)) {
+	/* A channel goes through its memory in order: it is the map behind the
+	 * last, or a page behind a hole. */
+	if (u->hit + 1 < u->n_maps &&
+	    umem_map_has(&u->maps[u->hit + 1], block, offset, len))
 		u->hit++;
-		m++;
-	}
-	if (u->hit >= u->n_maps || !umem_map_has(m, block, offset, len)) {
+	else
 		u->hit = umem_search(u, block, offset);
-		m = u->maps + u->hit;
-		if (u->hit == u->n_maps || !umem_map_has(m, block, offset, len))
-			return UMEM_NONE;
-	}
-	return m->addr + (offset - m->offset);
+	if (u->hit == u->n_maps)
+		return UMEM_NONE;
+	m = &u->maps[u->hit];
+	return umem_map_has(m, block, offset, len) ?
+		       m->addr + (offset - m->offset) :
+		       UMEM_NONE;
 }
 
 void umem_describe(const struct umem *u, uint64_t addr, char *ret, size_t size)

@@ -49,10 +49,30 @@ int umem_open(struct umem *ret_umem, const struct xsk_chan_opts *opts,
 	      struct xm_error *e);
 void umem_close(struct umem *umem); /* a zeroed one is fine */
 
+/* Is [offset, offset + len) of @block in @m? */
+static inline bool umem_map_has(const struct umem_map *m, uint8_t block,
+				uint64_t offset, uint32_t len)
+{
+	uint64_t at = offset - m->offset; /* huge when it is before */
+
+	return m->block == block && at < m->len && len <= m->len - at;
+}
+
+/* umem_find() where the last map does not have it. */
+uint64_t umem_look(struct umem *umem, uint8_t block, uint64_t offset,
+		   uint32_t len);
+
 /* UMEM address of [offset, offset + len) of a guest block, or UMEM_NONE when
  * not all of it is mapped in one piece. */
-uint64_t umem_find(struct umem *umem, uint8_t block, uint64_t offset,
-		   uint32_t len);
+static inline uint64_t umem_find(struct umem *umem, uint8_t block,
+				 uint64_t offset, uint32_t len)
+{
+	const struct umem_map *m = umem->maps + umem->hit;
+
+	if (umem->hit < umem->n_maps && umem_map_has(m, block, offset, len))
+		return m->addr + (offset - m->offset);
+	return umem_look(umem, block, offset, len);
+}
 
 /* Tell in @ret what the memory at UMEM address @addr is, for error texts. */
 void umem_describe(const struct umem *umem, uint64_t addr, char *ret,
