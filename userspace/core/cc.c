@@ -256,7 +256,7 @@ static uint64_t cc_most(const struct xm_cc *cc, uint64_t rate, uint64_t burst)
 /* What has passed since the last time, in tokens.  Only whole ones are taken,
  * and only their time counts as passed: however often a sender looks, it gets
  * the rate, and never more. */
-static void cc_refill(struct xm_cc *cc, struct xm_time now)
+void xm_cc_refill(struct xm_cc *cc, struct xm_time now)
 {
 	uint64_t burst, rate = cc_rate(cc, &burst), most, add;
 	int64_t dt = xm_time_sub(now, cc->filled), room;
@@ -283,29 +283,6 @@ static void cc_refill(struct xm_cc *cc, struct xm_time now)
 	cc->tokens += (int64_t)add;
 	cc->filled = xm_time_add(cc->filled,
 				 (int64_t)((add * XM_SEC + rate - 1) / rate));
-}
-
-bool xm_cc_has_room(const struct xm_cc *cc, uint64_t in_flight, uint32_t bytes)
-{
-	return !in_flight || in_flight + bytes <= cc->cwnd;
-}
-
-bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now, uint64_t in_flight,
-		    uint32_t bytes)
-{
-	if (!xm_cc_has_room(cc, in_flight, bytes))
-		return false;
-	/* Tokens may go below zero by one frame: so a frame larger than the
-	 * burst can leave, and pays afterwards. */
-	if (cc->tokens <= 0 || xm_time_sub(now, cc->filled) > 100 * XM_US)
-		cc_refill(cc, now);
-	cc->is_holding = cc->tokens <= 0;
-	return !cc->is_holding;
-}
-
-void xm_cc_on_sent(struct xm_cc *cc, uint32_t bytes)
-{
-	cc->tokens -= bytes;
 }
 
 struct xm_time xm_cc_expiry(const struct xm_cc *cc, struct xm_time now)

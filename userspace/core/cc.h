@@ -62,13 +62,33 @@ void xm_cc_undo_timeout(struct xm_cc *cc);
 void xm_cc_end_timeout(struct xm_cc *cc);
 
 /* Does the window hold @bytes more, with @in_flight bytes out? */
-bool xm_cc_has_room(const struct xm_cc *cc, uint64_t in_flight, uint32_t bytes);
+static inline bool xm_cc_has_room(const struct xm_cc *cc, uint64_t in_flight,
+				  uint32_t bytes)
+{
+	return !in_flight || in_flight + bytes <= cc->cwnd;
+}
+
+/* Bring the pacer's tokens up to date: for xm_cc_may_send(). */
+void xm_cc_refill(struct xm_cc *cc, struct xm_time now);
 
 /* May @bytes more leave now, with @in_flight bytes out?  Consumes nothing. */
-bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now, uint64_t in_flight,
-		    uint32_t bytes);
+static inline bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now,
+				  uint64_t in_flight, uint32_t bytes)
+{
+	if (!xm_cc_has_room(cc, in_flight, bytes))
+		return false;
+	/* Tokens may go below zero by one frame: so a frame larger than the
+	 * burst can leave, and pays afterwards. */
+	if (cc->tokens <= 0 || xm_time_sub(now, cc->filled) > 100 * XM_US)
+		xm_cc_refill(cc, now);
+	cc->is_holding = cc->tokens <= 0;
+	return !cc->is_holding;
+}
 
-void xm_cc_on_sent(struct xm_cc *cc, uint32_t bytes);
+static inline void xm_cc_on_sent(struct xm_cc *cc, uint32_t bytes)
+{
+	cc->tokens -= bytes;
+}
 
 /* When the pacer will let the next frame go; NEVER when it is not what
  * holds it (the window is not looked at). */

@@ -22,7 +22,7 @@
 
 struct xm_frame {
 	uint64_t cookie;
-	uint64_t seg[XM_FRAME_SEGS]; /* offsets in the block, DATA only */
+	uint64_t seg[XM_FRAME_SEGS]; /* offsets in the block, n_segs of them */
 	uint32_t epoch, seq, packet;
 	uint32_t tx_us;
 	uint32_t payload_crc; /* by _get; _sum writes it */

@@ -56,6 +56,7 @@
 #include <string.h>
 
 #include "crc32c.h"
+#include "hint.h"
 #include "seq.h"
 #include "tx_state.h"
 
@@ -83,48 +84,30 @@ static int64_t loss_reo_wnd_ns(const struct xm_tx *tx)
 	return wnd < tx->cc.srtt_ns ? wnd : tx->cc.srtt_ns;
 }
 
-/* Tail probe first, timeout after it; nothing once all is released. */
-static void loss_arm(struct xm_tx *tx, struct xm_time now)
-{
-	tx->rto_at = tx->n_pending ? xm_time_add(now, tx->rto_ns) :
-				     XM_TIME_NEVER;
-}
-
-void loss_on_sent(struct xm_tx *tx, struct xm_time now)
-{
-	if (xm_time_is_never(tx->rto_at))
-		tx->progress = now; /* the stall clock starts with a flight */
-	loss_arm(tx, now);
-}
-
 void loss_on_blocked(struct xm_tx *tx, struct xm_time now)
 {
 	if (xm_time_is_never(tx->rto_at))
 		loss_on_sent(tx, now);
 }
 
-void loss_on_complete(struct xm_tx *tx, struct xm_time now, bool was_acked)
-{
-	if (was_acked)
-		tx->progress = now;
-	loss_arm(tx, now);
-}
-
 /* -- losses ---------------------------------------------------------------------- */
 
-static void loss_leave_flight(struct xm_tx *tx, uint32_t seq)
+static void loss_leave_flight(struct xm_tx *tx, struct tx_frame_state *fs)
 {
-	tx_list_remove(tx, &tx->sent, seq);
-	tx_frame(tx, seq)->flags &= (uint8_t)~TX_F_SENT;
+	tx_list_remove(tx, &tx->sent, fs);
+	fs->flags &= (uint8_t)~TX_F_SENT;
 	tx->n_in_flight--;
-	tx->in_flight_bytes -= tx_frame_bytes(tx, seq);
+	tx->in_flight_bytes -= fs->bytes;
 }
 
-static void loss_mark(struct xm_tx *tx, struct xm_time now, uint32_t seq)
+static XM_SELDOM void loss_mark(struct xm_tx *tx, struct xm_time now,
+				uint32_t seq)
 {
-	loss_leave_flight(tx, seq);
-	tx_frame(tx, seq)->flags |= TX_F_LOST;
-	tx_list_append(tx, &tx->lost, seq);
+	struct tx_frame_state *fs = tx_frame(tx, seq);
+
+	loss_leave_flight(tx, fs);
+	fs->flags |= TX_F_LOST;
+	tx_list_append(tx, &tx->lost, fs, seq);
 	tx->stats.lost++;
 	xm_trace(tx->opts.trace, now, XM_TRACE_LOST, tx->opts.channel, seq, 0);
 }
@@ -178,7 +161,7 @@ static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 {
 	struct tx_frame_state *fs = tx_frame(tx, seq);
 
-	acked->bytes += tx_frame_bytes(tx, seq);
+	acked->bytes += fs->bytes;
 	acked->frames++;
 	if (fs->n_sent == 1 &&
 	    (!acked->oldest_ns || fs->sent_ns < acked->oldest_ns))
@@ -187,17 +170,16 @@ static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 	    (fs->n_sent == 1 || fs->sent_ns < tx->echo_ns + XM_US))
 		tx->rack_ns = fs->sent_ns;
 	if (fs->flags & TX_F_SENT)
-		loss_leave_flight(tx, seq);
+		loss_leave_flight(tx, fs);
 	if (fs->flags & TX_F_LOST)
-		tx_list_remove(tx, &tx->lost, seq);
+		tx_list_remove(tx, &tx->lost, fs);
 	if (fs->flags & TX_F_TIMED_OUT)
 		acked->was_timed_out = true;
 	fs->flags = (uint8_t)((fs->flags &
 			       ~(TX_F_LOST | TX_F_TIMED_OUT | TX_F_STAGE)) |
 			      TX_F_ACKED);
-	tx->acked[(seq & tx->mask) / 64] |= 1ULL << (seq & 63);
 	if (!(fs->flags & TX_F_POSTED))
-		tx_close_frame(tx, now, seq);
+		tx_close_frame(tx, now, fs->slot);
 }
 
 /* Acknowledge the frames of bitmap word @w that are news; @base is the number
@@ -205,7 +187,10 @@ static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 static void loss_ack_word(struct xm_tx *tx, struct xm_time now, uint32_t base,
 			  uint64_t w, struct loss_acked *acked)
 {
-	w &= ~tx->acked[(base & tx->mask) / 64];
+	uint64_t *was = &tx->acked[(base & tx->mask) / 64];
+
+	w &= ~*was;
+	*was |= w;
 	while (w) {
 		loss_ack_frame(tx, now, base + (uint32_t)__builtin_ctzll(w),
 			       acked);
@@ -336,7 +321,7 @@ static void loss_undo_timeout(struct xm_tx *tx)
 		prev = fs->prev;
 		if (!(fs->flags & TX_F_TIMED_OUT))
 			continue;
-		tx_list_remove(tx, &tx->lost, seq);
+		tx_list_remove(tx, &tx->lost, fs);
 		while (at != TX_NONE && tx_frame(tx, at)->sent_ns > fs->sent_ns)
 			at = tx_frame(tx, at)->prev;
 		tx_list_insert_after(tx, &tx->sent, at, seq);
@@ -344,7 +329,7 @@ static void loss_undo_timeout(struct xm_tx *tx)
 			(uint8_t)((fs->flags & ~(TX_F_LOST | TX_F_TIMED_OUT)) |
 				  TX_F_SENT);
 		tx->n_in_flight++;
-		tx->in_flight_bytes += tx_frame_bytes(tx, seq);
+		tx->in_flight_bytes += fs->bytes;
 		tx->stats.lost--;
 	}
 	xm_cc_undo_timeout(&tx->cc);

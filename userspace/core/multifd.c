@@ -58,7 +58,7 @@
 
 #define AT_ZERO_PAGES 32
 #define AT_RAMBLOCK   64
-#define AT_OFFSET     320
+#define AT_OFFSET     XM_MULTIFD_AT_OFFSET
 
 #define F_KNOWN (XM_MULTIFD_F_SYNC | XM_MULTIFD_F_COMP)
 
@@ -176,9 +176,4 @@ int xm_multifd_get(struct xm_multifd *ret_pkt, const void *src)
 	if (!r)
 		*ret_pkt = pkt;
 	return r;
-}
-
-uint64_t xm_multifd_offset(const void *pkt, unsigned int i)
-{
-	return xm_be64_get((const uint8_t *)pkt + AT_OFFSET + 8 * (size_t)i);
 }

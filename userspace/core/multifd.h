@@ -14,14 +14,18 @@
 #ifndef XM_CORE_MULTIFD_H
 #define XM_CORE_MULTIFD_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "xdpmig/limits.h"
 
-#define XM_MULTIFD_MAGIC    0x11223344u
-#define XM_MULTIFD_VERSION  1u
-#define XM_MULTIFD_INIT_LEN 64
-#define XM_MULTIFD_LEN      (320 + 8 * XM_PACKET_PAGES) /* 1344, always whole */
+#include "be.h"
+
+#define XM_MULTIFD_MAGIC     0x11223344u
+#define XM_MULTIFD_VERSION   1u
+#define XM_MULTIFD_AT_OFFSET 320 /* of offset[] */
+#define XM_MULTIFD_INIT_LEN  64
+#define XM_MULTIFD_LEN       (320 + 8 * XM_PACKET_PAGES) /* 1344, always whole */
 
 #define XM_MULTIFD_F_SYNC         0x01u
 #define XM_MULTIFD_F_COMP         0x3eu /* compression; 0 is none */
@@ -69,6 +73,10 @@ int xm_multifd_init_get(struct xm_multifd_init *ret_init, const void *src,
 int xm_multifd_get(struct xm_multifd *ret_pkt, const void *src);
 
 /* Offset @i of an encoded packet: what a frame's segment table is made from. */
-uint64_t xm_multifd_offset(const void *pkt, unsigned int i);
+static inline uint64_t xm_multifd_offset(const void *pkt, unsigned int i)
+{
+	return xm_be64_get((const uint8_t *)pkt + XM_MULTIFD_AT_OFFSET +
+			   8 * (size_t)i);
+}
 
 #endif

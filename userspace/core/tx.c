@@ -122,11 +122,6 @@ struct xm_tx *xm_tx_init(void *mem, const struct xm_tx_opts *opts)
 
 /* -- lists -------------------------------------------------------------------- */
 
-void tx_list_append(struct xm_tx *tx, struct tx_list *list, uint32_t seq)
-{
-	tx_list_insert_after(tx, list, list->tail, seq);
-}
-
 void tx_list_insert_after(struct xm_tx *tx, struct tx_list *list, uint32_t at,
 			  uint32_t seq)
 {
@@ -142,20 +137,6 @@ void tx_list_insert_after(struct xm_tx *tx, struct tx_list *list, uint32_t at,
 		list->tail = seq;
 	else
 		tx_frame(tx, f->next)->prev = seq;
-}
-
-void tx_list_remove(struct xm_tx *tx, struct tx_list *list, uint32_t seq)
-{
-	struct tx_frame_state *f = tx_frame(tx, seq);
-
-	if (f->prev == TX_NONE)
-		list->head = f->next;
-	else
-		tx_frame(tx, f->prev)->next = f->next;
-	if (f->next == TX_NONE)
-		list->tail = f->prev;
-	else
-		tx_frame(tx, f->next)->prev = f->prev;
 }
 
 /* -- epochs and packets -------------------------------------------------------- */
@@ -204,13 +185,65 @@ static void tx_encode_header(struct xm_tx *tx, uint32_t slot,
 		       &pkt);
 }
 
+/* Where frame @k (from 1) of a packet starts and what it takes. */
+static void tx_cut(const struct xm_geometry *geo, uint32_t k,
+		   unsigned int n_normal, uint16_t *ret_page,
+		   uint16_t *ret_n_segs, uint16_t *ret_start, uint16_t *ret_len)
+{
+	unsigned int page, left;
+
+	k--;
+	*ret_start = 0;
+	*ret_len = XM_PAGE_SIZE;
+	*ret_n_segs = 1;
+	if (geo->pages) {
+		page = k * geo->pages;
+		left = n_normal - page;
+		*ret_n_segs = (uint16_t)(left < geo->pages ? left : geo->pages);
+	} else {
+		page = k / geo->slices;
+		*ret_start = (uint16_t)(k % geo->slices * geo->slice);
+		left = XM_PAGE_SIZE - *ret_start;
+		*ret_len = (uint16_t)(left < geo->slice ? left : geo->slice);
+	}
+	*ret_page = (uint16_t)page;
+}
+
+/* Frame @k of @slot's, which is in slot @s, has number @seq from now on. */
+static void tx_number_frame(struct xm_tx *tx, uint32_t s, uint32_t seq,
+			    uint32_t bytes)
+{
+	*tx_frame(tx, seq) = (struct tx_frame_state){
+		.slot = (uint16_t)s,
+		.bytes = (uint16_t)bytes,
+	};
+	tx->acked[(seq & tx->mask) / 64] &= ~(1ULL << (seq & 63));
+}
+
+/* Give the frames of slot @s their numbers. */
+static void tx_number_frames(struct xm_tx *tx, uint32_t s)
+{
+	const struct tx_slot *slot = &tx->slot[s];
+	uint16_t page, n_segs, start, len;
+	uint32_t k;
+
+	_Static_assert(TX_OVERHEAD + XM_FRAME_SEGS * XM_PAGE_SIZE <= UINT16_MAX,
+		       "struct tx_frame_state");
+	tx_number_frame(tx, s, slot->first_seq, TX_OVERHEAD + XM_MULTIFD_LEN);
+	for (k = 1; k < slot->n_frames; k++) {
+		tx_cut(&tx->opts.geo, k, slot->n_normal, &page, &n_segs, &start,
+		       &len);
+		tx_number_frame(tx, s, slot->first_seq + k,
+				TX_OVERHEAD + (uint32_t)n_segs * len);
+	}
+}
+
 /* Take the next slot and give its frames their numbers. */
 static int tx_queue_packet(struct xm_tx *tx, unsigned int block,
 			   const uint64_t *offset, unsigned int n_normal,
 			   unsigned int n_zero)
 {
 	struct tx_slot *slot = &tx->slot[tx->next_slot];
-	uint32_t i, seq;
 
 	if (tx->err)
 		return tx->err;
@@ -226,12 +259,7 @@ static int tx_queue_packet(struct xm_tx *tx, unsigned int block,
 	slot->n_zero = (uint16_t)n_zero;
 	slot->block = (uint8_t)block;
 	tx_encode_header(tx, tx->next_slot, block, offset, n_normal, n_zero);
-	for (i = 0; i < slot->n_frames; i++) {
-		seq = slot->first_seq + i;
-		*tx_frame(tx, seq) =
-			(struct tx_frame_state){ .slot = tx->next_slot };
-		tx->acked[(seq & tx->mask) / 64] &= ~(1ULL << (seq & 63));
-	}
+	tx_number_frames(tx, tx->next_slot);
 	tx->next_seq += slot->n_frames;
 	tx->next_slot = (tx->next_slot + 1) % tx->opts.n_slots;
 	tx->n_packets++;
@@ -270,48 +298,11 @@ int xm_tx_sync(struct xm_tx *tx)
 
 /* -- frames -------------------------------------------------------------------- */
 
-/* Where frame @k (from 1) of a packet starts and what it takes. */
-static void tx_cut(const struct xm_geometry *geo, uint32_t k,
-		   unsigned int n_normal, uint16_t *ret_page,
-		   uint16_t *ret_n_segs, uint16_t *ret_start, uint16_t *ret_len)
-{
-	unsigned int page, left;
-
-	k--;
-	*ret_start = 0;
-	*ret_len = XM_PAGE_SIZE;
-	*ret_n_segs = 1;
-	if (geo->pages) {
-		page = k * geo->pages;
-		left = n_normal - page;
-		*ret_n_segs = (uint16_t)(left < geo->pages ? left : geo->pages);
-	} else {
-		page = k / geo->slices;
-		*ret_start = (uint16_t)(k % geo->slices * geo->slice);
-		left = XM_PAGE_SIZE - *ret_start;
-		*ret_len = (uint16_t)(left < geo->slice ? left : geo->slice);
-	}
-	*ret_page = (uint16_t)page;
-}
-
-uint32_t tx_frame_bytes(const struct xm_tx *tx, uint32_t seq)
-{
-	const struct tx_slot *slot = &tx->slot[tx_frame(tx, seq)->slot];
-	uint16_t page, n_segs, start, len;
-	uint32_t k = seq - slot->first_seq;
-
-	if (!k)
-		return TX_OVERHEAD + XM_MULTIFD_LEN;
-	tx_cut(&tx->opts.geo, k, slot->n_normal, &page, &n_segs, &start, &len);
-	return TX_OVERHEAD + (uint32_t)n_segs * len;
-}
-
-/* Describe frame @seq; what depends on the moment (tx_us, flags) is the
- * caller's. */
+/* Describe frame @seq, whose state is @fs; tx_us and stage are the caller's. */
 static void tx_describe(const struct xm_tx *tx, uint32_t seq,
+			const struct tx_frame_state *fs,
 			struct xm_tx_frame *out)
 {
-	const struct tx_frame_state *fs = tx_frame(tx, seq);
 	const struct tx_slot *slot = &tx->slot[fs->slot];
 	const uint8_t *hdr = (const uint8_t *)tx->opts.hdr_ring +
 			     fs->slot * tx->opts.hdr_stride;
@@ -320,8 +311,10 @@ static void tx_describe(const struct xm_tx *tx, uint32_t seq,
 	uint16_t n_segs, start;
 	unsigned int i;
 
-	memset(out, 0, sizeof(*out));
 	out->slot = fs->slot;
+	f->flags = 0;
+	f->payload_crc = 0;
+	f->is_payload_proven = false;
 	f->channel = tx->opts.channel;
 	f->cookie = tx->opts.cookie;
 	f->epoch = tx->epoch;
@@ -330,6 +323,8 @@ static void tx_describe(const struct xm_tx *tx, uint32_t seq,
 	if (!k) {
 		f->type = XM_WIRE_HEADER;
 		f->len = XM_MULTIFD_LEN;
+		f->block = f->n_segs = 0;
+		f->page = f->seg_len = 0;
 		return;
 	}
 	f->type = XM_WIRE_DATA;
@@ -342,17 +337,19 @@ static void tx_describe(const struct xm_tx *tx, uint32_t seq,
 		f->seg[i] = xm_multifd_offset(hdr, f->page + i) + start;
 }
 
-/* May a frame of @bytes leave?  Notes when to ask again. */
+/* May frame @seq, whose state is @fs, leave?  Notes when to ask again. */
 static bool tx_may_send(struct xm_tx *tx, struct xm_time now, uint32_t seq,
-			uint32_t bytes)
+			const struct tx_frame_state *fs)
 {
+	uint32_t bytes = fs->bytes;
+
 	tx->paced_at = XM_TIME_NEVER;
 	if (tx->force)
 		return true;
 	if (tx->n_in_flight >= tx->credit || seq - tx->cum >= XM_WINDOW ||
 	    !xm_cc_has_room(&tx->cc, tx->in_flight_bytes, bytes))
 		return false;
-	if (tx_is_sync(tx, seq))
+	if (tx_is_sync(tx, fs))
 		return true;
 	if (xm_cc_may_send(&tx->cc, now, tx->in_flight_bytes, bytes))
 		return true;
@@ -360,14 +357,12 @@ static bool tx_may_send(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 	return false;
 }
 
-/* Account for a transmission of @seq, of @bytes. */
+/* Account for a transmission of @seq, whose state is @fs. */
 static void tx_mark_sent(struct xm_tx *tx, struct xm_time now, uint32_t seq,
-			 uint32_t bytes)
+			 struct tx_frame_state *fs)
 {
-	struct tx_frame_state *fs = tx_frame(tx, seq);
-
 	if (fs->flags & TX_F_LOST)
-		tx_list_remove(tx, &tx->lost, seq);
+		tx_list_remove(tx, &tx->lost, fs);
 	fs->flags = (uint8_t)((fs->flags & ~(TX_F_LOST | TX_F_TIMED_OUT)) |
 			      TX_F_SENT | TX_F_POSTED);
 	if (now.ns > tx->last_sent_ns)
@@ -377,15 +372,25 @@ static void tx_mark_sent(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 	fs->sent_ns = tx->last_sent_ns;
 	if (fs->n_sent < UINT8_MAX)
 		fs->n_sent++;
-	tx_list_append(tx, &tx->sent, seq);
+	tx_list_append(tx, &tx->sent, fs, seq);
 	tx->n_in_flight++;
-	tx->in_flight_bytes += bytes;
+	tx->in_flight_bytes += fs->bytes;
 	tx->n_posted++;
 	flush_on_sent(tx, now);
 	if (seq == tx->send_seq)
 		tx->send_seq++;
-	xm_cc_on_sent(&tx->cc, bytes);
+	xm_cc_on_sent(&tx->cc, fs->bytes);
 	loss_on_sent(tx, now);
+}
+
+/* What the wire says of this moment. */
+static uint32_t tx_wire_us(struct xm_tx *tx, struct xm_time now)
+{
+	if (tx->told.ns != now.ns) {
+		tx->told = now;
+		tx->told_us = xm_time_wire_us(now);
+	}
+	return tx->told_us;
 }
 
 static void tx_count_sent(struct xm_tx *tx, struct xm_time now,
@@ -417,7 +422,7 @@ int xm_tx_next(struct xm_tx *tx, struct xm_time now,
 {
 	struct tx_frame_state *fs;
 	unsigned int n_before;
-	uint32_t seq, bytes;
+	uint32_t seq;
 
 	if (tx->err)
 		return tx->err;
@@ -429,37 +434,32 @@ int xm_tx_next(struct xm_tx *tx, struct xm_time now,
 		}
 		seq = tx->send_seq;
 	}
-	bytes = tx_frame_bytes(tx, seq);
-	if (!tx_may_send(tx, now, seq, bytes)) {
+	fs = tx_frame(tx, seq);
+	if (!tx_may_send(tx, now, seq, fs)) {
 		loss_on_blocked(tx, now);
 		return XM_TX_E_WAIT;
 	}
 	tx->force = false;
-	fs = tx_frame(tx, seq);
 	n_before = fs->n_sent;
-	tx_describe(tx, seq, ret_frame);
-	ret_frame->f.tx_us = xm_time_wire_us(now);
+	tx_describe(tx, seq, fs, ret_frame);
+	ret_frame->f.tx_us = tx_wire_us(tx, now);
 	ret_frame->stage = ret_frame->f.type == XM_WIRE_DATA &&
 			   ((fs->flags & TX_F_STAGE) || n_before >= 2);
 	if (n_before)
 		ret_frame->f.flags |= XM_WIRE_F_RESENT;
 	if (ret_frame->stage)
 		ret_frame->f.flags |= XM_WIRE_F_STAGED;
-	tx_mark_sent(tx, now, seq, bytes);
+	tx_mark_sent(tx, now, seq, fs);
 	tx_count_sent(tx, now, ret_frame, n_before);
 	return 0;
 }
 
 /* -- completion ---------------------------------------------------------------- */
 
-void tx_close_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq)
+void tx_release(struct xm_tx *tx, struct xm_time now, uint32_t s)
 {
-	uint32_t s = tx_frame(tx, seq)->slot;
-	struct tx_slot *slot = &tx->slot[s];
+	const struct tx_slot *slot = &tx->slot[s];
 
-	assert(slot->open > 0);
-	if (--slot->open)
-		return;
 	tx->n_pending--;
 	tx->stats.pages_released += slot->n_normal + slot->n_zero;
 	xm_trace(tx->opts.trace, now, XM_TRACE_RELEASE, tx->opts.channel, s,
@@ -481,7 +481,7 @@ int xm_tx_on_complete(struct xm_tx *tx, struct xm_time now, uint32_t epoch,
 		tx->stats.bytes_copied += copied;
 	}
 	if (fs->flags & TX_F_ACKED)
-		tx_close_frame(tx, now, seq);
+		tx_close_frame(tx, now, fs->slot);
 	loss_on_complete(tx, now, fs->flags & TX_F_ACKED);
 	flush_look_dry(tx, now);
 	return 0;

@@ -15,6 +15,8 @@
 #ifndef XM_CORE_TX_STATE_H
 #define XM_CORE_TX_STATE_H
 
+#include <assert.h>
+
 #include "tx.h"
 
 #define TX_NONE UINT32_MAX /* end of a list */
@@ -31,7 +33,8 @@ enum {
 struct tx_frame_state {
 	int64_t sent_ns;     /* last transmission; no two are the same */
 	uint32_t prev, next; /* sequence numbers, on list sent or lost */
-	uint32_t slot;
+	uint16_t slot;
+	uint16_t bytes; /* counted in windows: payload and what is around it */
 	uint8_t flags;
 	uint8_t n_sent; /* transmissions, stops at 255 */
 };
@@ -88,6 +91,8 @@ struct xm_tx {
 	int64_t echo_ns;       /* the same as the last echo says, in whole us */
 	int64_t rtt_ns;        /* last sample */
 	int64_t last_sent_ns;  /* sent_ns of the newest transmission */
+	struct xm_time told;   /* tx_us was made of this, and it */
+	uint32_t told_us;      /* is this: a turn's frames share a moment */
 	unsigned int reo_mult; /* reorder window in quarters of min RTT */
 	struct xm_time reo_at; /* look for losses again */
 	struct xm_time rto_at; /* tail probe or timeout */
@@ -109,30 +114,82 @@ static inline struct tx_frame_state *tx_frame(const struct xm_tx *tx,
 
 /* SYNC is one small frame an epoch, after a round trip in which nothing left,
  * and all wait for it: it leaves at once, and what comes next pays for it. */
-static inline bool tx_is_sync(const struct xm_tx *tx, uint32_t seq)
+static inline bool tx_is_sync(const struct xm_tx *tx,
+			      const struct tx_frame_state *fs)
 {
-	const struct tx_slot *slot = &tx->slot[tx_frame(tx, seq)->slot];
+	const struct tx_slot *slot = &tx->slot[fs->slot];
 
 	return !slot->n_normal && !slot->n_zero;
 }
 
-/* Bytes that a frame counts for in windows: payload and what is around it. */
-uint32_t tx_frame_bytes(const struct xm_tx *tx, uint32_t seq);
+/* @f is frame @seq. */
+static inline void tx_list_append(const struct xm_tx *tx, struct tx_list *list,
+				  struct tx_frame_state *f, uint32_t seq)
+{
+	f->prev = list->tail;
+	f->next = TX_NONE;
+	if (list->tail == TX_NONE)
+		list->head = seq;
+	else
+		tx_frame(tx, list->tail)->next = seq;
+	list->tail = seq;
+}
 
-void tx_list_append(struct xm_tx *tx, struct tx_list *list, uint32_t seq);
+static inline void tx_list_remove(const struct xm_tx *tx, struct tx_list *list,
+				  const struct tx_frame_state *f)
+{
+	if (f->prev == TX_NONE)
+		list->head = f->next;
+	else
+		tx_frame(tx, f->prev)->next = f->next;
+	if (f->next == TX_NONE)
+		list->tail = f->prev;
+	else
+		tx_frame(tx, f->next)->prev = f->prev;
+}
+
 /* @at TX_NONE: at the head. */
 void tx_list_insert_after(struct xm_tx *tx, struct tx_list *list, uint32_t at,
 			  uint32_t seq);
-void tx_list_remove(struct xm_tx *tx, struct tx_list *list, uint32_t seq);
 
-/* The frame is acknowledged and complete: one open frame less. */
-void tx_close_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq);
+/* No frame of slot @s is open any more. */
+void tx_release(struct xm_tx *tx, struct xm_time now, uint32_t s);
 
-/* loss.c.  A frame was put on list sent just now / none may be: either way the
- * timers run from here on. */
-void loss_on_sent(struct xm_tx *tx, struct xm_time now);
+/* A frame of slot @s is acknowledged and complete: one open frame less. */
+static inline void tx_close_frame(struct xm_tx *tx, struct xm_time now,
+				  uint32_t s)
+{
+	assert(tx->slot[s].open > 0);
+	if (!--tx->slot[s].open)
+		tx_release(tx, now, s);
+}
+
+/* The timer runs from now on: tail probe first, timeout after it; nothing once all
+ * is released. */
+static inline void loss_arm(struct xm_tx *tx, struct xm_time now)
+{
+	tx->rto_at = tx->n_pending ? xm_time_add(now, tx->rto_ns) :
+				     XM_TIME_NEVER;
+}
+
+/* A frame was put on list sent just now. */
+static inline void loss_on_sent(struct xm_tx *tx, struct xm_time now)
+{
+	if (xm_time_is_never(tx->rto_at))
+		tx->progress = now; /* the stall clock starts with a flight */
+	loss_arm(tx, now);
+}
+
+static inline void loss_on_complete(struct xm_tx *tx, struct xm_time now,
+				    bool was_acked)
+{
+	if (was_acked)
+		tx->progress = now;
+	loss_arm(tx, now);
+}
+
+/* loss.c.  None may be sent: all the same the timers run from here on. */
 void loss_on_blocked(struct xm_tx *tx, struct xm_time now);
-void loss_on_complete(struct xm_tx *tx, struct xm_time now, bool was_acked);
 void loss_reset(struct xm_tx *tx, struct xm_time now);
 
 /* flush.c.  Space may be waited for: has the device anything left to do?  Now it
