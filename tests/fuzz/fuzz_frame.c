@@ -72,7 +72,7 @@ static void check_again(const struct xm_frame *f, size_t hdr_len, size_t total)
 		   XM_DROP_NONE);
 	FUZZ_CHECK(len == hdr_len);
 	FUZZ_CHECK(again.cookie == f->cookie && again.seq == f->seq);
-	FUZZ_CHECK(!memcmp(again.seg, f->seg, sizeof(f->seg)));
+	FUZZ_CHECK(!memcmp(again.seg, f->seg, f->n_segs * sizeof(f->seg[0])));
 	FUZZ_CHECK(again.page == f->page && again.block == f->block);
 }
 

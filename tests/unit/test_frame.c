@@ -167,7 +167,7 @@ static void xm_frame_get__gives_back_what_was_put(void **state)
 	assert_int_equal(got.len, f.len);
 	assert_int_equal(got.tx_us, f.tx_us);
 	assert_int_equal(got.payload_crc, 0xdeadbeef);
-	assert_memory_equal(got.seg, f.seg, sizeof(f.seg));
+	assert_memory_equal(got.seg, f.seg, f.n_segs * sizeof(f.seg[0]));
 }
 
 static void xm_frame_get__at_any_alignment(void **state)

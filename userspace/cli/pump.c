@@ -124,6 +124,7 @@ void pump_set_path(struct pump *p, const struct xm_path *path)
 	p->path = *path;
 	p->path.sport = sport;
 	p->path.dport = dport;
+	xm_encap_make(&p->head, &p->path);
 }
 
 void pump_set_rate(struct pump *p, uint64_t bytes_per_s)
@@ -393,6 +394,7 @@ int pump_begin_epoch(struct pump *p, uint32_t epoch,
 	int r = 0;
 
 	p->path.sport = p->probe.my_port;
+	xm_encap_make(&p->head, &p->path);
 	p->epoch = epoch;
 	if (p->rx) {
 		xm_rx_epoch(p->rx, epoch);

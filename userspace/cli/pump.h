@@ -74,6 +74,7 @@ struct pump {
 	enum pump_state state;
 	struct xsk_chan *chan;
 	struct xm_path path;
+	struct xm_encap_head head; /* of the path, ports included */
 	struct xm_seal seal;
 	struct xm_probe probe;
 

@@ -106,6 +106,16 @@ static uint8_t *tx_slot(const struct pump *p, uint32_t slot)
 	       (size_t)slot * p->opts.tx.hdr_stride;
 }
 
+/* What is in front of frame @f, which is written behind it.  Returns its length. */
+static size_t tx_put_prefix(const struct pump *p, const struct xsk_buf *buf,
+			    const struct xm_frame *f)
+{
+	size_t hdr_len =
+		XM_WIRE_HEADER_MIN + f->n_segs * sizeof(struct xm_wire_seg);
+
+	return xm_encap_copy(buf->data, &p->head, hdr_len + f->len);
+}
+
 static uint32_t tx_copy(bool sums, uint32_t crc, void *to, const void *from,
 			size_t len)
 {
@@ -120,7 +130,7 @@ static uint32_t tx_copy(bool sums, uint32_t crc, void *to, const void *from,
 static int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
 			  const struct xsk_buf *buf, uint64_t token)
 {
-	size_t prefix = xm_encap_len(&p->path), hdr_len;
+	size_t prefix = tx_put_prefix(p, buf, &t->f), hdr_len;
 	bool sums = !xm_seal_covers(&p->seal, t->f.type);
 	uint8_t *hdr = buf->data + prefix, *to;
 	uint32_t crc = 0;
@@ -137,7 +147,6 @@ static int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
 	r = xm_seal_frame(&p->seal, hdr, hdr_len, crc, to, t->f.len);
 	if (r)
 		return r;
-	(void)xm_encap_put(buf->data, &p->path, hdr_len + t->f.len);
 	return xsk_tx_put(p->chan, buf, (uint32_t)(prefix + hdr_len + t->f.len),
 			  NULL, 0, t->f.len, token);
 }
@@ -147,7 +156,7 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 			  const struct xsk_buf *buf, struct xsk_seg *seg,
 			  uint64_t token)
 {
-	size_t prefix = xm_encap_len(&p->path), hdr_len;
+	size_t prefix = tx_put_prefix(p, buf, &t->f), hdr_len;
 	uint8_t *hdr = buf->data + prefix;
 	unsigned int i, n = t->f.n_segs;
 	uint32_t crc = 0;
@@ -168,7 +177,6 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 	r = xm_seal_frame(&p->seal, hdr, hdr_len, crc, slot, t->f.len);
 	if (r)
 		return r;
-	(void)xm_encap_put(buf->data, &p->path, hdr_len + t->f.len);
 	return xsk_tx_put(p->chan, buf, (uint32_t)(prefix + hdr_len), seg, n,
 			  t->f.len, token);
 }

@@ -4,8 +4,8 @@
  *   Ethernet 14 | [802.1Q 4] | IPv4 20 or IPv6 40 | UDP 8 | frame ...
  *
  * What is written is constant for a path but for the lengths and the IPv4
- * checksum over them.  The sum is computed each time over ten words rather
- * than patched: it is nothing next to the payload, and needs no state.
+ * checksum over them.  So it is made once, with the sum of what is constant, and
+ * copied in front of each frame.
  *
  * Every packet says ECT(0), so that a queue may mark it instead of dropping
  * it, and Don't Fragment.  With DF set the IPv4 identification has no use
@@ -53,51 +53,61 @@ size_t xm_encap_len(const struct xm_path *p)
 	return ETH_LEN + (p->vlan ? VLAN_LEN : 0) + xm_path_ip_len(p) + UDP_LEN;
 }
 
-/* The Internet checksum of an IPv4 header without options; 0 over a header
- * that holds its right sum. */
-static uint16_t encap_ip4_sum(const uint8_t *ip)
+/* The sum of an IPv4 header without options, in ones' complement and in the order
+ * of its bytes in memory, which makes no difference (RFC 1071, 2 B). */
+static uint32_t encap_ip4_sum(const uint8_t *ip)
 {
-	uint32_t sum = 0;
-	unsigned int i;
+	uint64_t a, b, sum;
+	uint32_t c;
 
-	for (i = 0; i < IP4_LEN; i += 2)
-		sum += xm_be16_get(ip + i);
+	memcpy(&a, ip, sizeof(a));
+	memcpy(&b, ip + 8, sizeof(b));
+	memcpy(&c, ip + 16, sizeof(c));
+	sum = (a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c;
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	return (uint32_t)sum;
+}
+
+/* Such a sum as the checksum that it makes; 0 over a header with its right one. */
+static uint16_t encap_fold(uint64_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)~sum;
 }
 
-static void encap_put_ip4(uint8_t *ip, const struct xm_path *p, size_t len)
+/* Both leave length and checksum 0. */
+static void encap_put_ip4(uint8_t *ip, const struct xm_path *p)
 {
 	ip[0] = 0x45;
 	ip[1] = ECN_ECT0;
-	xm_be16_put(ip + 2, (uint16_t)(IP4_LEN + UDP_LEN + len));
-	xm_be16_put(ip + 4, 0);
 	xm_be16_put(ip + 6, IP4_DF);
 	ip[8] = TTL;
 	ip[9] = PROTO_UDP;
-	xm_be16_put(ip + 10, 0);
 	memcpy(ip + 12, p->src, 4);
 	memcpy(ip + 16, p->dst, 4);
-	xm_be16_put(ip + 10, encap_ip4_sum(ip));
 }
 
-static void encap_put_ip6(uint8_t *ip, const struct xm_path *p, size_t len)
+static void encap_put_ip6(uint8_t *ip, const struct xm_path *p)
 {
 	/* version 6, traffic class in bits 27..20, flow label 0 */
 	xm_be32_put(ip, 0x60000000u | (uint32_t)ECN_ECT0 << 20);
-	xm_be16_put(ip + 4, (uint16_t)(UDP_LEN + len));
 	ip[6] = PROTO_UDP;
 	ip[7] = TTL;
 	memcpy(ip + 8, p->src, 16);
 	memcpy(ip + 24, p->dst, 16);
 }
 
-size_t xm_encap_put(void *dst, const struct xm_path *p, size_t len)
+void xm_encap_make(struct xm_encap_head *ret, const struct xm_path *p)
 {
-	uint8_t *b = dst;
+	uint8_t *b = ret->bytes;
 
-	assert(len <= 0xffff - xm_path_ip_len(p) - UDP_LEN);
+	memset(ret, 0, sizeof(*ret));
+	ret->len = (uint8_t)xm_encap_len(p);
+	ret->ip = (uint8_t)(ret->len - UDP_LEN - xm_path_ip_len(p));
+	ret->ipv6 = p->ipv6;
 	memcpy(b, p->dst_mac, 6);
 	memcpy(b + 6, p->src_mac, 6);
 	b += 12;
@@ -109,15 +119,46 @@ size_t xm_encap_put(void *dst, const struct xm_path *p, size_t len)
 	xm_be16_put(b, p->ipv6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4);
 	b += 2;
 	if (p->ipv6)
-		encap_put_ip6(b, p, len);
+		encap_put_ip6(b, p);
 	else
-		encap_put_ip4(b, p, len);
+		encap_put_ip4(b, p);
+	ret->sum = encap_ip4_sum(b);
 	b += xm_path_ip_len(p);
 	xm_be16_put(b, p->sport);
 	xm_be16_put(b + 2, p->dport);
-	xm_be16_put(b + 4, (uint16_t)(UDP_LEN + len));
-	xm_be16_put(b + 6, 0);
-	return xm_encap_len(p);
+}
+
+size_t xm_encap_copy(void *dst, const struct xm_encap_head *h, size_t len)
+{
+	uint8_t *ip = (uint8_t *)dst + h->ip;
+	uint16_t be, sum;
+
+	memcpy(dst, h->bytes, sizeof(h->bytes));
+	len += UDP_LEN;
+	if (h->ipv6) {
+		assert(len <= 0xffff - IP6_LEN);
+		xm_be16_put(ip + 4, (uint16_t)len);
+		xm_be16_put(ip + IP6_LEN + 4, (uint16_t)len);
+		return h->len;
+	}
+	assert(len <= 0xffff - IP4_LEN);
+	xm_be16_put(&be, (uint16_t)(IP4_LEN + len));
+	memcpy(ip + 2, &be, sizeof(be));
+	sum = encap_fold((uint64_t)h->sum + be);
+	memcpy(ip + 10, &sum, sizeof(sum));
+	xm_be16_put(ip + IP4_LEN + 4, (uint16_t)len);
+	return h->len;
+}
+
+size_t xm_encap_put(void *dst, const struct xm_path *p, size_t len)
+{
+	uint8_t whole[XM_ENCAP_MAX];
+	struct xm_encap_head h;
+
+	xm_encap_make(&h, p);
+	(void)xm_encap_copy(whole, &h, len);
+	memcpy(dst, whole, h.len);
+	return h.len;
 }
 
 /* Both IP parsers are given at least IP4_LEN or IP6_LEN bytes and set
@@ -127,7 +168,7 @@ static bool encap_get_ip4(struct xm_encap *e, const uint8_t *ip)
 	e->ip_len = xm_be16_get(ip + 2);
 	e->ce = (ip[1] & ECN_MASK) == ECN_CE;
 	return ip[0] == 0x45 && !(xm_be16_get(ip + 6) & IP4_FRAG) &&
-	       ip[9] == PROTO_UDP && !encap_ip4_sum(ip);
+	       ip[9] == PROTO_UDP && !encap_fold(encap_ip4_sum(ip));
 }
 
 static bool encap_get_ip6(struct xm_encap *e, const uint8_t *ip)

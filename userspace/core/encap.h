@@ -42,8 +42,23 @@ static inline unsigned int xm_path_ip_len(const struct xm_path *p)
 /* Bytes of the whole prefix, at most XM_ENCAP_MAX. */
 size_t xm_encap_len(const struct xm_path *p);
 
-/* Write the prefix of a frame with @len bytes of UDP payload; ECT(0), Don't
- * Fragment, TTL 64.  Returns its length. */
+/* A path's prefix, but for what depends on a frame's length. */
+struct xm_encap_head {
+	uint8_t bytes[XM_ENCAP_MAX];
+	uint8_t len; /* of them */
+	uint8_t ip;  /* where the IP header begins */
+	bool ipv6;
+	uint32_t sum; /* of an IPv4 header without length and checksum */
+};
+
+/* Make it: ECT(0), Don't Fragment, TTL 64. */
+void xm_encap_make(struct xm_encap_head *ret, const struct xm_path *p);
+
+/* Write the prefix of a frame with @len bytes of UDP payload, which is to be written
+ * after it: XM_ENCAP_MAX bytes at @dst are overwritten.  Returns its length. */
+size_t xm_encap_copy(void *dst, const struct xm_encap_head *h, size_t len);
+
+/* Both at once, and not a byte more: for a frame now and then. */
 size_t xm_encap_put(void *dst, const struct xm_path *p, size_t len);
 
 /* Parse a received frame of @total bytes whose first @first are at @src.

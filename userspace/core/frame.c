@@ -86,54 +86,31 @@ size_t xm_frame_put(void *dst, const struct xm_frame *f)
 	return XM_WIRE_HEADER_MIN + f->n_segs * SEG_LEN;
 }
 
-void xm_frame_set_crc(void *hdr, uint32_t payload_crc)
-{
-	xm_be32_put((uint8_t *)hdr + 40, payload_crc);
-}
-
-void xm_frame_set_count(void *hdr, uint64_t count)
-{
-	xm_be16_put((uint8_t *)hdr + 34, (uint16_t)(count >> 32));
-	xm_be32_put((uint8_t *)hdr + 44, (uint32_t)count);
-}
-
-uint64_t xm_frame_count(const void *hdr)
-{
-	return (uint64_t)xm_be16_get((const uint8_t *)hdr + 34) << 32 |
-	       xm_be32_get((const uint8_t *)hdr + 44);
-}
-
-/* The tag of a session without keys. */
-static void frame_tag(uint8_t tag[XM_WIRE_TAG_LEN], const void *hdr,
-		      size_t hdr_len)
-{
-	memset(tag, 0, XM_WIRE_TAG_LEN);
-	xm_be32_put(tag, xm_crc32c(0, hdr, hdr_len - XM_WIRE_TAG_LEN));
-}
-
+/* The tag of a session without keys: the header's sum, and zeros. */
 void xm_frame_sum(void *hdr, uint32_t payload_crc)
 {
 	uint8_t *p = hdr;
 	size_t hdr_len = XM_WIRE_HEADER_MIN + p[6] * SEG_LEN;
 
 	xm_frame_set_crc(p, payload_crc);
-	frame_tag(xm_frame_tag(p, hdr_len), p, hdr_len);
+	p += hdr_len - XM_WIRE_TAG_LEN;
+	xm_be32_put(p, xm_crc32c(0, hdr, hdr_len - XM_WIRE_TAG_LEN));
+	memset(p + 4, 0, XM_WIRE_TAG_LEN - 4);
 }
 
 bool xm_frame_is_whole(const void *hdr, size_t hdr_len)
 {
-	uint8_t tag[XM_WIRE_TAG_LEN];
+	const uint8_t *tag = (const uint8_t *)hdr + hdr_len - XM_WIRE_TAG_LEN;
+	uint32_t crc = xm_crc32c(0, hdr, hdr_len - XM_WIRE_TAG_LEN);
 
-	frame_tag(tag, hdr, hdr_len);
-	return !memcmp((const uint8_t *)hdr + hdr_len - sizeof(tag), tag,
-		       sizeof(tag));
+	return xm_be32_get(tag) == crc && !xm_be32_get(tag + 4) &&
+	       !xm_be64_get(tag + 8);
 }
 
 static void frame_decode(struct xm_frame *f, const uint8_t *p)
 {
 	unsigned int i;
 
-	memset(f->seg, 0, sizeof(f->seg));
 	f->is_payload_proven = false;
 	f->type = p[3];
 	f->channel = p[4];
@@ -153,96 +130,65 @@ static void frame_decode(struct xm_frame *f, const uint8_t *p)
 		f->seg[i] = xm_be64_get(p + FRAME_LEN + i * SEG_LEN);
 }
 
-/* One piece of a page that does not reach into the next one. */
-static bool frame_is_slice(const struct xm_frame *f)
+/* DATA's segments: whole pages, or one piece of a page that does not reach into the
+ * next one. */
+static enum xm_drop frame_check_data(const uint8_t *p, unsigned int n_segs,
+				     unsigned int len)
 {
-	uint64_t in_page = f->seg[0] % XM_PAGE_SIZE;
+	unsigned int page = xm_be16_get(p + 28), seg_len = xm_be16_get(p + 30);
+	unsigned int in_page = 0, i;
 
-	return f->n_segs == 1 && f->seg_len > 0 &&
-	       in_page + f->seg_len <= XM_PAGE_SIZE;
-}
-
-static bool frame_is_pages(const struct xm_frame *f)
-{
-	unsigned int i;
-
-	if (f->seg_len != XM_PAGE_SIZE)
-		return false;
-	for (i = 0; i < f->n_segs; i++)
-		if (f->seg[i] % XM_PAGE_SIZE)
-			return false;
-	return true;
-}
-
-static enum xm_drop frame_check_data(const struct xm_frame *f)
-{
-	if (!f->n_segs || f->page + f->n_segs > XM_PACKET_PAGES)
+	if (!n_segs || page + n_segs > XM_PACKET_PAGES)
 		return XM_DROP_BAD_SHAPE;
-	if (f->len != (uint32_t)f->n_segs * f->seg_len)
+	if (len != n_segs * seg_len)
 		return XM_DROP_BAD_LENGTH;
-	return frame_is_pages(f) || frame_is_slice(f) ? XM_DROP_NONE :
-							XM_DROP_BAD_SHAPE;
+	for (i = 0; i < n_segs; i++)
+		in_page |= xm_be16_get(p + FRAME_LEN + i * SEG_LEN + 6);
+	in_page %= XM_PAGE_SIZE;
+	if (seg_len == XM_PAGE_SIZE && !in_page)
+		return XM_DROP_NONE;
+	return n_segs == 1 && seg_len && in_page + seg_len <= XM_PAGE_SIZE ?
+		       XM_DROP_NONE :
+		       XM_DROP_BAD_SHAPE;
 }
 
 /* What is wrong with a frame whose header is as it was sent. */
-static enum xm_drop frame_check_type(const struct xm_frame *f)
+static enum xm_drop frame_check_type(const uint8_t *p, unsigned int len)
 {
+	unsigned int n_segs = p[6];
 	bool good;
 
-	switch (f->type) {
+	switch (p[3]) {
 	case XM_WIRE_DATA:
-		return frame_check_data(f);
+		return frame_check_data(p, n_segs, len);
 	case XM_WIRE_HEADER:
-		good = f->len == XM_MULTIFD_LEN;
+		good = len == XM_MULTIFD_LEN;
 		break;
 	case XM_WIRE_ACK:
-		good = f->len >= sizeof(struct xm_wire_ack) &&
-		       f->len <= XM_ACK_LEN_MAX && f->len % 4 == 0;
+		good = len >= sizeof(struct xm_wire_ack) &&
+		       len <= XM_ACK_LEN_MAX && len % 4 == 0;
 		break;
 	case XM_WIRE_PROBE:
-		good = f->len >= sizeof(struct xm_wire_probe);
+		good = len >= sizeof(struct xm_wire_probe);
 		break;
 	default:
 		return XM_DROP_BAD_TYPE;
 	}
-	if (f->n_segs)
+	if (n_segs)
 		return XM_DROP_BAD_SHAPE;
 	return good ? XM_DROP_NONE : XM_DROP_BAD_LENGTH;
-}
-
-enum xm_drop xm_frame_begin(size_t *ret_hdr_len, const void *src, size_t len,
-			    size_t total)
-{
-	const uint8_t *p = src;
-	size_t hdr_len;
-
-	if (len > total)
-		len = total;
-	if (len < FRAME_LEN)
-		return XM_DROP_RUNT;
-	if (xm_be16_get(p) != XM_WIRE_MAGIC || p[2] != XM_WIRE_VERSION)
-		return XM_DROP_BAD_MAGIC;
-	if (p[6] > XM_FRAME_SEGS)
-		return XM_DROP_BAD_SHAPE;
-	hdr_len = XM_WIRE_HEADER_MIN + p[6] * SEG_LEN;
-	if (len < hdr_len)
-		return XM_DROP_RUNT;
-	*ret_hdr_len = hdr_len;
-	return XM_DROP_NONE;
 }
 
 enum xm_drop xm_frame_check(struct xm_frame *ret_f, const void *hdr,
 			    size_t hdr_len, size_t total)
 {
-	struct xm_frame f;
-	enum xm_drop drop;
+	unsigned int len = xm_be16_get((const uint8_t *)hdr + 32);
+	enum xm_drop drop = frame_check_type(hdr, len);
 
-	frame_decode(&f, hdr);
-	drop = frame_check_type(&f);
-	if (drop == XM_DROP_NONE && total != hdr_len + f.len)
+	if (drop == XM_DROP_NONE && total != hdr_len + len)
 		drop = XM_DROP_BAD_LENGTH;
 	if (drop == XM_DROP_NONE)
-		*ret_f = f;
+		frame_decode(ret_f, hdr);
 	return drop;
 }
 

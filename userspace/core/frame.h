@@ -18,6 +18,7 @@
 #include "xdpmig/limits.h"
 #include "xdpmig/wire.h"
 
+#include "be.h"
 #include "drop.h"
 
 struct xm_frame {
@@ -55,18 +56,47 @@ enum xm_drop xm_frame_get(struct xm_frame *ret_f, size_t *ret_hdr_len,
 /* The same in its three steps, for seal.c and for who must know where the
  * payload is before it is proven: where the header ends (XM_DROP_RUNT, BAD_MAGIC
  * or BAD_SHAPE); is its tag that of a session without keys; what does it say. */
-enum xm_drop xm_frame_begin(size_t *ret_hdr_len, const void *src, size_t len,
-			    size_t total);
+static inline enum xm_drop xm_frame_begin(size_t *ret_hdr_len, const void *src,
+					  size_t len, size_t total)
+{
+	const uint8_t *p = src;
+	size_t hdr_len;
+
+	if (len > total)
+		len = total;
+	if (len < sizeof(struct xm_wire_frame))
+		return XM_DROP_RUNT;
+	if (xm_be16_get(p) != XM_WIRE_MAGIC || p[2] != XM_WIRE_VERSION)
+		return XM_DROP_BAD_MAGIC;
+	if (p[6] > XM_FRAME_SEGS)
+		return XM_DROP_BAD_SHAPE;
+	hdr_len = XM_WIRE_HEADER_MIN + p[6] * sizeof(struct xm_wire_seg);
+	if (len < hdr_len)
+		return XM_DROP_RUNT;
+	*ret_hdr_len = hdr_len;
+	return XM_DROP_NONE;
+}
 bool xm_frame_is_whole(const void *hdr, size_t hdr_len);
 enum xm_drop xm_frame_check(struct xm_frame *ret_f, const void *hdr,
 			    size_t hdr_len, size_t total);
 
 /* Of a header: its payload's CRC, the number of this transmission (48 bits),
  * its type, its tag. */
-void xm_frame_set_crc(void *hdr, uint32_t payload_crc);
+static inline void xm_frame_set_crc(void *hdr, uint32_t payload_crc)
+{
+	xm_be32_put((uint8_t *)hdr + 40, payload_crc);
+}
 #define XM_FRAME_COUNT_MAX ((1ull << 48) - 1)
-void xm_frame_set_count(void *hdr, uint64_t count);
-uint64_t xm_frame_count(const void *hdr);
+static inline void xm_frame_set_count(void *hdr, uint64_t count)
+{
+	xm_be16_put((uint8_t *)hdr + 34, (uint16_t)(count >> 32));
+	xm_be32_put((uint8_t *)hdr + 44, (uint32_t)count);
+}
+static inline uint64_t xm_frame_count(const void *hdr)
+{
+	return (uint64_t)xm_be16_get((const uint8_t *)hdr + 34) << 32 |
+	       xm_be32_get((const uint8_t *)hdr + 44);
+}
 static inline uint8_t xm_frame_type(const void *hdr)
 {
 	return ((const uint8_t *)hdr)[3];

@@ -199,6 +199,9 @@ static enum xm_drop rx_check_address(const struct xm_rx *rx,
 	for (i = 0; i < f->n_segs; i++) {
 		if (!xm_map_has(map, f->block, f->seg[i], f->seg_len))
 			return XM_DROP_BAD_ADDRESS;
+		/* Mostly in the stripe of the one before. */
+		if (i && !((f->seg[i] ^ f->seg[i - 1]) >> map->stripe_shift))
+			continue;
 		if (xm_map_channel(map, f->block, f->seg[i]) !=
 		    rx->opts.channel)
 			return XM_DROP_BAD_CHANNEL;
@@ -211,25 +214,30 @@ static enum xm_drop rx_place(struct xm_rx *rx, const struct xm_frame *f,
 {
 	struct rx_cursor c = { vec, n, 0 };
 	enum xm_drop reason = rx_check_address(rx, f);
+	uint64_t sum = 0, at, len;
 	struct xm_block *b;
 	uint32_t crc = 0;
-	uint64_t sum = 0;
 	unsigned int i;
 
 	if (reason)
 		return reason;
 	b = &rx->opts.map->block[f->block];
-	for (i = 0; i < f->n_segs; i++) {
-		sum += xm_page_hash(f->block, f->seg[i]) * f->seg_len;
-		block_set_dirtied(b, f->seg[i] >> XM_PAGE_SHIFT, true);
-		crc = rx_copy(&c, xm_crc32c_place, crc, b->hva + f->seg[i],
-			      f->seg_len);
+	for (i = 0; i < f->n_segs;) {
+		/* Pages in a row are one copy. */
+		at = f->seg[i];
+		len = 0;
+		do {
+			sum += xm_page_hash(f->block, f->seg[i]);
+			block_set_dirtied(b, f->seg[i] >> XM_PAGE_SHIFT, true);
+			len += f->seg_len;
+		} while (++i < f->n_segs && f->seg[i] == at + len);
+		crc = rx_copy(&c, xm_crc32c_place, crc, b->hva + at, len);
 	}
 	if (crc != f->payload_crc && !f->is_payload_proven)
 		return XM_DROP_BAD_PAYLOAD_CRC;
 	rx->stats.bytes_placed += f->len;
 	rx->totals.bytes_placed += f->len;
-	rx->totals.sum_placed += sum;
+	rx->totals.sum_placed += sum * f->seg_len;
 	return XM_DROP_NONE;
 }
 
@@ -248,6 +256,9 @@ static enum xm_drop rx_check_packet(const struct xm_rx *rx,
 		if (!xm_map_has(rx->opts.map, (unsigned int)block,
 				pkt->offset[i], XM_PAGE_SIZE))
 			return XM_DROP_BAD_ADDRESS;
+		if (i && !((pkt->offset[i] ^ pkt->offset[i - 1]) >>
+			   rx->opts.map->stripe_shift))
+			continue;
 		if (xm_map_channel(rx->opts.map, (unsigned int)block,
 				   pkt->offset[i]) != rx->opts.channel)
 			return XM_DROP_BAD_CHANNEL;

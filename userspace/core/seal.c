@@ -76,11 +76,6 @@ int xm_seal_init(struct xm_seal *s, const struct xm_cipher *cipher, void *ctx,
 	return r;
 }
 
-bool xm_seal_covers(const struct xm_seal *s, uint8_t type)
-{
-	return seal_has_keys(s) && (s->encrypts || type != XM_WIRE_DATA);
-}
-
 /* -- sending ------------------------------------------------------------------ */
 
 /* The next transmission's number, with its key ready. */
@@ -101,18 +96,15 @@ static int seal_next(struct xm_seal *s, uint64_t *ret_count)
 	return 0;
 }
 
-int xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
-		  uint32_t payload_crc, void *payload, size_t len)
+/* xm_seal_frame() in a session with keys. */
+static int seal_tag(struct xm_seal *s, void *hdr, size_t hdr_len,
+		    uint32_t payload_crc, void *payload, size_t len)
 {
 	bool covers = xm_seal_covers(s, xm_frame_type(hdr));
 	struct xm_vec aad[2] = { { hdr, hdr_len - XM_WIRE_TAG_LEN },
 				 { payload, len } };
 	uint64_t count = 0;
 
-	if (!seal_has_keys(s)) {
-		xm_frame_sum(hdr, payload_crc);
-		return 0;
-	}
 	assert(payload || !covers);
 	if (!s->err)
 		s->err = seal_next(s, &count);
@@ -125,6 +117,15 @@ int xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
 				 s->encrypts ? len : 0,
 				 xm_frame_tag(hdr, hdr_len));
 	return s->err;
+}
+
+int xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
+		  uint32_t payload_crc, void *payload, size_t len)
+{
+	if (seal_has_keys(s))
+		return seal_tag(s, hdr, hdr_len, payload_crc, payload, len);
+	xm_frame_sum(hdr, payload_crc);
+	return 0;
 }
 
 /* -- receiving ---------------------------------------------------------------- */
@@ -171,13 +172,14 @@ static enum xm_drop seal_open_tag(struct xm_seal *s, const void *hdr,
 {
 	bool is_aad = !s->encrypts && xm_frame_type(hdr) != XM_WIRE_DATA;
 	size_t len = hdr_len - XM_WIRE_TAG_LEN;
-	struct xm_vec aad[1 + XM_FRAME_DESCS] = { { (void *)hdr, len } };
+	struct xm_vec aad[1 + XM_FRAME_DESCS];
 	uint64_t count = xm_frame_count(hdr);
 	uint32_t generation = seal_generation(count);
 
 	if (generation > s->peer_generation + 1 ||
 	    generation + 1 < s->peer_generation || n > XM_FRAME_DESCS)
 		return XM_DROP_BAD_TAG;
+	aad[0] = (struct xm_vec){ (void *)hdr, len };
 	if (is_aad)
 		memcpy(aad + 1, vec, n * sizeof(*vec));
 	if (s->cipher->open(s->ctx, generation % XM_SEAL_SLOTS, count, aad,
@@ -189,26 +191,31 @@ static enum xm_drop seal_open_tag(struct xm_seal *s, const void *hdr,
 	return XM_DROP_NONE;
 }
 
+/* xm_seal_open() in a session with keys. */
+static enum xm_drop seal_open(struct xm_seal *s, struct xm_frame *ret_f,
+			      const void *hdr, size_t hdr_len,
+			      const struct xm_vec *vec, unsigned int n,
+			      size_t total)
+{
+	enum xm_drop drop = seal_open_tag(s, hdr, hdr_len, vec, n);
+
+	if (!drop)
+		drop = xm_frame_check(ret_f, hdr, hdr_len, total);
+	if (!drop && seal_is_replayed(s, xm_frame_count(hdr)))
+		drop = XM_DROP_REPLAYED;
+	if (!drop)
+		ret_f->is_payload_proven = xm_seal_covers(s, ret_f->type);
+	return drop;
+}
+
 enum xm_drop xm_seal_open(struct xm_seal *s, struct xm_frame *ret_f,
 			  const void *hdr, size_t hdr_len,
 			  const struct xm_vec *vec, unsigned int n,
 			  size_t total)
 {
-	bool has_keys = seal_has_keys(s);
-	enum xm_drop drop = XM_DROP_NONE;
-	struct xm_frame f;
-
-	if (has_keys)
-		drop = seal_open_tag(s, hdr, hdr_len, vec, n);
-	else if (!xm_frame_is_whole(hdr, hdr_len))
-		drop = XM_DROP_BAD_TAG;
-	if (!drop)
-		drop = xm_frame_check(&f, hdr, hdr_len, total);
-	if (!drop && has_keys && seal_is_replayed(s, xm_frame_count(hdr)))
-		drop = XM_DROP_REPLAYED;
-	if (drop)
-		return drop;
-	f.is_payload_proven = xm_seal_covers(s, f.type);
-	*ret_f = f;
-	return XM_DROP_NONE;
+	if (seal_has_keys(s))
+		return seal_open(s, ret_f, hdr, hdr_len, vec, n, total);
+	if (!xm_frame_is_whole(hdr, hdr_len))
+		return XM_DROP_BAD_TAG;
+	return xm_frame_check(ret_f, hdr, hdr_len, total);
 }

@@ -67,7 +67,10 @@ static inline bool xm_seal_encrypts(const struct xm_seal *s)
 
 /* Is the payload of a frame of @type under the tag, and needs no CRC?  @s as for
  * xm_seal_frame(). */
-bool xm_seal_covers(const struct xm_seal *s, uint8_t type);
+static inline bool xm_seal_covers(const struct xm_seal *s, uint8_t type)
+{
+	return s && s->cipher && (s->encrypts || type != XM_WIRE_DATA);
+}
 
 /* Finish the frame whose header xm_frame_put() wrote to @hdr, @hdr_len bytes:
  * give it its number and its tag.  Each transmission is sealed anew.
@@ -82,7 +85,7 @@ xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
 /* Is it the peer's, whole, and new?  @hdr, @hdr_len as xm_frame_begin() said, all
  * of it in one piece; the payload in @n pieces (at most XM_FRAME_DESCS),
  * decrypted where they are; @total as for xm_frame_get().  XM_DROP_NONE with
- * @ret_f, or the reason to drop it. */
+ * @ret_f, or the reason to drop it, and what is in @ret_f has no meaning. */
 enum xm_drop xm_seal_open(struct xm_seal *s, struct xm_frame *ret_f,
 			  const void *hdr, size_t hdr_len,
 			  const struct xm_vec *vec, unsigned int n,
