@@ -210,29 +210,20 @@ static int pump_probe(struct pump *p, struct xm_time now, struct xm_error *e)
 
 /* -- receiving ----------------------------------------------------------------------- */
 
-/* The payload behind @skip bytes of frame @x, @len bytes of it, as vectors.
- * Returns how many. */
-static unsigned int pump_payload(const struct xsk_frame *x, size_t skip,
-				 size_t len, struct xm_vec *vec)
+/* Cut frame @x to its payload: @len bytes, behind @skip bytes of the first piece. */
+static void pump_trim(struct xsk_frame *x, size_t skip, size_t len)
 {
-	unsigned int i, n = 0;
-	size_t part;
+	size_t rest = x->len - skip - len, cut; /* padding */
+	struct xm_vec *last;
 
-	for (i = 0; i < x->n_pieces && len; i++) {
-		part = x->piece[i].len;
-		if (skip >= part) {
-			skip -= part;
-			continue;
-		}
-		part -= skip;
-		if (part > len)
-			part = len;
-		vec[n].base = x->piece[i].base + skip;
-		vec[n++].len = part;
-		len -= part;
-		skip = 0;
+	x->piece[0].base = (uint8_t *)x->piece[0].base + skip;
+	x->piece[0].len -= skip;
+	for (; rest; rest -= cut) {
+		last = &x->piece[x->n_pieces - 1];
+		cut = rest < last->len ? rest : last->len;
+		last->len -= cut;
+		x->n_pieces -= !last->len;
 	}
-	return n;
 }
 
 static const void *pump_linearise(struct pump *p, const struct xm_vec *vec,
@@ -286,33 +277,30 @@ static int pump_dispatch(struct pump *p, struct xm_time now,
 	return 0;
 }
 
-static int pump_take(struct pump *p, struct xm_time now,
-		     const struct xsk_frame *x, struct xm_error *e)
+static int pump_take(struct pump *p, struct xm_time now, struct xsk_frame *x,
+		     struct xm_error *e)
 {
-	struct xm_vec vec[XM_FRAME_DESCS];
+	const uint8_t *hdr = x->piece[0].base;
 	struct xm_encap enc = { 0 };
-	const uint8_t *hdr;
 	struct xm_frame f;
 	enum xm_drop reason;
 	size_t hdr_len = 0;
-	unsigned int n = 0;
 
-	reason = xm_encap_get(&enc, x->piece[0].base, x->piece[0].len, x->len);
-	hdr = x->piece[0].base + enc.payload;
+	reason = xm_encap_get(&enc, hdr, x->piece[0].len, x->len);
+	hdr += enc.payload;
 	if (!reason)
 		reason = xm_frame_begin(&hdr_len, hdr,
 					x->piece[0].len - enc.payload, enc.len);
 	if (!reason) {
-		n = pump_payload(x, enc.payload + hdr_len, enc.len - hdr_len,
-				 vec);
-		reason = xm_seal_open(&p->seal, &f, hdr, hdr_len, vec, n,
-				      enc.len);
+		pump_trim(x, enc.payload + hdr_len, enc.len - hdr_len);
+		reason = xm_seal_open(&p->seal, &f, hdr, hdr_len, x->piece,
+				      x->n_pieces, enc.len);
 	}
 	if (reason) {
 		p->drops.n[reason]++;
 		return 0;
 	}
-	return pump_dispatch(p, now, &f, vec, n, &enc, e);
+	return pump_dispatch(p, now, &f, x->piece, x->n_pieces, &enc, e);
 }
 
 /* Take up to a batch off the RX ring.  Returns how many, or -errno. */

@@ -55,21 +55,18 @@ size_t xm_encap_len(const struct xm_path *p)
 
 /* The sum of an IPv4 header without options, in ones' complement and in the order
  * of its bytes in memory, which makes no difference (RFC 1071, 2 B). */
-static uint32_t encap_ip4_sum(const uint8_t *ip)
+static uint64_t encap_ip4_sum(const uint8_t *ip)
 {
-	uint64_t a, b, sum;
+	uint64_t a, b;
 	uint32_t c;
 
 	memcpy(&a, ip, sizeof(a));
 	memcpy(&b, ip + 8, sizeof(b));
 	memcpy(&c, ip + 16, sizeof(c));
-	sum = (a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c;
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	return (uint32_t)sum;
+	return (a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c;
 }
 
-/* Such a sum as the checksum that it makes; 0 over a header with its right one. */
+/* Such a sum, less than 2^48, as the checksum that it makes; 0 over a header with its right one. */
 static uint16_t encap_fold(uint64_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -144,7 +141,7 @@ size_t xm_encap_copy(void *dst, const struct xm_encap_head *h, size_t len)
 	assert(len <= 0xffff - IP4_LEN);
 	xm_be16_put(&be, (uint16_t)(IP4_LEN + len));
 	memcpy(ip + 2, &be, sizeof(be));
-	sum = encap_fold((uint64_t)h->sum + be);
+	sum = encap_fold(h->sum + be);
 	memcpy(ip + 10, &sum, sizeof(sum));
 	xm_be16_put(ip + IP4_LEN + 4, (uint16_t)len);
 	return h->len;

@@ -48,7 +48,7 @@ struct xm_encap_head {
 	uint8_t len; /* of them */
 	uint8_t ip;  /* where the IP header begins */
 	bool ipv6;
-	uint32_t sum; /* of an IPv4 header without length and checksum */
+	uint64_t sum; /* of an IPv4 header without length and checksum */
 };
 
 /* Make it: ECT(0), Don't Fragment, TTL 64. */

@@ -8,5 +8,7 @@
 #define XM_CORE_HINT_H
 
 #define XM_SELDOM __attribute__((noinline, cold))
+/* And two large ones in one spill each other's. */
+#define XM_APART __attribute__((noinline))
 
 #endif

@@ -43,6 +43,7 @@
 #include <string.h>
 
 #include "crc32c.h"
+#include "hint.h"
 #include "multifd.h"
 #include "seq.h"
 
@@ -156,35 +157,41 @@ static void block_set_dirtied(struct xm_block *b, uint64_t page, bool on)
 
 /* A reader over the pieces of a payload. */
 struct rx_cursor {
-	const struct xm_vec *vec;
-	unsigned int n;
-	size_t at; /* in vec[0] */
+	const uint8_t *at;
+	size_t left; /* in this piece */
+	const struct xm_vec *next;
+	unsigned int n; /* pieces behind this one */
 };
 
 typedef uint32_t rx_copy_fn(uint32_t crc, void *dst, const void *src,
 			    size_t len);
 
-/* Copy @len payload bytes to @dst and go on summing them. */
-static uint32_t rx_copy(struct rx_cursor *c, rx_copy_fn *copy, uint32_t crc,
-			void *dst, size_t len)
+static struct rx_cursor rx_read(const struct xm_vec *vec, unsigned int n)
 {
-	uint8_t *to = dst;
+	return (struct rx_cursor){ NULL, 0, vec, n };
+}
+
+/* Copy @len payload bytes to @dst and go on summing them. */
+static inline uint32_t rx_copy(struct rx_cursor *c, rx_copy_fn *copy,
+			       uint32_t crc, uint8_t *dst, size_t len)
+{
 	size_t part;
 
-	while (len && c->n) {
-		part = c->vec->len - c->at;
-		if (part > len)
-			part = len;
-		crc = copy(crc, to, (const uint8_t *)c->vec->base + c->at,
-			   part);
-		to += part;
+	while (len) {
+		while (!c->left) {
+			if (!c->n)
+				return crc;
+			c->at = c->next->base;
+			c->left = c->next->len;
+			c->next++;
+			c->n--;
+		}
+		part = c->left < len ? c->left : len;
+		crc = copy(crc, dst, c->at, part);
+		dst += part;
 		len -= part;
 		c->at += part;
-		if (c->at == c->vec->len) {
-			c->vec++;
-			c->n--;
-			c->at = 0;
-		}
+		c->left -= part;
 	}
 	return crc;
 }
@@ -209,10 +216,12 @@ static enum xm_drop rx_check_address(const struct xm_rx *rx,
 	return XM_DROP_NONE;
 }
 
-static enum xm_drop rx_place(struct xm_rx *rx, const struct xm_frame *f,
-			     const struct xm_vec *vec, unsigned int n)
+/* Apart from its caller: both need all registers there are. */
+static XM_APART enum xm_drop rx_place(struct xm_rx *rx,
+				      const struct xm_frame *f,
+				      const struct xm_vec *vec, unsigned int n)
 {
-	struct rx_cursor c = { vec, n, 0 };
+	struct rx_cursor c = rx_read(vec, n);
 	enum xm_drop reason = rx_check_address(rx, f);
 	uint64_t sum = 0, at, len;
 	struct xm_block *b;
@@ -300,10 +309,12 @@ static void rx_install_zeros(struct xm_rx *rx, unsigned int block,
 	}
 }
 
-static enum xm_drop rx_take_header(struct xm_rx *rx, const struct xm_frame *f,
-				   const struct xm_vec *vec, unsigned int n)
+static XM_APART enum xm_drop rx_take_header(struct xm_rx *rx,
+					    const struct xm_frame *f,
+					    const struct xm_vec *vec,
+					    unsigned int n)
 {
-	struct rx_cursor c = { vec, n, 0 };
+	struct rx_cursor c = rx_read(vec, n);
 	uint8_t raw[XM_MULTIFD_LEN];
 	struct xm_multifd pkt;
 	enum xm_drop reason;

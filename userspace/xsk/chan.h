@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/vec.h"
 #include "util/error.h"
 #include "xdpmig/limits.h"
 
@@ -170,10 +171,7 @@ uint32_t xsk_tx_posted(const struct xsk_chan *chan); /* frames not reaped */
 /* -- receiving ------------------------------------------------------------- */
 
 struct xsk_frame {
-	struct {
-		uint8_t *base;
-		uint32_t len;
-	} piece[XM_FRAME_DESCS];
+	struct xm_vec piece[XM_FRAME_DESCS];
 	unsigned int n_pieces;
 	uint32_t len; /* of all pieces */
 };

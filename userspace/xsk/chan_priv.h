@@ -33,11 +33,11 @@ struct chan_tx {
 };
 
 struct chan_rx {
-	uint64_t *back; /* chunks to give back by _rx_done */
-	uint32_t n_back;
-	struct xsk_frame part; /* a frame whose tail is still to come */
-	uint64_t part_chunk[XM_FRAME_DESCS];
-	bool is_swallowing; /* the rest of a frame with too many pieces */
+	uint64_t *back;  /* chunks to give back by _rx_done: */
+	uint32_t n_back; /* so many, of whole frames, and behind them */
+	uint32_t n_part; /* those of a frame whose tail is still to come, */
+	struct xsk_frame part; /* which is this */
+	bool is_swallowing;    /* the rest of a frame with too many pieces */
 };
 
 struct xsk_chan {

@@ -5,7 +5,7 @@
  * but the last, one for each chunk it fills.  A batch of descriptors may end
  * inside a frame; the pieces that came are kept until the others have come.
  *
- *   chunk   in the fill ring -> RX ring -> piece of a lent frame -> back[]
+ *   chunk   in the fill ring -> RX ring -> back[], and piece of a lent frame
  *           -> fill ring, by xsk_rx_done()
  *
  * Chunks are never lost: there are rx_chunks of them, and fill ring, RX ring
@@ -51,6 +51,8 @@ static void rx_refill(struct xsk_chan *chan)
 		*xsk_ring_prod__fill_addr(&chan->sock.fill, idx + i) =
 			rx->back[i];
 	xsk_ring_prod__submit(&chan->sock.fill, n);
+	for (i = 0; i < rx->n_part; i++)
+		rx->back[i] = rx->back[n + i];
 	rx->n_back = 0;
 }
 
@@ -75,39 +77,36 @@ void chan_rx_fini(struct xsk_chan *chan)
 	memset(&chan->rx, 0, sizeof(chan->rx));
 }
 
-static void rx_give_back(struct chan_rx *rx, uint32_t max, uint64_t chunk)
-{
-	assert(rx->n_back < max);
-	rx->back[rx->n_back++] = chunk;
-}
-
 /* One descriptor of the frame @f.  True when it was the last. */
 static bool rx_piece(struct xsk_chan *chan, struct xsk_frame *f,
 		     const struct xdp_desc *d)
 {
-	uint64_t chunk = d->addr & ~(uint64_t)(XSK_CHUNK_LEN - 1);
 	struct chan_rx *rx = &chan->rx;
+	unsigned int n = f->n_pieces;
 
-	if (f->n_pieces == XM_FRAME_DESCS) {
-		rx->is_swallowing = true;
-		rx_give_back(rx, chan->opts.rx_chunks, chunk);
-	} else {
-		f->piece[f->n_pieces].base = chan->umem.base + d->addr;
-		f->piece[f->n_pieces].len = d->len;
-		rx->part_chunk[f->n_pieces++] = chunk;
+	assert(rx->n_back + rx->n_part < chan->opts.rx_chunks);
+	rx->back[rx->n_back + rx->n_part++] = d->addr &
+					      ~(uint64_t)(XSK_CHUNK_LEN - 1);
+	if (n < XM_FRAME_DESCS) {
+		f->piece[n].base = chan->umem.base + d->addr;
+		f->piece[n].len = d->len;
+		f->n_pieces = n + 1;
 		f->len += d->len;
+	} else {
+		rx->is_swallowing = true;
+		rx->n_back += rx->n_part;
+		rx->n_part = 0;
 	}
 	return !(d->options & XDP_PKT_CONTD);
 }
 
-/* Frame @f is whole.  False when it is one to be swallowed. */
-static bool rx_frame(struct xsk_chan *chan, const struct xsk_frame *f)
+/* The frame is whole.  False when it is one to be swallowed. */
+static bool rx_frame(struct xsk_chan *chan)
 {
 	struct chan_rx *rx = &chan->rx;
-	unsigned int i;
 
-	for (i = 0; i < f->n_pieces; i++)
-		rx_give_back(rx, chan->opts.rx_chunks, rx->part_chunk[i]);
+	rx->n_back += rx->n_part;
+	rx->n_part = 0;
 	if (!rx->is_swallowing) {
 		chan->stats.rx_frames++;
 		return true;
@@ -141,7 +140,7 @@ unsigned int xsk_rx(struct xsk_chan *chan, struct xsk_frame *frames,
 			if (!rx_piece(chan, f,
 				      xsk_ring_cons__rx_desc(ring, idx + i)))
 				continue;
-			if (rx_frame(chan, f) && ++f == frames + max)
+			if (rx_frame(chan) && ++f == frames + max)
 				continue;
 			rx_begin(f);
 		}
