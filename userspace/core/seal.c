@@ -41,6 +41,8 @@
 
 #include "xdpmig/limits.h"
 
+#include "hint.h"
+
 static uint32_t seal_generation(uint64_t count)
 {
 	return (uint32_t)(count >> XM_REKEY_SHIFT);
@@ -157,7 +159,7 @@ static bool seal_is_replayed(struct xm_seal *s, uint64_t count)
 }
 
 /* The peer has proven @generation, the one behind the newest: make the next. */
-static void seal_advance(struct xm_seal *s, uint32_t generation)
+static XM_SELDOM void seal_advance(struct xm_seal *s, uint32_t generation)
 {
 	int r = seal_set_receive(s, generation + 1);
 
@@ -166,25 +168,42 @@ static void seal_advance(struct xm_seal *s, uint32_t generation)
 	s->peer_generation = generation;
 }
 
+/* Is the tag at the end of @hdr that of its @len bytes before and the payload?  0 or
+ * an error: for all but DATA that is not encrypted. */
+static XM_APART int seal_open_more(struct xm_seal *s, unsigned int slot,
+				   const void *hdr, size_t len,
+				   const struct xm_vec *vec, unsigned int n)
+{
+	struct xm_vec aad[1 + XM_FRAME_DESCS];
+
+	aad[0] = (struct xm_vec){ (void *)hdr, len };
+	if (!s->encrypts)
+		memcpy(aad + 1, vec, n * sizeof(*vec));
+	return s->cipher->open(s->ctx, slot, xm_frame_count(hdr), aad,
+			       s->encrypts ? 1 : 1 + n, vec,
+			       s->encrypts ? n : 0, (const uint8_t *)hdr + len);
+}
+
 static enum xm_drop seal_open_tag(struct xm_seal *s, const void *hdr,
 				  size_t hdr_len, const struct xm_vec *vec,
 				  unsigned int n)
 {
-	bool is_aad = !s->encrypts && xm_frame_type(hdr) != XM_WIRE_DATA;
 	size_t len = hdr_len - XM_WIRE_TAG_LEN;
-	struct xm_vec aad[1 + XM_FRAME_DESCS];
+	struct xm_vec aad = { (void *)hdr, len };
 	uint64_t count = xm_frame_count(hdr);
 	uint32_t generation = seal_generation(count);
+	unsigned int slot = generation % XM_SEAL_SLOTS;
+	int r;
 
 	if (generation > s->peer_generation + 1 ||
 	    generation + 1 < s->peer_generation || n > XM_FRAME_DESCS)
 		return XM_DROP_BAD_TAG;
-	aad[0] = (struct xm_vec){ (void *)hdr, len };
-	if (is_aad)
-		memcpy(aad + 1, vec, n * sizeof(*vec));
-	if (s->cipher->open(s->ctx, generation % XM_SEAL_SLOTS, count, aad,
-			    is_aad ? 1 + n : 1, vec, s->encrypts ? n : 0,
-			    (const uint8_t *)hdr + len))
+	if (s->encrypts || xm_frame_type(hdr) != XM_WIRE_DATA)
+		r = seal_open_more(s, slot, hdr, len, vec, n);
+	else
+		r = s->cipher->open(s->ctx, slot, count, &aad, 1, NULL, 0,
+				    (const uint8_t *)hdr + len);
+	if (r)
 		return XM_DROP_BAD_TAG;
 	if (generation > s->peer_generation)
 		seal_advance(s, generation);
