@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "core/crc32c.h"
+#include "core/hint.h"
 #include "core/multifd.h"
 
 /* Packets made in a turn: enough to keep the device busy, few enough that
@@ -127,8 +128,8 @@ static uint32_t tx_copy(bool sums, uint32_t crc, void *to, const void *from,
 
 /* A session that encrypts does so in the copy: the guest may write to its pages
  * while it is made, and not while it is sealed. */
-static int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
-			  const struct xsk_buf *buf, uint64_t token)
+static XM_APART int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
+				   const struct xsk_buf *buf, uint64_t token)
 {
 	size_t prefix = tx_put_prefix(p, buf, &t->f), hdr_len;
 	bool sums = !xm_seal_covers(&p->seal, t->f.type);
@@ -151,6 +152,25 @@ static int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
 			  NULL, 0, t->f.len, token);
 }
 
+/* The CRC of the frame's pages; those in a row are one sum. */
+static uint32_t tx_sum(const struct pump *p, const struct xm_frame *f)
+{
+	const uint8_t *hva = p->opts.tx.map->block[f->block].hva;
+	uint64_t at, len;
+	unsigned int i = 0;
+	uint32_t crc = 0;
+
+	while (i < f->n_segs) {
+		at = f->seg[i];
+		len = 0;
+		do
+			len += f->seg_len;
+		while (++i < f->n_segs && f->seg[i] == at + len);
+		crc = xm_crc32c(crc, hva + at, len);
+	}
+	return crc;
+}
+
 /* @seg: all pages of the frame, which are in the UMEM. */
 static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 			  const struct xsk_buf *buf, struct xsk_seg *seg,
@@ -158,16 +178,14 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 {
 	size_t prefix = tx_put_prefix(p, buf, &t->f), hdr_len;
 	uint8_t *hdr = buf->data + prefix;
-	unsigned int i, n = t->f.n_segs;
-	uint32_t crc = 0;
+	unsigned int n = t->f.n_segs;
+	uint32_t crc = tx_sum(p, &t->f);
 	void *slot = NULL;
 	int r;
 
 	assert(!xm_seal_encrypts(&p->seal)); /* the plan staged all of it */
 
 	hdr_len = xm_frame_put(hdr, &t->f);
-	for (i = 0; i < n; i++)
-		crc = xm_crc32c(crc, tx_seg_hva(p, &t->f, i), t->f.seg_len);
 	if (t->f.type == XM_WIRE_HEADER) {
 		slot = tx_slot(p, t->slot);
 		if (!xm_seal_covers(&p->seal, t->f.type))

@@ -58,40 +58,52 @@ static bool next_stripe(struct xm_pages *p)
 	return true;
 }
 
-static bool page_is_zero(const struct xm_pages *p, uint64_t page)
+/* Pages of this stripe into @batch, until it is full, or there are no more. */
+static void take_pages(struct xm_pages *p, struct xm_page_batch *batch,
+		       uint64_t *zero)
 {
-	return !bit_is_set(p->set->populated[p->block], page) ||
-	       xm_zero_is(p->map->block[p->block].hva + (page << XM_PAGE_SHIFT),
-			  XM_PAGE_SIZE);
+	const uint64_t *populated = p->set->populated[p->block];
+	const uint8_t *hva = p->map->block[p->block].hva;
+	unsigned int n_normal = batch->n_normal, n_zero = batch->n_zero;
+	uint64_t page, offset;
+
+	while (n_normal + n_zero < XM_PACKET_PAGES) {
+		page = next_page(p);
+		if (page >= p->end) {
+			p->page = p->end;
+			break;
+		}
+		p->page = page + 1;
+		offset = page << XM_PAGE_SHIFT;
+		if (!bit_is_set(populated, page) ||
+		    xm_zero_is(hva + offset, XM_PAGE_SIZE))
+			zero[n_zero++] = offset;
+		else
+			batch->offset[n_normal++] = offset;
+	}
+	batch->n_normal = n_normal;
+	batch->n_zero = n_zero;
 }
 
 bool xm_pages_next(struct xm_pages *p, struct xm_page_batch *batch)
 {
-	uint64_t zero[XM_PACKET_PAGES], page;
+	uint64_t zero[XM_PACKET_PAGES];
 
 	batch->n_normal = batch->n_zero = 0;
 	if (p->stripe >= p->map->n_stripes)
 		return false;
 	batch->block = p->block;
-	while (batch->n_normal + batch->n_zero < XM_PACKET_PAGES) {
-		page = next_page(p);
-		if (page >= p->end) {
-			p->page = p->end;
-			if (!next_stripe(p))
-				break;
-			if (p->block == batch->block)
-				continue;
-			if (batch->n_normal + batch->n_zero)
-				break;
-			batch->block = p->block;
+	for (;;) {
+		take_pages(p, batch, zero);
+		if (p->page < p->end ||
+		    batch->n_normal + batch->n_zero == XM_PACKET_PAGES ||
+		    !next_stripe(p))
+			break;
+		if (p->block == batch->block)
 			continue;
-		}
-		p->page = page + 1;
-		if (page_is_zero(p, page))
-			zero[batch->n_zero++] = page << XM_PAGE_SHIFT;
-		else
-			batch->offset[batch->n_normal++] = page
-							   << XM_PAGE_SHIFT;
+		if (batch->n_normal + batch->n_zero)
+			break;
+		batch->block = p->block;
 	}
 	memcpy(batch->offset + batch->n_normal, zero,
 	       batch->n_zero * sizeof(*zero));

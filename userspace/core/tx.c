@@ -274,16 +274,22 @@ int xm_tx_push(struct xm_tx *tx, unsigned int block, const uint64_t *offset,
 	       unsigned int n_normal, unsigned int n_zero)
 {
 	const struct xm_map *map = tx->opts.map;
+	uint64_t stripe = UINT64_MAX; /* of the page before: mostly the same */
 	unsigned int i;
 
 	if (!tx->epoch || !(n_normal + n_zero) ||
 	    n_normal + n_zero > XM_PACKET_PAGES)
 		return -EINVAL;
-	for (i = 0; i < n_normal + n_zero; i++)
+	for (i = 0; i < n_normal + n_zero; i++) {
 		if (!xm_map_has(map, block, offset[i], XM_PAGE_SIZE) ||
-		    offset[i] % XM_PAGE_SIZE ||
-		    xm_map_channel(map, block, offset[i]) != tx->opts.channel)
+		    offset[i] % XM_PAGE_SIZE)
 			return -EINVAL;
+		if (stripe == offset[i] >> map->stripe_shift)
+			continue;
+		stripe = offset[i] >> map->stripe_shift;
+		if (xm_map_channel(map, block, offset[i]) != tx->opts.channel)
+			return -EINVAL;
+	}
 	return tx_queue_packet(tx, block, offset, n_normal, n_zero);
 }
 
