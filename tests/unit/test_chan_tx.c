@@ -142,6 +142,18 @@ static void xsk_seg_guest__needs_all_of_it_in_the_umem(void **state)
 	assert_false(xsk_seg_guest(&t->chan, 0, offset, 1, PAGE, seg));
 }
 
+/* umem_open() leaves them in the list, behind those that are mapped. */
+static void xsk_seg_guest__not_where_a_map_was_left_out(void **state)
+{
+	struct t_chan *t = *state;
+	uint64_t offset = 4 * PAGE;
+	struct xsk_seg seg;
+
+	t->chan.umem.n_maps = 0;
+	assert_false(xsk_seg_guest(&t->chan, 1, &offset, 1, PAGE, &seg));
+	assert_false(xsk_seg_guest(&t->chan, 1, &offset, 1, PAGE, &seg));
+}
+
 static void xsk_tx_put__refuses_a_segment_across_pages(void **state)
 {
 	struct t_chan *t = *state;
@@ -423,6 +435,7 @@ int main(void)
 		T(xsk_tx_put__cuts_a_staged_frame),
 		T(xsk_tx_put__refuses_memory_outside_the_umem),
 		T(xsk_seg_guest__needs_all_of_it_in_the_umem),
+		T(xsk_seg_guest__not_where_a_map_was_left_out),
 		T(xsk_tx_put__refuses_a_segment_across_pages),
 		T(xsk_tx_put__refuses_a_slot_that_is_not),
 		T(xsk_tx_put__refuses_a_staged_frame_with_segments),

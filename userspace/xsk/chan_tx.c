@@ -192,6 +192,9 @@ bool xsk_seg_guest(struct xsk_chan *chan, uint8_t block, const uint64_t *offset,
 	const struct umem_map *m = chan->umem.maps + chan->umem.hit;
 	unsigned int i;
 
+	/* What is behind the maps may be one that was left out. */
+	if (chan->umem.hit >= chan->umem.n_maps)
+		return tx_look_for(chan, block, offset, 0, n, len, ret_segs);
 	for (i = 0; i < n; i++) {
 		if (!umem_map_has(m, block, offset[i], len))
 			return tx_look_for(chan, block, offset, i, n, len,
