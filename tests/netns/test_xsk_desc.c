@@ -88,10 +88,11 @@ static unsigned int t_frame(struct xdp_desc *d)
 
 static bool t_is_ours(const struct xdp_desc *d, unsigned int n)
 {
+	struct xdp_desc ring[32];
 	struct xsk_desc_list l;
 	unsigned int i;
 
-	xsk_desc_init(&l, UMEM_LEN, 18);
+	xsk_desc_init(&l, ring, 0, 31, UMEM_LEN, 18);
 	for (i = 0; i < n; i++)
 		if (xsk_desc_add(&l, d[i].addr, d[i].len))
 			return false;

@@ -62,24 +62,17 @@ static void nic_complete(struct t_chan *t, struct t_nic *nic, uint32_t n)
 			nic->log[nic->completed++ % 4096];
 }
 
-static void t_segs(struct xsk_seg *seg, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		seg[i] = (struct xsk_seg){ .kind = XSK_SEG_GUEST,
-					   .block = 1,
-					   .offset = (4 + i) * PAGE,
-					   .len = PAGE };
-}
-
 static int t_put(struct t_chan *t, unsigned int pages, uint64_t token)
 {
+	uint64_t offset[16];
 	struct xsk_seg seg[16];
 	struct xsk_buf buf;
+	unsigned int i;
 	int r;
 
-	t_segs(seg, pages);
+	for (i = 0; i < pages; i++)
+		offset[i] = (4 + i) * PAGE;
+	assert_true(xsk_seg_guest(&t->chan, 1, offset, pages, PAGE, seg));
 	assert_true(xsk_tx_get(&t->chan, false, &buf));
 	r = xsk_tx_put(&t->chan, &buf, 100, seg, pages, pages * PAGE, token);
 	if (r)

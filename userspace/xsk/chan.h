@@ -97,7 +97,7 @@ enum xsk_engine xsk_chan_engine(const struct xsk_chan *chan);
 bool xsk_chan_is_zero_copy(const struct xsk_chan *chan); /* XDP_OPTIONS */
 size_t xsk_chan_locked(const struct xsk_chan *chan);     /* UMEM bytes */
 /* Bytes of extents that are not in the UMEM (max_maps, max_locked, hugepages
- * cut by an extent): xsk_tx_has() is false for them, they are sent staged. */
+ * cut by an extent): xsk_seg_guest() is false for them, they are sent staged. */
 uint64_t xsk_chan_left_out(const struct xsk_chan *chan);
 /* What no _kick tells, for an idle channel and now and then: 0; with @e filled
  * -ENETDOWN when the device is gone and the socket with it, -EPROTO when the
