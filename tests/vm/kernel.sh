@@ -57,7 +57,7 @@ furnish() { # DIR
 		"$BUILD"/tests/bpf/{bpf-attach,bpf-dispatcher,bpf-session,pass.bpf.o} \
 		/usr/share/seabios /usr/share/qemu/{kvmvapic.bin,linuxboot_dma.bin} \
 		/usr/lib/x86_64-linux-gnu/{bpf,qemu/accel-*.so}
-	vm_modules "$dir" "$KERNEL" veth
+	vm_modules "$dir" "$KERNEL" veth bridge
 	echo "export BUILD='$BUILD'; exec bash '$top/vm/kernel_inside.sh'" \
 		>"$dir/script"
 }
