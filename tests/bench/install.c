@@ -88,14 +88,15 @@ struct reader {
 static uint32_t place_page(struct reader *r, uint32_t crc, uint8_t *to,
 			   size_t len)
 {
+	const uint8_t *from;
 	size_t part;
 
 	while (len && r->i < r->x->n_pieces) {
+		from = r->x->piece[r->i].base;
 		part = r->x->piece[r->i].len - r->at;
 		if (part > len)
 			part = len;
-		crc = xm_crc32c_place(crc, to, r->x->piece[r->i].base + r->at,
-				      part);
+		crc = xm_crc32c_place(crc, to, from + r->at, part);
 		to += part;
 		len -= part;
 		r->at += part;
@@ -111,6 +112,7 @@ enum xm_drop install_take(const struct xsk_frame *x, const struct xm_map *map,
 			  uint64_t cookie, unsigned int channel,
 			  uint32_t *ret_len)
 {
+	const uint8_t *first = x->piece[0].base;
 	struct reader reader = { .x = x };
 	struct xm_encap enc;
 	enum xm_drop reason;
@@ -119,10 +121,9 @@ enum xm_drop install_take(const struct xsk_frame *x, const struct xm_map *map,
 	size_t hdr_len;
 	unsigned int i;
 
-	reason = xm_encap_get(&enc, x->piece[0].base, x->piece[0].len, x->len);
+	reason = xm_encap_get(&enc, first, x->piece[0].len, x->len);
 	if (!reason)
-		reason = xm_frame_get(&f, &hdr_len,
-				      x->piece[0].base + enc.payload,
+		reason = xm_frame_get(&f, &hdr_len, first + enc.payload,
 				      x->piece[0].len - enc.payload, enc.len);
 	if (reason)
 		return reason;
