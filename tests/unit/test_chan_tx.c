@@ -154,6 +154,35 @@ static void xsk_seg_guest__not_where_a_map_was_left_out(void **state)
 	assert_false(xsk_seg_guest(&t->chan, 1, &offset, 1, PAGE, &seg));
 }
 
+/* What is summed is what the kernel is told to send. */
+static void xsk_seg_data__is_the_page_itself(void **state)
+{
+	struct t_chan *t = *state;
+	uint64_t offset = 6 * PAGE;
+	struct xm_page_view v;
+	struct xsk_seg seg;
+
+	assert_true(xsk_seg_guest(&t->chan, 1, &offset, 1, PAGE, &seg));
+	assert_true(xsk_guest_view(&t->chan, 1, offset, &v));
+	assert_ptr_equal(xsk_seg_data(&t->chan, &seg),
+			 t->chan.umem.base + seg.addr);
+	assert_ptr_equal(v.at + (offset - v.from),
+			 xsk_seg_data(&t->chan, &seg));
+}
+
+static void xsk_guest_view__is_one_map(void **state)
+{
+	struct t_chan *t = *state;
+	struct xm_page_view v;
+
+	assert_true(xsk_guest_view(&t->chan, 1, 20 * PAGE - 1, &v));
+	assert_int_equal(v.from, 4 * PAGE);
+	assert_int_equal(v.end, 20 * PAGE);
+	assert_false(xsk_guest_view(&t->chan, 1, 20 * PAGE, &v));
+	assert_false(xsk_guest_view(&t->chan, 1, 4 * PAGE - 1, &v));
+	assert_false(xsk_guest_view(&t->chan, 0, 4 * PAGE, &v));
+}
+
 static void xsk_tx_put__refuses_a_segment_across_pages(void **state)
 {
 	struct t_chan *t = *state;
@@ -436,6 +465,8 @@ int main(void)
 		T(xsk_tx_put__refuses_memory_outside_the_umem),
 		T(xsk_seg_guest__needs_all_of_it_in_the_umem),
 		T(xsk_seg_guest__not_where_a_map_was_left_out),
+		T(xsk_seg_data__is_the_page_itself),
+		T(xsk_guest_view__is_one_map),
 		T(xsk_tx_put__refuses_a_segment_across_pages),
 		T(xsk_tx_put__refuses_a_slot_that_is_not),
 		T(xsk_tx_put__refuses_a_staged_frame_with_segments),

@@ -296,6 +296,48 @@ static void xm_pages_next__a_full_packet_of_zero_pages(void **state)
 	assert_false(next(t));
 }
 
+/* -- pages that are elsewhere ---------------------------------------------- */
+
+struct t_elsewhere {
+	uint8_t mem[2][8 * PAGE]; /* both blocks' */
+	unsigned int n_asked;
+};
+
+/* Two pages at a time. */
+static void find_elsewhere(void *arg, unsigned int block, uint64_t offset,
+			   struct xm_page_view *ret_view)
+{
+	struct t_elsewhere *e = arg;
+	uint64_t from = offset / (2 * PAGE) * (2 * PAGE);
+
+	e->n_asked++;
+	*ret_view = (struct xm_page_view){ from, from + 2 * PAGE,
+					   e->mem[block] + from };
+}
+
+/* Nobody may read at hva. */
+static void xm_pages_look_at__reads_there_alone(void **state)
+{
+	struct t_guest *t = nothing_todo(state);
+	struct t_elsewhere *e = calloc(1, sizeof(*e));
+
+	assert_non_null(e);
+	set_bits(t->set.todo[0], 0, 5);
+	set_bits(t->set.todo[1], 4, 1); /* where block 0 was seen last */
+	e->mem[0][PAGE] = e->mem[0][3 * PAGE - 1] = e->mem[1][4 * PAGE] = 1;
+	begin(t, 0);
+	xm_pages_look_at(&t->pages, find_elsewhere, e);
+	expect(t, 0, 2, 3);
+	assert_int_equal(page(t, 0), 1);
+	assert_int_equal(page(t, 1), 2);
+	assert_int_equal(e->n_asked, 3);
+	expect(t, 1, 1, 0);
+	assert_int_equal(page(t, 0), 4);
+	assert_int_equal(e->n_asked, 4);
+	assert_false(next(t));
+	free(e);
+}
+
 /* -- holes ----------------------------------------------------------------- */
 
 static void xm_pages_next__holes_are_zero_pages_and_never_read(void **state)
@@ -488,6 +530,7 @@ int main(void)
 		T(xm_pages_next__a_channel_whose_first_stripe_is_late),
 		T(xm_pages_next__a_channel_without_a_stripe),
 		T(xm_pages_next__pages_are_those_that_the_map_deals),
+		T(xm_pages_look_at__reads_there_alone),
 		T(xm_pages_begin__starts_over),
 		T(xm_pages_count__all_on_one_channel),
 		T(xm_pages_count__of_each_channel),

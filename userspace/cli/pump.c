@@ -85,7 +85,7 @@ int pump_pin(struct pump *p, struct xm_error *e)
 {
 	int r = xsk_chan_pin(p->chan, e);
 
-	if (!r)
+	if (!r && !p->opts.is_sender)
 		pump_warm(&p->opts);
 	return r;
 }
@@ -395,6 +395,7 @@ int pump_begin_epoch(struct pump *p, uint32_t epoch,
 			       "channel %u: epoch %u cannot begin",
 			       p->opts.channel, epoch);
 	xm_pages_begin(&p->pages, p->opts.tx.map, set, p->opts.channel);
+	xm_pages_look_at(&p->pages, pump_find_page, p);
 	p->epoch_base = *xm_tx_stats(p->tx);
 	p->has_batch = p->makes_space = false;
 	p->state = PUMP_SEND;

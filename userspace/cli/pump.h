@@ -98,8 +98,8 @@ struct pump {
  *
  *   make  is quick.  Of @opts only is_sender, channel, stop, chan and the map
  *         count yet: what is known before the peer has said anything.
- *   pin   also faults guest memory in; takes seconds for many GiB, of which the
- *         kernel's pinning is one system call
+ *   pin   takes seconds for many GiB, of which the kernel's pinning is one system
+ *         call; a destination faults its guest's memory in instead
  *   open  binds and makes the protocol; all of @opts counts, and what did before
  *         is the same */
 int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e);
@@ -137,6 +137,7 @@ void pump_report(struct pump *p, struct pump_report *ret_report);
 
 /* For pump.c and pump_*.c. */
 void pump_warm(const struct pump_opts *opts);
+xm_page_find pump_find_page; /* of a source's pump */
 int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 int pump_rx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 /* 0, or -errno with @e: frames can no longer be sealed, or the peer's not be

@@ -32,6 +32,22 @@
 
 /* -- packets ----------------------------------------------------------------------- */
 
+void pump_find_page(void *pump, unsigned int block, uint64_t offset,
+		    struct xm_page_view *ret_view)
+{
+	const struct pump *p = pump;
+	const struct xm_block *b = &p->opts.tx.map->block[block];
+
+	if (xsk_guest_view(p->chan, (uint8_t)block, offset, ret_view))
+		return;
+	/* The next may be in the UMEM, unless none is. */
+	*ret_view = p->opts.chan.n_extents ?
+			    (struct xm_page_view){ offset,
+						   offset + XM_PAGE_SIZE,
+						   b->hva + offset } :
+			    (struct xm_page_view){ 0, b->len, b->hva };
+}
+
 /* Push packets while there are slots and pages.  Returns steps made: packets
  * pushed, and the one to FLUSH.  A channel without a page makes just that one,
  * and nothing would wake it for the next. */
@@ -152,21 +168,23 @@ static XM_APART int tx_post_staged(struct pump *p, const struct xm_tx_frame *t,
 			  NULL, 0, t->f.len, token);
 }
 
-/* The CRC of the frame's pages; those in a row are one sum. */
-static uint32_t tx_sum(const struct pump *p, const struct xm_frame *f)
+/* The CRC of a frame's pages, read where they are pinned; those in a row are one
+ * sum. */
+static uint32_t tx_sum(const struct pump *p, const struct xsk_seg *seg,
+		       unsigned int n)
 {
-	const uint8_t *hva = p->opts.tx.map->block[f->block].hva;
-	uint64_t at, len;
-	unsigned int i = 0;
+	const struct xsk_seg *end = seg + n;
+	const struct xsk_seg *first;
 	uint32_t crc = 0;
+	size_t len;
 
-	while (i < f->n_segs) {
-		at = f->seg[i];
+	while (seg < end) {
+		first = seg;
 		len = 0;
 		do
-			len += f->seg_len;
-		while (++i < f->n_segs && f->seg[i] == at + len);
-		crc = xm_crc32c(crc, hva + at, len);
+			len += seg->len;
+		while (++seg < end && seg->addr == first->addr + len);
+		crc = xm_crc32c(crc, xsk_seg_data(p->chan, first), len);
 	}
 	return crc;
 }
@@ -179,7 +197,7 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 	size_t prefix = tx_put_prefix(p, buf, &t->f), hdr_len;
 	uint8_t *hdr = buf->data + prefix;
 	unsigned int n = t->f.n_segs;
-	uint32_t crc = tx_sum(p, &t->f);
+	uint32_t crc = tx_sum(p, seg, n);
 	void *slot = NULL;
 	int r;
 

@@ -20,6 +20,28 @@ void xm_pages_begin(struct xm_pages *p, const struct xm_map *map,
 	xm_map_stripe_pages(map, p->block, p->stripe, &p->page, &p->end);
 }
 
+void xm_pages_look_at(struct xm_pages *p, xm_page_find *find, void *arg)
+{
+	p->find = find;
+	p->find_arg = arg;
+	p->view = (struct xm_page_view){ 0 };
+}
+
+/* The page at @offset of p->block, which memory stands behind. */
+static const uint8_t *see_page(struct xm_pages *p, uint64_t offset)
+{
+	if (offset - p->view.from >= p->view.end - p->view.from) {
+		if (p->find)
+			p->find(p->find_arg, p->block, offset, &p->view);
+		else
+			p->view = (struct xm_page_view){
+				0, p->map->block[p->block].len,
+				p->map->block[p->block].hva
+			};
+	}
+	return p->view.at + (offset - p->view.from);
+}
+
 static bool bit_is_set(const uint64_t *bitmap, uint64_t i)
 {
 	return !bitmap || (bitmap[i / 64] >> (i % 64) & 1);
@@ -48,12 +70,17 @@ static uint64_t next_page(const struct xm_pages *p)
 /* Step to the channel's next stripe; false at the end of the guest. */
 static bool next_stripe(struct xm_pages *p)
 {
+	unsigned int block;
+
 	if (p->map->n_stripes - p->stripe <= p->map->n_channels) {
 		p->stripe = p->map->n_stripes;
 		return false;
 	}
 	p->stripe += p->map->n_channels;
-	p->block = xm_map_stripe_block(p->map, p->block, p->stripe);
+	block = xm_map_stripe_block(p->map, p->block, p->stripe);
+	if (block != p->block)
+		p->view = (struct xm_page_view){ 0 };
+	p->block = block;
 	xm_map_stripe_pages(p->map, p->block, p->stripe, &p->page, &p->end);
 	return true;
 }
@@ -63,7 +90,6 @@ static void take_pages(struct xm_pages *p, struct xm_page_batch *batch,
 		       uint64_t *zero)
 {
 	const uint64_t *populated = p->set->populated[p->block];
-	const uint8_t *hva = p->map->block[p->block].hva;
 	unsigned int n_normal = batch->n_normal, n_zero = batch->n_zero;
 	uint64_t page, offset;
 
@@ -76,7 +102,7 @@ static void take_pages(struct xm_pages *p, struct xm_page_batch *batch,
 		p->page = page + 1;
 		offset = page << XM_PAGE_SHIFT;
 		if (!bit_is_set(populated, page) ||
-		    xm_zero_is(hva + offset, XM_PAGE_SIZE))
+		    xm_zero_is(see_page(p, offset), XM_PAGE_SIZE))
 			zero[n_zero++] = offset;
 		else
 			batch->offset[n_normal++] = offset;

@@ -195,6 +195,20 @@ void *xsk_chan_slot(const struct xsk_chan *chan, uint32_t slot)
 	       (uint64_t)slot * XSK_SLOT_LEN;
 }
 
+bool xsk_guest_view(const struct xsk_chan *chan, uint8_t block, uint64_t offset,
+		    struct xm_page_view *ret_view)
+{
+	const struct umem_map *m = umem_map_at(&chan->umem, block, offset);
+
+	if (m)
+		*ret_view = (struct xm_page_view){
+			.from = m->offset,
+			.end = m->offset + m->len,
+			.at = chan->umem.base + m->addr,
+		};
+	return m != NULL;
+}
+
 /* Reads XDP_STATISTICS into chan->stats. */
 static void chan_read_stats(struct xsk_chan *chan)
 {

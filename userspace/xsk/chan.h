@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/pages.h"
 #include "core/vec.h"
 #include "util/error.h"
 #include "xdpmig/limits.h"
@@ -106,6 +107,12 @@ int xsk_chan_check(struct xsk_chan *chan, struct xm_error *e);
 void *xsk_chan_slot(const struct xsk_chan *chan, uint32_t slot);
 const char *xsk_engine_name(enum xsk_engine engine);
 
+/* Where the UMEM has the guest's page at @offset of @block, and what is mapped
+ * around it in one piece: for reading what is sent without a second mapping.  False:
+ * nowhere. */
+bool xsk_guest_view(const struct xsk_chan *chan, uint8_t block, uint64_t offset,
+		    struct xm_page_view *ret_view);
+
 /* -- sending ---------------------------------------------------------------- */
 
 /* A buffer lent by _get until its _put or _unget.  With max_descs 1 a frame
@@ -143,6 +150,9 @@ bool xsk_tx_has_room(struct xsk_chan *chan);
  * send it staged. */
 bool xsk_seg_guest(struct xsk_chan *chan, uint8_t block, const uint64_t *offset,
 		   unsigned int n, uint32_t len, struct xsk_seg *ret_segs);
+/* Its first byte. */
+const void *xsk_seg_data(const struct xsk_chan *chan,
+			 const struct xsk_seg *seg);
 /* The first @len bytes of a slot of the header ring. */
 struct xsk_seg xsk_seg_slot(const struct xsk_chan *chan, uint32_t slot,
 			    uint32_t len);

@@ -205,6 +205,11 @@ bool xsk_seg_guest(struct xsk_chan *chan, uint8_t block, const uint64_t *offset,
 	return true;
 }
 
+const void *xsk_seg_data(const struct xsk_chan *chan, const struct xsk_seg *seg)
+{
+	return chan->umem.base + seg->addr;
+}
+
 struct xsk_seg xsk_seg_slot(const struct xsk_chan *chan, uint32_t slot,
 			    uint32_t len)
 {

@@ -359,6 +359,16 @@ uint64_t umem_look(struct umem *u, uint8_t block, uint64_t offset, uint32_t len)
 		       UMEM_NONE;
 }
 
+const struct umem_map *umem_map_at(const struct umem *u, uint8_t block,
+				   uint64_t offset)
+{
+	uint32_t i = umem_search(u, block, offset);
+
+	return i < u->n_maps && umem_map_has(&u->maps[i], block, offset, 1) ?
+		       &u->maps[i] :
+		       NULL;
+}
+
 void umem_describe(const struct umem *u, uint64_t addr, char *ret, size_t size)
 {
 	char fd[32], path[64];

@@ -74,6 +74,10 @@ static inline uint64_t umem_find(struct umem *umem, uint8_t block,
 	return umem_look(umem, block, offset, len);
 }
 
+/* The map that has byte @offset of @block, or NULL: none. */
+const struct umem_map *umem_map_at(const struct umem *umem, uint8_t block,
+				   uint64_t offset);
+
 /* Tell in @ret what the memory at UMEM address @addr is, for error texts. */
 void umem_describe(const struct umem *umem, uint64_t addr, char *ret,
 		   size_t size);
