@@ -21,10 +21,15 @@
 #   qemu             QEMU's multifd over TCP, guest paused, bandwidth raised
 #   qemu-zero-copy   the same with zero-copy-send
 #
-# All memory is touched before.  Frames that a row sent for nothing are in its
-# last column: sent again by xdpmig, lost by blast, which sends none again.  A veth pair copies every packet up to three
-# times, on the sender's CPU: compare the rows of one run, not runs.  Nothing
-# else should run meanwhile.  Prints Markdown; docs/performance.md explains it.
+# All memory is touched before: the guests' once, and before each run so much of the
+# machine's free memory that what a run's kernel and processes take is some of it.
+# (A virtual machine gets a page from its host when it is first touched, which takes
+# ten times as long as to clear it, and may have to give it back.)
+#
+# Frames that a row sent for nothing are in its last column: sent again by xdpmig, lost
+# by blast, which sends none again.  A veth pair copies every packet up to three times,
+# on the sender's CPU: compare the rows of one run, not runs.  Nothing else should run
+# meanwhile.  Prints Markdown; docs/performance.md explains it.
 
 if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 	cat <<-EOT
@@ -77,7 +82,7 @@ done
 # /dev/shm may be small; this mount is in lib.sh's own namespace.
 memory=$TMP/memory
 mkdir "$memory"
-mount -t tmpfs -o size=$((2 * size + 64))M xm-bench "$memory"
+mount -t tmpfs -o size=$((2 * size + 1024))M xm-bench "$memory"
 bench_end() {
 	local status=$?
 	umount --lazy "$memory" # a program may still be there
@@ -102,6 +107,12 @@ fill_memory() {
 	done | head -c "${size}M" >"$src_ram"
 	rm "$memory/seed"
 	head -c "${size}M" /dev/zero >"$dst_ram"
+}
+
+# Free memory that the machine has for certain.
+touch_free_memory() {
+	head -c 768M /dev/zero >"$memory/touched"
+	rm "$memory/touched"
 }
 
 # record WHAT CHANNELS MTU FILTER FILE...: one line of results
@@ -182,6 +193,7 @@ measure_xdpmig() { # CHANNELS MTU [--insecure|--encrypt|--verify]
 	record "$name" "$1" "$2" '{bytes: .[0].ram_bytes_total,
 		gbit_per_s: .[0].gbit_per_s,
 		src_cpu_ms: .[0].cpu_ms, dst_cpu_ms: .[1].cpu_ms,
+		user_cpu_ms: (.[0].cpu_user_ms + .[1].cpu_user_ms),
 		src_syscalls: .[0].syscalls, dst_syscalls: .[1].syscalls,
 		vain_percent: (100 * .[0].frames_resent / .[0].frames_sent),
 		setup_ms: .[0].setup_ms, total_ms: .[0].total_ms,
@@ -208,6 +220,7 @@ for mtu in ${mtus//,/ }; do
 	for ((n = 0; n < repeat; n++)); do
 		for c in ${channels//,/ }; do
 			for w in ${what//,/ }; do
+				touch_free_memory
 				case $w in
 				blast) measure_blast "$c" "$mtu" ;;
 				install) measure_blast "$c" "$mtu" --install ;;

@@ -12,6 +12,7 @@ Started by bench.sh.
 import argparse
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -80,16 +81,30 @@ class Qemu:
                 sys.exit(f"qemu: migration {status}: {info.get('error-desc', '')}")
 
     def cpu_ms(self):
+        """All of it, and user space's part."""
         with open(f"/proc/{self.proc.pid}/stat", encoding="utf-8") as f:
             fields = f.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
+        ms = 1000 // os.sysconf("SC_CLK_TCK")
+        return (int(fields[11]) + int(fields[12])) * ms, int(fields[11]) * ms
 
     def count_syscalls(self):
-        if shutil.which("perf"):
-            self.perf = subprocess.Popen(
-                ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter",
-                 "-o", self.syscall_file, "-p", str(self.proc.pid)],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        """Counts when this returns: threads that begin later are counted, too."""
+        if not shutil.which("perf"):
+            return
+        control, ack = self.syscall_file + ".control", self.syscall_file + ".ack"
+        os.mkfifo(control)
+        os.mkfifo(ack)
+        self.perf = subprocess.Popen(
+            ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "--delay", "-1",
+             "--control", f"fifo:{control},{ack}",
+             "-o", self.syscall_file, "-p", str(self.proc.pid)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        to, answer = os.open(control, os.O_RDWR), os.open(ack, os.O_RDWR)
+        os.write(to, b"enable\n")
+        if not select.select([answer], [], [], DEADLINE)[0]:
+            sys.exit("perf stat does not begin to count")
+        os.close(to)
+        os.close(answer)
 
     def syscalls(self):
         """None without perf."""
@@ -130,7 +145,8 @@ def migrate(src, dst, opts):
     return {
         "bytes": opts.size, "total_ms": info["total-time"],
         "gbit_per_s": round(opts.size * 8 / ms / 1e6, 2),
-        "src_cpu_ms": after[0] - before[0], "dst_cpu_ms": after[1] - before[1],
+        "src_cpu_ms": after[0][0] - before[0][0], "dst_cpu_ms": after[1][0] - before[1][0],
+        "user_cpu_ms": sum(a[1] - b[1] for a, b in zip(after, before)),
         "src_syscalls": src.syscalls(), "dst_syscalls": dst.syscalls(),
         "normal_bytes": info["ram"]["normal-bytes"],
         "missed_zero_copy": info["ram"].get("dirty-sync-missed-zero-copy", 0),

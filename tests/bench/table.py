@@ -41,6 +41,12 @@ def ratio(rate, others):
     return text(rate / top if top else None, ".2f")
 
 
+def in_user_space(runs):
+    """CPU seconds for a GiB, both sides together."""
+    ms = median(runs, "user_cpu_ms", "bytes")
+    return None if ms is None else ms / 1e3
+
+
 def row(runs, ceiling, installing):
     rate = median(runs, "gbit_per_s")
     src, dst = median(runs, "src_cpu_ms", "bytes"), median(runs, "dst_cpu_ms", "bytes")
@@ -48,7 +54,9 @@ def row(runs, ceiling, installing):
     return "| " + " | ".join([
         LABEL[runs[0]["what"]], str(runs[0]["channels"]), text(rate, ".1f"),
         ratio(rate, ceiling), ratio(rate, installing),
+        text(median(runs, "total_ms"), ".0f"),
         text(src / 1e3, ".2f"), text(dst / 1e3, ".2f"), text((src + dst) / 1e3, ".2f"),
+        text(in_user_space(runs), ".2f"),
         text(median(runs, "src_syscalls", "bytes"), ".0f"),
         text(median(runs, "dst_syscalls", "bytes"), ".0f"),
         text(vain, ".2f") + (" %" if vain is not None else ""),
@@ -69,6 +77,36 @@ def verify_rows(groups):
             for field in ("verify_ms", "src_hash_ms", "dst_hash_ms")) + " |")
 
 
+def together(runs):
+    return median(runs, "src_cpu_ms", "bytes") + median(runs, "dst_cpu_ms", "bytes")
+
+
+def against_qemu(groups):
+    """Each of xdpmig's rows against the best of QEMU's in that figure."""
+    print("\n| xdpmig | MTU | channels | total time, of QEMU's best | CPU/GiB | in user space "
+          "| QEMU's system calls/GiB, of ours: source | destination |")
+    print("|---|" + "---:|" * 7)
+    for key in sorted(k for k in groups if k[1].startswith("xdpmig")):
+        ours = groups[key]
+        theirs = [runs for k, runs in groups.items()
+                  if k[0] == key[0] and k[1].startswith("qemu")]
+        if not theirs:
+            continue
+
+        def of_best(figure):
+            best = min(v for v in map(figure, theirs) if v)
+            return text(figure(ours) / best, ".2f")
+
+        def fewer(field):
+            best = min(median(r, field, "bytes") or 0 for r in theirs)
+            return text(best / median(ours, field, "bytes"), ".1f")
+
+        print(f"| {LABEL[key[1]]} | {key[0]} | {key[2]} | "
+              + " | ".join([of_best(lambda r: median(r, "total_ms")), of_best(together),
+                            of_best(in_user_space), fewer("src_syscalls"),
+                            fewer("dst_syscalls")]) + " |")
+
+
 def main(path):
     with open(path, encoding="utf-8") as f:
         runs = [json.loads(line) for line in f]
@@ -77,15 +115,16 @@ def main(path):
         groups.setdefault((r["mtu"], r["what"], r["channels"]), []).append(r)
     for mtu in sorted({key[0] for key in groups}):
         print(f"\nMTU {mtu}\n")
-        print("| | channels | Gbit/s | of ceiling | of installing | CPU s/GiB source "
-              "| destination | together | system calls/GiB source | destination "
-              "| lost or resent |")
-        print("|---|" + "---:|" * 10)
+        print("| | channels | Gbit/s | of ceiling | of installing | total ms "
+              "| CPU s/GiB source | destination | together | in user space "
+              "| system calls/GiB source | destination | lost or resent |")
+        print("|---|" + "---:|" * 12)
         for what in ORDER:
             for key in sorted(k for k in groups if k[:2] == (mtu, what)):
                 print(row(groups[key], *(groups.get((mtu, top, key[2]), [])
                                          for top in ("blast", "install"))))
     verify_rows(groups)
+    against_qemu(groups)
 
 
 if __name__ == "__main__":

@@ -198,13 +198,19 @@ static void put_channel(json_t *list, const struct side *s, unsigned int i,
 	}
 }
 
-static int64_t cpu_ms(void)
+static int64_t timeval_ms(struct timeval t)
 {
-	struct rusage u;
+	return (int64_t)t.tv_sec * 1000 + t.tv_usec / 1000;
+}
 
-	getrusage(RUSAGE_SELF, &u);
-	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
-	       (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+static void put_cpu(json_t *o)
+{
+	struct rusage u = { 0 };
+
+	(void)getrusage(RUSAGE_SELF, &u);
+	cli_put_int(o, "cpu_user_ms", timeval_ms(u.ru_utime));
+	cli_put_int(o, "cpu_ms",
+		    timeval_ms(u.ru_utime) + timeval_ms(u.ru_stime));
 }
 
 static void put_sender(json_t *o, const struct totals *t)
@@ -299,7 +305,7 @@ void report_result(struct side *s, const struct report *r)
 	cli_put_u64(o, "locked_bytes", t.locked);
 	cli_put_u64(o, "unmapped_bytes", t.left_out);
 	cli_put_u64(o, "syscalls", t.syscalls);
-	cli_put_int(o, "cpu_ms", cpu_ms());
+	put_cpu(o);
 	put_kernel(o, &t.xsk);
 	cli_put_u64(o, "wrong_queue", side_wrong_queue(s));
 	drops = put_drops(o, &t.drops);
