@@ -42,6 +42,8 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 	  --what LIST      default blast,install,xdpmig,qemu,qemu-zero-copy; also
 	                   xdpmig-insecure, xdpmig-encrypt, xdpmig-verify
 	  --seconds S      of each blast, default 3
+	  --hugepages      guest memory in pages of 2 MiB at both ends, reserved for the
+	                   time of the run (vm.nr_hugepages)
 	  --json FILE      keep every run's figures, one object a line
 	EOT
 	exit 0
@@ -52,8 +54,13 @@ BUILD=$(realpath "${BUILD:-$(dirname "$0")/../../build}")
 . "$(dirname "$0")/../netns/lib.sh"
 
 size=2048 repeat=3 mtus=9000,65535 channels=1,4,16 seconds=3 json=''
-what=blast,install,xdpmig,qemu,qemu-zero-copy
+what=blast,install,xdpmig,qemu,qemu-zero-copy hugepages=no
 while [ $# -gt 0 ]; do
+	if [ "$1" = --hugepages ]; then
+		hugepages=yes
+		shift
+		continue
+	fi
 	[ $# -gt 1 ] || {
 		echo "bench.sh: $1 needs a value; see --help" >&2
 		exit 2
@@ -79,34 +86,52 @@ BLAST=$BUILD/tests/bench/blast
 for program in "$BLAST" "$XDPMIG"; do
 	[ -x "$program" ] || fail "$program: not built"
 done
-# /dev/shm may be small; this mount is in lib.sh's own namespace.
-memory=$TMP/memory
+# /dev/shm may be small; these mounts are in lib.sh's own namespace.
+memory=$TMP/memory guests=$TMP/memory had_hugepages=''
 mkdir "$memory"
 mount -t tmpfs -o size=$((2 * size + 1024))M xm-bench "$memory"
 bench_end() {
 	local status=$?
-	umount --lazy "$memory" # a program may still be there
+	umount --lazy "$memory" "$TMP/guests" 2>/dev/null # a program may still be there
+	[ -z "$had_hugepages" ] || sysctl -q "vm.nr_hugepages=$had_hugepages"
 	(exit "$status") # what cleanup looks at
 	cleanup
 }
 trap bench_end EXIT
-src_ram=$memory/src dst_ram=$memory/dst
+if [ $hugepages = yes ]; then
+	guests=$TMP/guests
+	mkdir "$guests"
+	had_hugepages=$(sysctl -n vm.nr_hugepages)
+	sysctl -q "vm.nr_hugepages=$((had_hugepages + size))"
+	[ "$(sysctl -n vm.nr_hugepages)" = $((had_hugepages + size)) ] ||
+		fail "the kernel has no $size hugepages"
+	mount -t hugetlbfs -o pagesize=2M xm-bench "$guests"
+fi
+src_ram=$guests/src dst_ram=$guests/dst
 results=${json:-$TMP/results}
 : >"$results"
 
-# Random pages at the source, allocated ones at the destination.
+# Random pages at the source, allocated ones at the destination; mapped, since nothing
+# can be written to hugetlbfs.
 fill_memory() {
-	head -c 16M /dev/urandom >"$memory/seed"
-	local i
-	for ((i = 0; i < size; i += 16)); do
-		# another line in front, so that no two pages are the same
-		{
-			echo "part $i"
-			cat "$memory/seed"
-		} | head -c 16M
-	done | head -c "${size}M" >"$src_ram"
-	rm "$memory/seed"
-	head -c "${size}M" /dev/zero >"$dst_ram"
+	python3 - "$size" "$src_ram" "$dst_ram" <<-'EOT'
+	import mmap
+	import os
+	import sys
+
+	PIECE = 16 << 20
+	size = int(sys.argv[1]) << 20
+	random = os.urandom(PIECE)
+	for path, is_random in (sys.argv[2], True), (sys.argv[3], False):
+	    with open(path, "w+b") as f:
+	        f.truncate(size)
+	        with mmap.mmap(f.fileno(), size) as memory:
+	            for at in range(0, size, PIECE):
+	                # another line in front, so that no two pages are the same
+	                piece = b"%d\n" % at + random if is_random else bytes(PIECE)
+	                end = min(at + PIECE, size)
+	                memory[at:end] = piece[:end - at]
+	EOT
 }
 
 # Free memory that the machine has for certain.
