@@ -4,7 +4,7 @@
  * From the moment before the guest is paused to the end, and what people do
  * afterwards by docs/operations.md.  The processes are those of two hosts:
  *
- *   send      cli/cmd_send.c, core/src.c, guest/source_qemu.c, source_back.c
+ *   send      cli/send.c, core/src.c, guest/source_qemu.c, source_back.c
  *   guardian  guest/guardian.c, guardian_act.c
  *   qemu_s    the source's QEMU
  *   recv      cli/cmd_recv.c, core/dst.c, guest/target_qemu.c
@@ -234,7 +234,7 @@ active proctype send()
 	FAILS
 	fi;
 
-	/* cmd_send.c send_hand_over(): the record comes first, so that whenever
+	/* send.c send_hand_over(): the record comes first, so that whenever
 	 * we die either the guest comes back or there is one */
 #ifdef COMMIT_BEFORE_RECORD
 	SAY(to_d, d_open, COMMIT);
