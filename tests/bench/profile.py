@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""profile.py SAMPLES RECV_PID MTU SEND_JSON RECV_JSON - a table of profile.sh's
+
+SAMPLES is what perf script prints of a run, 1999 samples a second of each CPU.  Each
+sample belongs to the first of these that its functions say:
+
+  payload    user space: summing, copying, looking for zeros
+  tag        user space: GnuTLS and what it calls
+  protocol   all other user space
+  setup      kernel: registering and binding, faulting in, unmapping, files, program
+             start and end
+  copies     kernel: memcpy
+  receive    kernel: from a veth's queue to the socket's ring, whoever it runs under
+  transmit   kernel: the rest of sendto(2)
+  sleep      kernel: ppoll(2), and waking others up
+  other      kernel: control connection, interrupts
+"""
+import json
+import re
+import sys
+
+PERIOD_NS = 1e9 / 1999
+KINDS = ["payload", "tag", "protocol", "copies", "receive", "transmit", "sleep", "other",
+         "setup"]
+PAYLOAD = re.compile(r"^(avx|sse|zero_is|xm_zero|xm_crc32c|table_)")
+TAG = re.compile(r"gnutls|nettle|hogweed|gmp")
+SETUP = re.compile(r"^__x64_sys_(setsockopt|bind|mmap|munmap|madvise|open|openat|bpf|close|"
+                   r"socket|execve|exit_group|lseek|mprotect|brk|clone3?)$|"
+                   r"^(do_exit|asm_exc_page_fault|ret_from_fork)$")
+RECEIVE = re.compile(r"^(veth_poll|net_rx_action|__napi_poll|napi_busy_loop)$")
+
+
+def kind_of(frames):
+    """frames: (symbol, object), innermost first."""
+    symbols = [symbol for symbol, _ in frames]
+    if not frames[0][1].startswith("[kernel"):
+        if PAYLOAD.match(symbols[0]):
+            return "payload"
+        return "tag" if TAG.search(frames[0][1]) else "protocol"
+    if any(SETUP.match(s) for s in symbols):
+        return "setup"
+    if re.search("memcpy|copy_from_user", symbols[0]):
+        return "copies"
+    if any(RECEIVE.match(s) for s in symbols):
+        return "receive"
+    if "__x64_sys_sendto" in symbols:
+        return "transmit"
+    return "sleep" if "__x64_sys_ppoll" in symbols else "other"
+
+
+def samples(path):
+    """(pid, frames) of each."""
+    pid, frames = 0, []
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            head = re.match(r"\s*(\d+)\s+[\d.]+:", line)
+            at = re.match(r"\s+[0-9a-f]+ (.+?) \((.*)\)$", line)
+            if head:
+                pid, frames = int(head.group(1)), []
+            elif at:
+                frames.append((at.group(1), at.group(2)))
+            elif frames:
+                yield pid, frames
+                frames = []
+    if frames:
+        yield pid, frames
+
+
+def last_object(path):
+    with open(path, encoding="utf-8") as f:
+        return json.loads(f.read().strip().splitlines()[-1])
+
+
+def main(path, recv_pid, mtu, send_json, recv_json):
+    sent, got = last_object(send_json), last_object(recv_json)
+    ns = {end: dict.fromkeys(KINDS, 0.0) for end in ("source", "destination")}
+    for pid, frames in samples(path):
+        end = "destination" if pid == int(recv_pid) else "source"
+        ns[end][kind_of(frames)] += PERIOD_NS
+    n = sent["frames_sent"]
+    print(f"\nMTU {mtu}, {sent['channels']} channels, {sent['gbit_per_s']:.1f} Gbit/s, "
+          f"{n} frames\n")
+    print("| ns/frame | " + " | ".join(KINDS[:-1]) + " | busy | waiting | setup and end, ms |")
+    print("|---|" + "---:|" * (len(KINDS) + 2))
+    for end, figures in (("source", sent), ("destination", got)):
+        busy = sum(ns[end][k] for k in KINDS[:-1])
+        wait = max(figures["threads"] * figures["transfer_ms"] * 1e6 - busy, 0)
+        print(f"| {end} | " + " | ".join(f"{ns[end][k] / n:.0f}" for k in KINDS[:-1])
+              + f" | {busy / n:.0f} | {wait / n:.0f} | {ns[end]['setup'] / 1e6:.0f} |")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
