@@ -64,6 +64,24 @@ scenario_room_that_goes_away() {
 	detach_both
 }
 
+# Somebody cuts the file short from which memory is sent: it is pinned, but read where
+# there is nothing any more.
+scenario_memory_that_is_cut_short() {
+	hosts_up
+	recv_start
+	send_slowly
+	cp "$GUEST" "$TMP/guest.before"
+	truncate -s 1M "$GUEST"
+	ended 1 3
+	said send memory "$GUEST: .*cut short"
+	said recv refused "the peer: $GUEST: .*cut short"
+	home send source
+	cp "$TMP/guest.before" "$GUEST"
+	left_same idle
+	migrate "$GUEST"
+	detach_both
+}
+
 # -- queues --------------------------------------------------------------------------
 
 # queue_taken VERB DEV: its queue 0 has a socket of some other program

@@ -31,6 +31,7 @@
 
 #include "clock.h"
 #include "core/crc32c.h"
+#include "guest/fault.h"
 
 /* A completion wakes nobody: look for it after so long. */
 #define PUMP_REAP_NS (1 * XM_MS)
@@ -76,9 +77,18 @@ static int pump_init_half(struct pump *p, struct xm_error *e)
 
 int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 {
+	const void *guest;
+	size_t len;
+	int r;
+
 	memset(p, 0, sizeof(*p));
 	p->opts = *opts;
-	return xsk_chan_make(&p->chan, &opts->chan, e);
+	r = xsk_chan_make(&p->chan, &opts->chan, e);
+	if (!r) {
+		guest = xsk_guest_range(p->chan, &len);
+		guest_fault_watch(opts->channel, guest, len);
+	}
+	return r;
 }
 
 int pump_pin(struct pump *p, struct xm_error *e)
@@ -111,6 +121,8 @@ int pump_open(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 
 void pump_close(struct pump *p)
 {
+	if (p->chan)
+		guest_fault_watch(p->opts.channel, NULL, 0);
 	p->chan = xsk_chan_close(p->chan);
 	free(p->mem);
 	free(p->linear);

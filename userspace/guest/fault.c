@@ -6,6 +6,10 @@
  * instruction is then run again and succeeds.  Whoever conducts the migration
  * asks guest_fault_check() before saying that an epoch is good.
  *
+ * Guest memory is mapped once as a whole, and at a source once more, channel by
+ * channel, where it is pinned and read.  Of the latter it is not known here which
+ * file is behind an address: then the one is named that has become too short.
+ *
  * A SIGBUS anywhere else is somebody's bug: the default action is put back and
  * the instruction raises it again.
  */
@@ -17,33 +21,57 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 struct range {
-	uintptr_t first, end;
-	size_t page;
+	_Atomic uintptr_t first, end;
 };
 
-/* Written before the handler is installed, read by it. */
-static struct range fault_range[XM_BLOCK_MAX];
-static unsigned int fault_n;
+/* Read by the handler: blocks, then what channels have mapped. */
+static struct range fault_range[XM_BLOCK_MAX + XM_CHAN_MAX];
 static _Atomic uintptr_t fault_at;
+
+static void range_set(struct range *r, const void *addr, size_t len)
+{
+	atomic_store(&r->end, 0); /* empty, while it changes */
+	atomic_store(&r->first, (uintptr_t)addr);
+	atomic_store(&r->end, (uintptr_t)addr + len);
+}
+
+static bool range_has(struct range *r, uintptr_t addr)
+{
+	return addr >= atomic_load(&r->first) && addr < atomic_load(&r->end);
+}
+
+/* Put a page there, of the size that the mapping has: a smaller one is refused. */
+static bool fault_patch(uintptr_t addr)
+{
+	static const size_t size[] = { 1 << 12, 1 << 21, 1 << 30 };
+	int err = errno; /* of whom we interrupted */
+	void *page = MAP_FAILED;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(size) / sizeof(*size); i++) {
+		page = mmap((void *)(addr & ~(uintptr_t)(size[i] - 1)), size[i],
+			    PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		if (page != MAP_FAILED || errno != EINVAL)
+			break;
+	}
+	errno = err;
+	return page != MAP_FAILED;
+}
 
 static void fault_handler(int sig, siginfo_t *info, void *context)
 {
 	uintptr_t addr = (uintptr_t)info->si_addr;
 	unsigned int i;
-	void *page;
 
 	(void)context;
-	for (i = 0; i < fault_n; i++) {
-		const struct range *r = &fault_range[i];
-
-		if (addr < r->first || addr >= r->end)
+	for (i = 0; i < XM_BLOCK_MAX + XM_CHAN_MAX; i++) {
+		if (!range_has(&fault_range[i], addr))
 			continue;
-		page = (void *)(addr & ~(uintptr_t)(r->page - 1));
-		if (mmap(page, r->page, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			 0) == MAP_FAILED)
+		if (!fault_patch(addr))
 			break;
 		atomic_store(&fault_at, addr);
 		return;
@@ -59,35 +87,67 @@ int guest_fault_catch(const struct guest_ram *ram, struct xm_error *e)
 	};
 	unsigned int i;
 
-	fault_n = 0;
 	atomic_store(&fault_at, 0);
 	for (i = 0; i < ram->map.n_blocks; i++)
-		fault_range[i] = (struct range){
-			(uintptr_t)ram->map.block[i].hva,
-			(uintptr_t)ram->map.block[i].hva +
-				ram->map.block[i].len,
-			ram->block[i].page_size,
-		};
-	fault_n = ram->map.n_blocks;
+		range_set(&fault_range[i], ram->map.block[i].hva,
+			  ram->map.block[i].len);
+	for (; i < XM_BLOCK_MAX; i++)
+		range_set(&fault_range[i], NULL, 0);
 	if (sigaction(SIGBUS, &sa, NULL))
 		return xm_fail(e, -errno, XM_REASON_INTERNAL, "SIGBUS: %s",
 			       strerror(errno));
 	return 0;
 }
 
+void guest_fault_watch(unsigned int channel, const void *addr, size_t len)
+{
+	range_set(&fault_range[XM_BLOCK_MAX + channel], addr, len);
+}
+
+/* The first block whose file ends before it does, and where; or n_blocks. */
+static unsigned int fault_find_short(const struct guest_ram *ram,
+				     uint64_t *ret_offset)
+{
+	unsigned int i;
+	struct stat st;
+
+	for (i = 0; i < ram->map.n_blocks; i++) {
+		const struct guest_block *b = &ram->block[i];
+
+		if (fstat(b->fd, &st) ||
+		    (uint64_t)st.st_size >= b->file_off + ram->map.block[i].len)
+			continue;
+		*ret_offset = (uint64_t)st.st_size > b->file_off ?
+				      (uint64_t)st.st_size - b->file_off :
+				      0;
+		break;
+	}
+	return i;
+}
+
 int guest_fault_check(const struct guest_ram *ram, struct xm_error *e)
 {
 	uintptr_t at = atomic_load(&fault_at);
+	uint64_t offset = 0;
 	unsigned int i;
 
 	if (!at)
 		return 0;
-	for (i = 0; i < fault_n; i++)
-		if (at >= fault_range[i].first && at < fault_range[i].end)
+	for (i = 0; i < ram->map.n_blocks; i++)
+		if (range_has(&fault_range[i], at))
 			break;
+	if (i < ram->map.n_blocks)
+		offset = at - (uintptr_t)ram->map.block[i].hva;
+	else
+		i = fault_find_short(ram, &offset);
+	if (i == ram->map.n_blocks)
+		return xm_fail(
+			e, -ENOSPC, XM_REASON_MEMORY,
+			"%s: no memory behind a page of the guest's: the "
+			"file system is full, or a hole was made",
+			ram->block[0].path);
 	return xm_fail(e, -ENOSPC, XM_REASON_MEMORY,
-		       "%s: no memory behind offset %" PRIuPTR
+		       "%s: no memory behind offset %" PRIu64
 		       ": the file system is full, or the file was cut short",
-		       i < fault_n ? ram->block[i].path : "guest memory",
-		       i < fault_n ? at - fault_range[i].first : at);
+		       ram->block[i].path, offset);
 }

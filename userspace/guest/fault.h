@@ -15,6 +15,10 @@
  * stop.  One guest_ram at a time.  0 or -errno with @e. */
 int guest_fault_catch(const struct guest_ram *ram, struct xm_error *e);
 
+/* The same of [addr, addr + len), where channel @channel (below XM_CHAN_MAX) has
+ * guest memory mapped besides; NULL and 0: no longer.  From any thread. */
+void guest_fault_watch(unsigned int channel, const void *addr, size_t len);
+
 /* Has there been one?  Then what was placed or read is worth nothing: -ENOSPC
  * with @e naming the file. */
 int guest_fault_check(const struct guest_ram *ram, struct xm_error *e);

@@ -195,6 +195,12 @@ void *xsk_chan_slot(const struct xsk_chan *chan, uint32_t slot)
 	       (uint64_t)slot * XSK_SLOT_LEN;
 }
 
+const void *xsk_guest_range(const struct xsk_chan *chan, size_t *ret_len)
+{
+	*ret_len = chan->umem.len - chan->umem.guest_addr;
+	return chan->umem.base + chan->umem.guest_addr;
+}
+
 bool xsk_guest_view(const struct xsk_chan *chan, uint8_t block, uint64_t offset,
 		    struct xm_page_view *ret_view)
 {

@@ -107,6 +107,10 @@ int xsk_chan_check(struct xsk_chan *chan, struct xm_error *e);
 void *xsk_chan_slot(const struct xsk_chan *chan, uint32_t slot);
 const char *xsk_engine_name(enum xsk_engine engine);
 
+/* The range of addresses where the UMEM has guest memory, @ret_len bytes, possibly
+ * none. */
+const void *xsk_guest_range(const struct xsk_chan *chan, size_t *ret_len);
+
 /* Where the UMEM has the guest's page at @offset of @block, and what is mapped
  * around it in one piece: for reading what is sent without a second mapping.  False:
  * nowhere. */
