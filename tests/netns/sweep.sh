@@ -98,6 +98,21 @@ scenario_cancelled_keeps_what_was_measured() {
 	detach_both
 }
 
+scenario_a_full_disk() {
+	net_up queues=2
+	attach_both
+	discard_start
+	seq 10000 >"$TMP/old.csv"
+	sweep --slots 2 --channels 1 --drains half --repeat 1 --csv "$TMP/old.csv" \
+		--svg /dev/full
+	assert_eq "$RC" 1 "the picture is not written"
+	assert_jq '.runs == 1 and (.message | test("/dev/full: .*No space left"))' \
+		"$OUT" "what was measured, and why"
+	assert_eq "$(wc -l <"$TMP/old.csv")" 2 "lines of CSV, none of them old"
+	discard_stop 1
+	detach_both
+}
+
 scenario_refused() {
 	net_up queues=2
 	attach_both
@@ -106,9 +121,19 @@ scenario_refused() {
 	assert_grep '3 are more than the 2 queues' "$ERR" "why"
 	sweep --csv "$TMP/no/where"
 	assert_eq "$RC" 2 "no such folder"
-	sweep --slots 2 --repeat 1
+	echo "of yesterday" >"$TMP/old.csv"
+	sweep --csv "$TMP/old.csv" --svg "$TMP/no/where"
+	assert_eq "$RC" 2 "no such folder for another one"
+	sweep --slots 2 --repeat 1 --csv "$TMP/old.csv"
 	assert_eq "$RC" 1 "nobody there"
 	assert_jq '.reason == "connect"' "$OUT" "why"
+	assert_eq "$(cat "$TMP/old.csv")" "of yesterday" "what nothing was written over"
+	ln -s old.csv "$TMP/same.csv"
+	sweep --csv "$TMP/old.csv" --svg "$TMP/same.csv"
+	assert_eq "$RC" 2 "a file twice"
+	sweep --ram "$TMP/old.csv" --html "$TMP/old.csv"
+	assert_eq "$RC" 2 "memory written over"
+	assert_grep 'old.csv: given twice' "$ERR" "why"
 	run dst "$XDPMIG" recv --dev "$DST_DEV" --discard --ram "$COPY"
 	assert_eq "$RC" 2 "--discard with --ram"
 	detach_both

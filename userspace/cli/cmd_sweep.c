@@ -11,10 +11,13 @@
  * measured until then is printed and written.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "child.h"
 #include "clock.h"
@@ -22,6 +25,7 @@
 #include "side.h"
 #include "sweep.h"
 #include "sweep_opts.h"
+#include "util/fd.h"
 
 #define SWEEP_FAILURES 3
 #define SWEEP_CHANNELS 16 /* at most, when nothing is said */
@@ -137,14 +141,49 @@ static int sweep_plan(struct sweep *s)
 	return 0;
 }
 
-/* Before anything is done: what was measured must not be lost at the end. */
+/* Before anything is done: what was measured must not be lost at the end.  Nor
+ * what the file holds, when nothing is: it is cut when there is something to
+ * write. */
 static int sweep_open_file(struct sweep *s, const char *path, FILE **ret)
 {
-	*ret = path ? fopen(path, "we") : NULL;
-	if (*ret || !path)
+	int fd;
+
+	if (!path)
 		return 0;
-	return xm_fail(sweep_err(s), -errno, XM_REASON_USAGE,
-		       "%s: cannot be written: %s", path, strerror(errno));
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	*ret = fd < 0 ? NULL : fdopen(fd, "w");
+	if (*ret)
+		return 0;
+	(void)xm_fail(sweep_err(s), -errno, XM_REASON_USAGE,
+		      "%s: cannot be written: %s", path, strerror(errno));
+	(void)fd_close(fd);
+	return -EINVAL;
+}
+
+static bool sweep_is_same(const struct stat *a, const struct stat *b)
+{
+	return S_ISREG(a->st_mode) && a->st_dev == b->st_dev &&
+	       a->st_ino == b->st_ino;
+}
+
+/* One would be written over the other, or over the memory that is sent. */
+static int sweep_check_files(struct sweep *s)
+{
+	const struct cli_sweep_opts *o = s->opts;
+	const char *const path[] = { o->x.ram, o->csv, o->svg, o->html };
+	struct stat st[4];
+	unsigned int i, k;
+
+	for (i = 0; i < 4; i++) {
+		if (!path[i] || stat(path[i], &st[i]))
+			memset(&st[i], 0, sizeof(st[i]));
+		for (k = 0; k < i; k++)
+			if (sweep_is_same(&st[i], &st[k]))
+				return xm_fail(sweep_err(s), -EINVAL,
+					       XM_REASON_USAGE,
+					       "%s: given twice", path[i]);
+	}
+	return 0;
 }
 
 static int sweep_open_files(struct sweep *s)
@@ -155,7 +194,7 @@ static int sweep_open_files(struct sweep *s)
 		r = sweep_open_file(s, s->opts->svg, &s->svg);
 	if (!r)
 		r = sweep_open_file(s, s->opts->html, &s->html);
-	return r;
+	return r ? r : sweep_check_files(s);
 }
 
 /* -- one run ------------------------------------------------------------------------ */
@@ -388,26 +427,51 @@ static void sweep_hint(struct sweep *s)
 	}
 }
 
+/* Its end: 0, or -errno with the error. */
 static int sweep_close_file(struct sweep *s, FILE *f, const char *path)
 {
-	bool failed;
+	int r = 0;
 
 	if (!f)
 		return 0;
-	failed = ferror(f);
-	failed |= fclose(f) != 0;
-	if (!failed)
-		return 0;
-	return xm_fail(sweep_err(s), -EIO, XM_REASON_INTERNAL,
-		       "%s: could not be written whole", path);
+	if (fflush(f))
+		r = -errno;
+	else if (ferror(f))
+		r = -EIO;
+	if (fclose(f) && !r)
+		r = -errno;
+	return r ? xm_fail(sweep_err(s), r, XM_REASON_INTERNAL,
+			   "%s: could not be written: %s", path, strerror(-r)) :
+		   0;
 }
 
-static int sweep_write(struct sweep *s, int r)
+/* All of them, whether something was written or not. */
+static int sweep_close_files(struct sweep *s)
+{
+	const struct cli_sweep_opts *o = s->opts;
+	int r = sweep_close_file(s, s->csv, o->csv);
+	int r2 = sweep_close_file(s, s->svg, o->svg);
+	int r3 = sweep_close_file(s, s->html, o->html);
+
+	s->csv = s->svg = s->html = NULL;
+	return r ?: r2 ?: r3;
+}
+
+/* What it held before goes; a pipe holds nothing. */
+static FILE *sweep_cut(FILE *f)
+{
+	if (f)
+		(void)!ftruncate(fileno(f), 0);
+	return f;
+}
+
+static void sweep_write(struct sweep *s)
 {
 	const struct cli_sweep_opts *o = s->opts;
 	char title[120], what[50], note[300];
-	int r2 = 0;
 
+	if (!s->n_done)
+		return;
 	snprintf(title, sizeof(title), "Header ring: %.20s to %.70s", s->dev,
 		 o->peer);
 	snprintf(what, sizeof(what), "random memory of %.0f MiB",
@@ -417,27 +481,20 @@ static int sweep_write(struct sweep *s, int r)
 		 "runs",
 		 o->x.ram ? o->x.ram : what, s->engine, s->frame_bytes,
 		 s->grid.repeats, s->n_done);
-	if (s->n_done && !s->cli->out.json)
+	if (!s->cli->out.json)
 		sweep_put_table(s->cli->out.out, &s->grid);
-	if (s->csv)
+	if (sweep_cut(s->csv))
 		sweep_put_csv(s->csv, &s->grid);
-	if (s->svg)
+	if (sweep_cut(s->svg))
 		sweep_put_svg(s->svg, &s->grid, o->title ?: title, note);
-	if (s->html)
+	if (sweep_cut(s->html))
 		sweep_put_html(s->html, &s->grid, o->title ?: title, note);
-	if (sweep_close_file(s, s->csv, o->csv))
-		r2 = -EIO;
-	if (sweep_close_file(s, s->svg, o->svg))
-		r2 = -EIO;
-	if (sweep_close_file(s, s->html, o->html))
-		r2 = -EIO;
-	return r ? r : r2;
 }
 
 int cmd_sweep(struct cli_ctx *cli, const void *opts)
 {
 	struct sweep *s = calloc(1, sizeof(*s));
-	int r;
+	int r, r2;
 
 	if (!s)
 		return xm_fail(&cli->err, -ENOMEM, XM_REASON_MEMORY,
@@ -455,10 +512,13 @@ int cmd_sweep(struct cli_ctx *cli, const void *opts)
 		r = sweep_plan(s);
 	if (!r) {
 		r = sweep_loop(s);
-		r = sweep_write(s, r);
+		sweep_write(s);
 		sweep_result(s);
 		sweep_hint(s);
 	}
+	r2 = sweep_close_files(s);
+	if (!r)
+		r = r2;
 	sweep_grid_free(&s->grid);
 	free(s->order);
 	free(s);
