@@ -60,9 +60,13 @@ scenario_of_a_file_with_keys() {
 	attach_both
 	discard_start
 	head -c 3M /dev/urandom >"$GUEST"
+	# a name in Latin-1, which no picture may have in it
 	run src "$XDPMIG" sweep --dev "$SRC_DEV" --ram "$GUEST" --slots 1,4 \
-		--channels 2 --drains half --repeat 1 "$DST4"
+		--channels 2 --drains half --repeat 1 --title $'Verbindung f\xfcr <G&st>' \
+		--svg "$TMP/sweep.svg" "$DST4"
 	assert_eq "$RC" 0 "sweep"
+	xmllint --noout "$TMP/sweep.svg" || fail "the picture is no XML"
+	assert_grep '>Verbindung f[?]r &lt;G&amp;st&gt;<' "$TMP/sweep.svg" "title"
 	assert_grep '^2 channels' "$OUT" "table"
 	assert_eq "$(grep -cE '^ +[14] +[0-9.]+ MiB +[0-9.]+' "$OUT")" 2 "rows"
 	assert_grep 'half: (flat|still)' "$OUT" "the answer"

@@ -283,7 +283,8 @@ static void sweep_put_svg__is_whole_and_needs_nothing(void **state)
 	WRITTEN(t, sweep_put_svg(f, &t->g, "<b> & \"c\"", "small print"));
 	assert_int_equal(strncmp(t->text, "<svg ", 5), 0);
 	assert_non_null(strstr(t->text, "</svg>\n"));
-	assert_non_null(strstr(t->text, "&lt;b&gt; &amp; &quot;c&quot;"));
+	assert_int_equal(count(t->text, "&lt;b&gt; &amp; &quot;c&quot;"), 2);
+	assert_int_equal(count(t->text, ">default, 10 MiB</text>"), 2);
 	assert_int_equal(count(t->text, "<title>"), 8);
 	assert_int_equal(count(t->text, "<text"), count(t->text, "</text>"));
 	assert_int_equal(count(t->text, "http"), 1); /* the name space */
@@ -292,6 +293,30 @@ static void sweep_put_svg__is_whole_and_needs_nothing(void **state)
 	assert_int_equal(count(t->text, "header slots a channel"), 2);
 	assert_null(strstr(t->text, "nan"));
 	assert_null(strstr(t->text, "inf"));
+}
+
+static unsigned int width(const struct t *t)
+{
+	const char *at = strstr(t->text, " width=\"");
+
+	return at ? (unsigned int)strtoul(at + 8, NULL, 10) : 0;
+}
+
+/* What stands above one panel may be longer than that is wide. */
+static void sweep_put_svg__has_room_for_its_words(void **state)
+{
+	struct t *t = make(state, "1", "1", "half", 1);
+	char note[200] = "";
+
+	WRITTEN(t, sweep_put_svg(f, &t->g, "title", note));
+	assert_int_equal(width(t), 640);
+	memset(note, 'n', 150);
+	free(t->text);
+	WRITTEN(t, sweep_put_svg(f, &t->g, "title", note));
+	assert_in_range(width(t), 1050, 1200);
+	free(t->text);
+	WRITTEN(t, sweep_put_svg(f, &t->g, note, ""));
+	assert_in_range(width(t), 1400, 1700);
 }
 
 static void sweep_put_svg__of_nothing_is_whole_too(void **state)
@@ -335,6 +360,7 @@ int main(void)
 		T(sweep_put_csv__a_line_for_each_run),
 		T(sweep_put_table__marks_what_is_flat),
 		T(sweep_put_svg__is_whole_and_needs_nothing),
+		T(sweep_put_svg__has_room_for_its_words),
 		T(sweep_put_svg__of_nothing_is_whole_too),
 		T(sweep_put_html__has_picture_and_table),
 	};

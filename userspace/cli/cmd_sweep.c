@@ -472,8 +472,11 @@ static void sweep_write(struct sweep *s)
 
 	if (!s->n_done)
 		return;
-	snprintf(title, sizeof(title), "Header ring: %.20s to %.70s", s->dev,
-		 o->peer);
+	if (o->title)
+		snprintf(title, sizeof(title), "%s", o->title);
+	else
+		snprintf(title, sizeof(title), "Header ring: %.20s to %.70s",
+			 s->dev, o->peer);
 	snprintf(what, sizeof(what), "random memory of %.0f MiB",
 		 (double)o->size / (1 << 20));
 	snprintf(note, sizeof(note),
@@ -481,14 +484,16 @@ static void sweep_write(struct sweep *s)
 		 "runs",
 		 o->x.ram ? o->x.ram : what, s->engine, s->frame_bytes,
 		 s->grid.repeats, s->n_done);
+	cli_make_printable(title); /* or a picture would be no XML */
+	cli_make_printable(note);
 	if (!s->cli->out.json)
 		sweep_put_table(s->cli->out.out, &s->grid);
 	if (sweep_cut(s->csv))
 		sweep_put_csv(s->csv, &s->grid);
 	if (sweep_cut(s->svg))
-		sweep_put_svg(s->svg, &s->grid, o->title ?: title, note);
+		sweep_put_svg(s->svg, &s->grid, title, note);
 	if (sweep_cut(s->html))
-		sweep_put_html(s->html, &s->grid, o->title ?: title, note);
+		sweep_put_html(s->html, &s->grid, title, note);
 }
 
 int cmd_sweep(struct cli_ctx *cli, const void *opts)

@@ -26,7 +26,7 @@
 #define DRY_H   70
 #define GAP_X   24
 #define GAP_Y   16 /* between throughput and dry */
-#define LEFT    62
+#define LEFT    74
 #define TOP     84
 #define BOTTOM  64
 #define ROW_GAP 70
@@ -168,11 +168,27 @@ static void plot_y_axes(const struct plot *p, bool has_labels)
 	fprintf(p->f,
 		"<text transform=\"translate(%.1f %.1f) rotate(-90)\" "
 		"text-anchor=\"middle\">Gbit/s of guest memory</text>\n",
-		p->left - 44, p->top + PANEL_H / 2.0);
+		p->left - 54, p->top + PANEL_H / 2.0);
 	fprintf(p->f,
 		"<text transform=\"translate(%.1f %.1f) rotate(-90)\" "
 		"text-anchor=\"middle\">dry, %% of time</text>\n",
-		p->left - 44, plot_dry_y(p, 0.5));
+		p->left - 54, plot_dry_y(p, 0.5));
+}
+
+/* A line, and what it is on the side that has room. */
+static void plot_default(const struct plot *p)
+{
+	double x = plot_x(p, default_slots), bottom = plot_dry_y(p, 0);
+	bool is_right = x > p->left + PANEL_W / 2.0;
+
+	if (log2(default_slots) < p->x_lo || log2(default_slots) > p->x_hi)
+		return;
+	fprintf(p->f,
+		"<path class=\"g d\" d=\"M%.1f %.1fV%.1f\"/>\n"
+		"<text class=\"s\" x=\"%.1f\" y=\"%.1f\" "
+		"text-anchor=\"%s\">default, %u MiB</text>\n",
+		x, p->top, bottom, is_right ? x - 3 : x + 3, plot_y(p, 0) - 5,
+		is_right ? "end" : "start", XM_IN_FLIGHT >> 20);
 }
 
 /* Powers of four, and where the default is. */
@@ -198,13 +214,7 @@ static void plot_x_axis(const struct plot *p)
 		"<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">"
 		"header slots a channel, 512 KiB each</text>\n",
 		p->left + PANEL_W / 2.0, bottom + 36);
-	if (log2(default_slots) < p->x_lo || log2(default_slots) > p->x_hi)
-		return;
-	fprintf(p->f,
-		"<path class=\"g d\" d=\"M%.1f %.1fV%.1f\"/>\n"
-		"<text class=\"s\" x=\"%.1f\" y=\"%.1f\">10 MiB</text>\n",
-		plot_x(p, default_slots), p->top, bottom,
-		plot_x(p, default_slots) + 3, plot_y(p, 0) - 5);
+	plot_default(p);
 }
 
 /* -- data ------------------------------------------------------------------------- */
@@ -231,11 +241,12 @@ static void plot_point(const struct plot *p, const struct sweep_cell *c)
 			"r=\"%s\">",
 			name, x, y, c->drain == XM_DRAIN_ONE ? "2.4" : "3.4");
 	fprintf(p->f,
-		"<title>%s drain, %u slots (%.1f MiB) on %u channels: %.2f "
+		"<title>%s drain, %u slots (%.1f MiB) on %u channel%s: %.2f "
 		"Gbit/s (%.2f to %.2f); dry %.1f %% of the time, waiting for "
 		"a slot %.1f %%; %.1f MiB locked</title></%s>\n",
-		name, c->slots, c->slots / 2.0, c->channels, m.gbit_per_s,
-		least, most, m.dry_share * 100, m.wait_share * 100,
+		name, c->slots, c->slots / 2.0, c->channels,
+		c->channels > 1 ? "s" : "", m.gbit_per_s, least, most,
+		m.dry_share * 100, m.wait_share * 100,
 		(double)m.locked_bytes / (1 << 20),
 		c->drain == XM_DRAIN_FULL ? "rect" : "circle");
 }
@@ -306,7 +317,7 @@ static void plot_legend(const struct plot *p, const char *title,
 	static const char *const says[] = {
 		[XM_DRAIN_HALF] = "half drain",
 		[XM_DRAIN_FULL] = "full drain",
-		[XM_DRAIN_ONE] = "slot by slot",
+		[XM_DRAIN_ONE] = "one at a time",
 	};
 	double x = LEFT;
 	unsigned int d;
@@ -333,24 +344,39 @@ static void plot_legend(const struct plot *p, const char *title,
 		x + 6, x + 18, SWEEP_FLAT_PERCENT);
 }
 
+/* A picture of few panels is wider than they are, for what stands above them. */
+static unsigned int plot_width(const struct sweep_grid *g, const char *title,
+			       const char *note)
+{
+	unsigned int cols = g->n_channels < PER_ROW ? g->n_channels : PER_ROW;
+	unsigned int w = LEFT + cols * (PANEL_W + GAP_X);
+	unsigned int title_w = LEFT + (unsigned int)strlen(title) * 10;
+	unsigned int note_w = LEFT + (unsigned int)strlen(note) * 7;
+
+	if (w < 640)
+		w = 640;
+	if (w < title_w)
+		w = title_w;
+	return w < note_w ? note_w : w;
+}
+
 void sweep_put_svg(FILE *f, const struct sweep_grid *g, const char *title,
 		   const char *note)
 {
 	struct plot p = { .f = f, .g = g };
-	unsigned int cols = g->n_channels < PER_ROW ? g->n_channels : PER_ROW;
 	unsigned int rows = (g->n_channels + PER_ROW - 1) / PER_ROW, c;
 	unsigned int row_h = PANEL_H + GAP_Y + DRY_H + ROW_GAP;
-	unsigned int w = LEFT + cols * (PANEL_W + GAP_X);
+	unsigned int w = plot_width(g, title, note);
 	unsigned int h = TOP + rows * row_h - ROW_GAP + BOTTOM, row;
 
-	if (w < 640)
-		w = 640;
 	plot_scale(&p);
 	fprintf(f,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u "
-		"%u\" width=\"%u\" height=\"%u\" role=\"img\">\n%s"
-		"<rect width=\"%u\" height=\"%u\" class=\"bg\"/>\n",
-		w, h, w, h, style, w, h);
+		"%u\" width=\"%u\" height=\"%u\" role=\"img\" aria-label=\"",
+		w, h, w, h);
+	put_text(f, title);
+	fprintf(f, "\">\n%s<rect width=\"%u\" height=\"%u\" class=\"bg\"/>\n",
+		style, w, h);
 	plot_legend(&p, title, note);
 	for (c = 0; c < g->n_channels; c++) {
 		row = c / PER_ROW;
