@@ -116,6 +116,37 @@ static void plan__8_segments_are_6_pages(void **state)
 	assert_int_equal(geo.pages, 6);
 }
 
+/* A device may take more than a frame of ours has: 18 pieces are the limit then, too. */
+static void plan__200_segments_are_18(void **state)
+{
+	struct t_plan *t = *state;
+
+	t_dev(t, "idpf", ZC_SG, 200);
+	t->caps.mtu = 9000;
+	t->wish.ip_max = 65535;
+	t_make(t, XSK_ZC_SG);
+	assert_int_equal(t->plan.ip_max, 18 * 3456 - 18);
+	t_frames_fit(t, 18);
+	t_mtu(t, 65535);
+	t->wish.zero_copy = XSK_ZERO_COPY_REQUIRE;
+	t_refuse(t, -EOPNOTSUPP, "above the");
+}
+
+/* It joins pieces when it says both, how many and that a receiver gets them; else
+ * one chunk is a frame, and that may be all of it. */
+static void plan__no_segments_without_rx_sg(void **state)
+{
+	struct t_plan *t = *state;
+
+	t_mtu(t, 3814);
+	t_dev(t, "some", ZC, 8);
+	t_make(t, XSK_ZC_STAGED);
+	assert_int_equal(t->plan.opts.max_descs, 1);
+	t_dev(t, "some", ZC_SG, 1);
+	t_make(t, XSK_ZC_STAGED);
+	assert_int_equal(t->plan.opts.max_descs, 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, t_setup, t_teardown)
@@ -123,6 +154,8 @@ int main(void)
 		T(plan__no_frame_has_a_descriptor_too_many),
 		T(plan__a_path_larger_than_the_device),
 		T(plan__8_segments_at_mtu_9702),
+		T(plan__200_segments_are_18),
+		T(plan__no_segments_without_rx_sg),
 		T(plan__8_segments_are_6_pages),
 	};
 

@@ -210,6 +210,34 @@ static void sweep_median__of_odd_even_and_none(void **state)
 	assert_int_equal(sweep_median(c).waits, 7);
 }
 
+static void sweep_median__of_each_figure(void **state)
+{
+	struct t *t = make(state, "1", "1", "half", 3);
+	struct sweep_cell *c = &t->g.cell[0];
+	struct sweep_sample m;
+	unsigned int i;
+
+	/* each has its middle in a run of its own, of three */
+	for (i = 0; i < 3; i++)
+		c->sample[c->n++] = (struct sweep_sample){
+			.wait_share = (double)((i + 1) % 3) / 4,
+			.dry_share = (double)((i + 2) % 3) / 8,
+			.waits = 10 + i % 3,
+			.dry = 20 + (i + 1) % 3,
+			.locked_bytes = 30 + (i + 2) % 3,
+			.credit = 40 + i % 3,
+			.cpu_per_gib = (double)((i + 1) % 3) / 2,
+		};
+	m = sweep_median(c);
+	assert_true(m.wait_share == 0.25);
+	assert_true(m.dry_share == 0.125);
+	assert_int_equal(m.waits, 11);
+	assert_int_equal(m.dry, 21);
+	assert_int_equal(m.locked_bytes, 31);
+	assert_int_equal(m.credit, 41);
+	assert_true(m.cpu_per_gib == 0.5);
+}
+
 static void sweep_flat__the_smallest_within_3_percent(void **state)
 {
 	static const double gbit[] = { 5.0, 9.69, 9.71, 9.8, 10.0, 9.9 };
@@ -295,6 +323,40 @@ static void sweep_put_svg__is_whole_and_needs_nothing(void **state)
 	assert_null(strstr(t->text, "inf"));
 }
 
+/* 2 and 9 Gbit/s in the upper panel, which reaches to 10, and 25 % in the lower. */
+static void sweep_put_svg__draws_what_was_measured(void **state)
+{
+	struct t *t = make(state, "1,4", "1", "full", 1);
+	double x0, y0, x1, y1, dx, d0, d1;
+	const char *at;
+
+	measured(&t->g.cell[0], 2.0);
+	measured(&t->g.cell[1], 9.0);
+	WRITTEN(t, sweep_put_svg(f, &t->g, "", ""));
+	at = strstr(t->text, "\"l full dfull\" d=\"M");
+	at = at ? strstr(at + 1, "\"l full dfull\" d=\"M") : NULL;
+	assert_non_null(at); /* behind the legend's */
+	assert_int_equal(sscanf(at, "\"l full dfull\" d=\"M%lf %lfL%lf %lf\"",
+				&x0, &y0, &x1, &y1),
+			 4);
+	assert_true(x1 > x0 + 150);
+	/* 190 high, up to 10 */
+	assert_in_range((int)(y0 - y1 + 0.5), 190 * 7 / 10, 190 * 7 / 10);
+	at = strstr(at + 1, "\"l full dfull\" d=\"M");
+	assert_non_null(at);
+	assert_int_equal(sscanf(at, "\"l full dfull\" d=\"M%lf %lfL%lf %lf\"",
+				&dx, &d0, &x1, &d1),
+			 4);
+	assert_true(dx == x0 && d0 == d1);
+	/* 16 below the panel, whose 2 are 38 above its end; 70 high */
+	assert_true(d0 > y0 + 38 + 16 + 70 * 0.75 - 0.2 &&
+		    d0 < y0 + 38 + 16 + 70 * 0.75 + 0.2);
+	assert_non_null(strstr(
+		t->text, "full drain, 4 slots (2.0 MiB) on 1 channel: 9.00 "
+			 "Gbit/s (9.00 to 9.00); dry 25.0 % of the time, "
+			 "waiting for a slot 50.0 %; 3.0 MiB locked<"));
+}
+
 static unsigned int width(const struct t *t)
 {
 	const char *at = strstr(t->text, " width=\"");
@@ -354,12 +416,14 @@ int main(void)
 		T(sweep_order__each_round_has_every_cell_once),
 		T(sweep_order__is_the_seeds),
 		T(sweep_median__of_odd_even_and_none),
+		T(sweep_median__of_each_figure),
 		T(sweep_flat__the_smallest_within_3_percent),
 		T(sweep_flat__the_largest_may_not_be_the_end),
 		T(sweep_is_edge__not_of_the_largest_ring_there_is),
 		T(sweep_put_csv__a_line_for_each_run),
 		T(sweep_put_table__marks_what_is_flat),
 		T(sweep_put_svg__is_whole_and_needs_nothing),
+		T(sweep_put_svg__draws_what_was_measured),
 		T(sweep_put_svg__has_room_for_its_words),
 		T(sweep_put_svg__of_nothing_is_whole_too),
 		T(sweep_put_html__has_picture_and_table),
