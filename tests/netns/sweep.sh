@@ -42,6 +42,9 @@ scenario_measures_every_cell() {
 	# 8 packets do not fit into a ring of one, and into four of them only half
 	assert_jq 'all(.per_cell[] | select(.header_slots == 1 and .channels == 1);
 		.flush_space >= 7 and .waiting_percent > 0)' "$OUT" "waits"
+	# half of a ring of 4 would be waited for twice
+	assert_jq 'all(.per_cell[] | select(.drain == "full" and .channels == 1);
+		.flush_space <= 8 / .header_slots - 1)' "$OUT" "full drains"
 	assert_eq "$(wc -l <"$f.csv")" 37 "lines of CSV"
 	assert_eq "$(cut -d, -f1,2,4 "$f.csv" | sort | uniq -c |
 		awk '$1 != 2 && !/slots/' | wc -l)" 0 "cells of CSV"
@@ -70,7 +73,14 @@ scenario_of_a_file_with_keys() {
 	assert_grep '^2 channels' "$OUT" "table"
 	assert_eq "$(grep -cE '^ +[14] +[0-9.]+ MiB +[0-9.]+' "$OUT")" 2 "rows"
 	assert_grep 'half: (flat|still)' "$OUT" "the answer"
-	discard_stop 2
+	# 3 packets a channel: only a ring of one is too small for them
+	run src "$XDPMIG" sweep --dev "$SRC_DEV" --ram "$GUEST" --slots 4 \
+		--channels 2 --drains half --repeat 1 "$DST4"
+	assert_grep '2 channels: 4 slots hold all that a channel sends' "$ERR" "hint"
+	run src "$XDPMIG" sweep --dev "$SRC_DEV" --ram "$GUEST" --slots 2 \
+		--channels 2 --drains half --repeat 1 "$DST4"
+	assert_no_grep 'hold all' "$ERR" "hint"
+	discard_stop 4
 	detach_both
 }
 

@@ -40,9 +40,14 @@ struct sweep {
 	uint64_t seed;
 	struct xm_time begun;
 	char dev[16], engine[16];
-	double frame_bytes;
+	double frame_bytes, memory_bytes; /* of the last run */
 	FILE *csv, *svg, *html;
 };
+
+static const char *sweep_plural(unsigned int n)
+{
+	return n > 1 ? "s" : "";
+}
 
 static struct xm_error *sweep_err(struct sweep *s)
 {
@@ -236,6 +241,7 @@ static void sweep_take(struct sweep *s, struct sweep_cell *c,
 	m->cpu_per_gib =
 		child_number(result, "cpu_ms") / 1000 / (bytes / (1 << 30));
 	c->n++;
+	s->memory_bytes = bytes;
 	s->frame_bytes = child_number(result, "frame_bytes");
 	snprintf(s->engine, sizeof(s->engine), "%s",
 		 child_word(result, "engine"));
@@ -244,8 +250,9 @@ static void sweep_take(struct sweep *s, struct sweep_cell *c,
 static void sweep_tell(struct sweep *s, const struct sweep_cell *c)
 {
 	const struct sweep_sample *m = &c->sample[c->n - 1];
+	unsigned int tried = s->n_done + s->n_failed;
 	double left_s = (double)xm_time_sub(xm_clock(), s->begun) / XM_SEC /
-			s->n_done * (s->n_runs - s->n_done);
+			tried * (s->n_runs - tried);
 	json_t *o = cli_event_new("run");
 
 	cli_put_u64(o, "channels", c->channels);
@@ -254,9 +261,9 @@ static void sweep_tell(struct sweep *s, const struct sweep_cell *c)
 	cli_put_real(o, "gbit_per_s", m->gbit_per_s);
 	cli_event_emit(s->cli, o);
 	if (s->n_done % 10 && s->n_done < s->n_runs && s->n_done > 1)
-		cli_debug(s->cli, "%u slots, %u channels, %s: %.2f Gbit/s",
-			  c->slots, c->channels, sweep_drain_name(c->drain),
-			  m->gbit_per_s);
+		cli_debug(s->cli, "%u slots, %u channel%s, %s: %.2f Gbit/s",
+			  c->slots, c->channels, sweep_plural(c->channels),
+			  sweep_drain_name(c->drain), m->gbit_per_s);
 	else
 		cli_info(s->cli, "%u of %u runs, %.0f s left", s->n_done,
 			 s->n_runs, left_s);
@@ -321,8 +328,9 @@ static int sweep_loop(struct sweep *s)
 			break;
 		if (r)
 			cli_warn(s->cli,
-				 "%u slots, %u channels, %s: left out: %s",
+				 "%u slots, %u channel%s, %s: left out: %s",
 				 c->slots, c->channels,
+				 sweep_plural(c->channels),
 				 sweep_drain_name(c->drain), sweep_err(s)->msg);
 		r = 0;
 	}
@@ -403,27 +411,55 @@ static void sweep_result(struct sweep *s)
 }
 
 /* Receive memory that holds less than a ring decides in its place. */
-static void sweep_hint(struct sweep *s)
+static void sweep_hint_credit(struct sweep *s, unsigned int channels)
 {
 	const struct sweep_grid *g = &s->grid;
-	const struct sweep_cell *c;
+	const struct sweep_cell *c = sweep_flat(g, channels, 0);
 	uint64_t ring, credit;
 
-	if (!s->frame_bytes)
+	if (!c)
 		return;
-	for (unsigned int i = 0; i < g->n_channels; i++) {
-		c = sweep_flat(g, i, 0);
-		if (!c)
-			continue;
-		credit = sweep_median(c).credit * (uint64_t)s->frame_bytes;
-		ring = (uint64_t)g->slots[g->n_slots - 1] * XM_PACKET_SIZE;
-		if (credit >= ring)
-			continue;
-		cli_info(s->cli,
-			 "%u channels: the peer takes %.1f MiB of a channel at "
-			 "a time, so a larger ring cannot have more on the "
-			 "wire: see its --rx-memory",
-			 c->channels, (double)credit / (1 << 20));
+	credit = sweep_median(c).credit * (uint64_t)s->frame_bytes;
+	ring = (uint64_t)g->slots[g->n_slots - 1] * XM_PACKET_SIZE;
+	if (credit >= ring)
+		return;
+	cli_info(
+		s->cli,
+		"%u channel%s: the peer takes %.1f MiB of a channel at a time, "
+		"so a larger ring cannot have more on the wire: see its "
+		"--rx-memory",
+		c->channels, sweep_plural(c->channels),
+		(double)credit / (1 << 20));
+}
+
+/* A ring that holds all that its channel sends is never full: no drain of it was
+ * measured. */
+static void sweep_hint_memory(struct sweep *s, unsigned int channels)
+{
+	const struct sweep_grid *g = &s->grid;
+	const struct sweep_cell *c = NULL;
+	double share = s->memory_bytes / g->channels[channels];
+	unsigned int d;
+
+	for (d = 0; d < g->n_drains; d++) {
+		c = sweep_flat(g, channels, d);
+		if (c && (double)c->slots * XM_PACKET_SIZE >= share)
+			break;
+	}
+	if (d == g->n_drains)
+		return;
+	cli_info(s->cli,
+		 "%u channel%s: %u slots hold all that a channel sends, so "
+		 "they were never full (%s): take more memory (--size)",
+		 c->channels, sweep_plural(c->channels), c->slots,
+		 sweep_drain_name(c->drain));
+}
+
+static void sweep_hint(struct sweep *s)
+{
+	for (unsigned int c = 0; s->n_done && c < s->grid.n_channels; c++) {
+		sweep_hint_credit(s, c);
+		sweep_hint_memory(s, c);
 	}
 }
 
