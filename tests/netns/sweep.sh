@@ -42,6 +42,11 @@ scenario_measures_every_cell() {
 	# 8 packets do not fit into a ring of one, and into four of them only half
 	assert_jq 'all(.per_cell[] | select(.header_slots == 1 and .channels == 1);
 		.flush_space >= 7 and .waiting_percent > 0)' "$OUT" "waits"
+	# of the time, a channel's mean; rounded
+	assert_jq 'all(.per_cell[]; .dry_percent <= .waiting_percent + 1 and
+		.waiting_percent <= 101)' "$OUT" "shares"
+	assert_jq 'all(.per_cell[] | select(.header_slots == 1);
+		.waiting_percent > 5 and .dry > 0 and .dry_percent > 0)' "$OUT" "dry"
 	# half of a ring of 4 would be waited for twice
 	assert_jq 'all(.per_cell[] | select(.drain == "full" and .channels == 1);
 		.flush_space <= 8 / .header_slots - 1)' "$OUT" "full drains"
