@@ -301,7 +301,7 @@ static void sweep_put_table__marks_what_is_flat(void **state)
 	WRITTEN(t, sweep_put_table(f, &t->g));
 	assert_int_equal(count(t->text, "*"), 4);
 	assert_non_null(strstr(t->text, "\n4 channels\n"));
-	assert_non_null(strstr(t->text, "half: still rising at the end"));
+	assert_non_null(strstr(t->text, "half: not flat up to 20 slots"));
 }
 
 static void sweep_put_svg__is_whole_and_needs_nothing(void **state)

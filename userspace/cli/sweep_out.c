@@ -68,11 +68,11 @@ static void put_flat(FILE *f, const struct sweep_grid *g, unsigned int c,
 	if (!cell)
 		return;
 	m = sweep_median(cell);
-	fprintf(f, "  %s: %s from %u slots on (%.1f MiB a channel), ",
-		sweep_drain_name(cell->drain),
-		sweep_is_edge(g, cell) ? "still rising at the end, if flat" :
-					 "flat",
-		cell->slots, cell->slots / 2.0);
+	fprintf(f,
+		sweep_is_edge(g, cell) ?
+			"  %s: not flat up to %u slots (%.1f MiB a channel), " :
+			"  %s: flat from %u slots on (%.1f MiB a channel), ",
+		sweep_drain_name(cell->drain), cell->slots, cell->slots / 2.0);
 	fprintf(f, "%.2f Gbit/s, %.1f MiB locked\n", m.gbit_per_s,
 		(double)m.locked_bytes / (1 << 20));
 }
