@@ -335,7 +335,7 @@ static void plot_legend(const struct plot *p, const char *title,
 			sweep_drain_name(p->g->drain[d]),
 			sweep_drain_name(p->g->drain[d]), x, x + 30,
 			says[p->g->drain[d]]);
-		x += 116;
+		x += 126;
 	}
 	fprintf(p->f,
 		"<circle class=\"k half\" cx=\"%.0f\" cy=\"56\" r=\"6\"/>"
