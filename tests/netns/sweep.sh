@@ -8,8 +8,8 @@
 . "${0%/*}/session.sh"
 needs xdpmig xmllint
 
-discard_start() {
-	spawn discard dst "$XDPMIG" recv --dev "$DST_DEV" --discard --json
+discard_start() { # OPTION...
+	spawn discard dst "$XDPMIG" recv --dev "$DST_DEV" --discard --json "$@"
 	wait_for 10 grep -q 'waiting for sources' "$(err_of discard)"
 }
 
@@ -78,14 +78,36 @@ scenario_of_a_file_with_keys() {
 	assert_grep '^2 channels' "$OUT" "table"
 	assert_eq "$(grep -cE '^ +[14] +[0-9.]+ MiB +[0-9.]+' "$OUT")" 2 "rows"
 	assert_grep 'half: (not )?flat' "$OUT" "the answer"
-	# 3 packets a channel: only a ring of one is too small for them
+	discard_stop 2
+	detach_both
+}
+
+# What else than the ring was the limit.
+scenario_says_what_it_cannot_tell() {
+	net_up queues=2
+	attach_both
+	discard_start
+	head -c 3M /dev/urandom >"$GUEST"
+	# 3 packets a channel
 	run src "$XDPMIG" sweep --dev "$SRC_DEV" --ram "$GUEST" --slots 4 \
 		--channels 2 --drains half --repeat 1 "$DST4"
 	assert_grep '2 channels: 4 slots hold all that a channel sends' "$ERR" "hint"
 	run src "$XDPMIG" sweep --dev "$SRC_DEV" --ram "$GUEST" --slots 2 \
 		--channels 2 --drains half --repeat 1 "$DST4"
 	assert_no_grep 'hold all' "$ERR" "hint"
-	discard_stop 4
+	assert_no_grep 'on the wire' "$ERR" "hint"
+	discard_stop 2
+	discard_start --rx-memory 4M
+	sweep --slots 30M --channels 1 --drains half --repeat 1
+	assert_grep '1 channel: .* at most 2[.]. MiB on the wire.* --rx-memory' "$ERR" "hint"
+	discard_stop 1
+	discard_start --rx-memory 256M
+	# 8128 frames of 8300 bytes are 64.3 MiB
+	sweep --slots 60M --channels 1 --drains half --repeat 1
+	assert_no_grep 'on the wire' "$ERR" "hint"
+	sweep --slots 70M --channels 1 --drains half --repeat 1
+	assert_grep 'at most 64[.]3 MiB on the wire.* more frames cannot' "$ERR" "hint"
+	discard_stop 2
 	detach_both
 }
 

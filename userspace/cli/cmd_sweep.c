@@ -410,26 +410,30 @@ static void sweep_result(struct sweep *s)
 			sweep_put_cell(list, &s->grid.cell[i]);
 }
 
-/* Receive memory that holds less than a ring decides in its place. */
-static void sweep_hint_credit(struct sweep *s, unsigned int channels)
+/* Frames on the wire are limited, too: where those are less than a ring, they decide
+ * in its place. */
+static void sweep_hint_frames(struct sweep *s, unsigned int channels)
 {
 	const struct sweep_grid *g = &s->grid;
 	const struct sweep_cell *c = sweep_flat(g, channels, 0);
-	uint64_t ring, credit;
+	uint64_t frames, bytes;
 
 	if (!c)
 		return;
-	credit = sweep_median(c).credit * (uint64_t)s->frame_bytes;
-	ring = (uint64_t)g->slots[g->n_slots - 1] * XM_PACKET_SIZE;
-	if (credit >= ring)
+	frames = sweep_median(c).credit;
+	if (frames > XM_WINDOW)
+		frames = XM_WINDOW;
+	bytes = frames * (uint64_t)s->frame_bytes;
+	if (bytes >= (uint64_t)g->slots[g->n_slots - 1] * XM_PACKET_SIZE)
 		return;
-	cli_info(
-		s->cli,
-		"%u channel%s: the peer takes %.1f MiB of a channel at a time, "
-		"so a larger ring cannot have more on the wire: see its "
-		"--rx-memory",
-		c->channels, sweep_plural(c->channels),
-		(double)credit / (1 << 20));
+	cli_info(s->cli,
+		 "%u channel%s: a channel has at most %.1f MiB on the wire, "
+		 "however large its ring: %s",
+		 c->channels, sweep_plural(c->channels),
+		 (double)bytes / (1 << 20),
+		 frames < XM_WINDOW ?
+			 "the peer takes no more, see its --rx-memory" :
+			 "more frames cannot be acknowledged");
 }
 
 /* A ring that holds all that its channel sends is never full: no drain of it was
@@ -458,7 +462,7 @@ static void sweep_hint_memory(struct sweep *s, unsigned int channels)
 static void sweep_hint(struct sweep *s)
 {
 	for (unsigned int c = 0; s->n_done && c < s->grid.n_channels; c++) {
-		sweep_hint_credit(s, c);
+		sweep_hint_frames(s, c);
 		sweep_hint_memory(s, c);
 	}
 }
