@@ -42,6 +42,26 @@ scenario_another_guest() {
 	detach_both
 }
 
+# What receives only to measure would throw it away.
+scenario_a_target_that_discards() {
+	hosts queues=2
+	oracle 64
+	spawn recv dst "$XDPMIG" recv --dev "$DST_DEV" --discard --json
+	wait_for 10 grep -q 'waiting for sources' "$(err_of recv)"
+	send_live
+	send_end 20
+	assert_eq "$SEND_RC" 3 "send"
+	said send refused "device"
+	home send source
+	at_home
+	stop recv
+	assert_eq "$RC" 0 "recv --discard, stopped"
+	assert_jq '.status == "stopped" and .sessions == 0' "$(out_of recv)" "result"
+	move_after
+	guests_quit
+	detach_both
+}
+
 # send_fails STATUS PATTERN [OPTION...]
 send_fails() {
 	local status=$1 pattern=$2
