@@ -82,6 +82,17 @@ scenario_of_a_file_with_keys() {
 	detach_both
 }
 
+scenario_as_many_channels_as_queues() {
+	net_up queues=3
+	attach_both
+	discard_start
+	sweep --slots 2 --drains half --repeat 1
+	assert_eq "$RC" 0 "sweep"
+	assert_jq '[.per_curve[].channels] == [1, 2, 3]' "$OUT" "channels"
+	discard_stop 3
+	detach_both
+}
+
 # What else than the ring was the limit.
 scenario_says_what_it_cannot_tell() {
 	net_up queues=2
