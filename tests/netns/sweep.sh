@@ -82,6 +82,25 @@ scenario_of_a_file_with_keys() {
 	detach_both
 }
 
+# A budget that holds a few slots only: the others are not said to be more.
+scenario_rings_that_cannot_be_had() {
+	net_up queues=2
+	attach_both
+	discard_start
+	sweep --slots 1,4,64,128,256,512 --channels 1 --drains half --repeat 1 \
+		--lock-budget 8M
+	assert_eq "$RC" 0 "sweep"
+	assert_jq '[.per_cell[].header_slots] == [1, 4] and .runs == 2 and
+		.runs_failed == 4' "$OUT" "cells"
+	assert_jq 'all(.per_curve[]; .flat_slots < 4 or .is_largest)' "$OUT" "end"
+	assert_grep '512 slots, 1 channel, half: left out: .* --lock-budget' "$ERR" "why"
+	sweep --slots 128 --channels 1 --drains half --repeat 2 --lock-budget 8M
+	assert_eq "$RC" 1 "sweep of none"
+	assert_jq '.runs == 0 and (.message | test("--lock-budget"))' "$OUT" "why"
+	discard_stop 8
+	detach_both
+}
+
 scenario_as_many_channels_as_queues() {
 	net_up queues=3
 	attach_both

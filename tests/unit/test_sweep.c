@@ -262,6 +262,21 @@ static void sweep_flat__the_largest_may_not_be_the_end(void **state)
 	assert_true(sweep_is_edge(&t->g, sweep_flat(&t->g, 0, 1)));
 }
 
+/* The sweep was ended before larger ones had their turn, or they failed. */
+static void sweep_is_edge__when_no_larger_one_was_measured(void **state)
+{
+	struct t *t = make(state, "1,2,4", "1,2", "half,full", 1);
+
+	measured(sweep_cell(&t->g, 0, 0, 0), 1);
+	measured(sweep_cell(&t->g, 0, 1, 0), 2);
+	measured(sweep_cell(&t->g, 0, 2, 1), 1); /* another drain */
+	measured(sweep_cell(&t->g, 1, 2, 0), 1); /* other channels */
+	assert_int_equal(sweep_flat(&t->g, 0, 0)->slots, 2);
+	assert_true(sweep_is_edge(&t->g, sweep_flat(&t->g, 0, 0)));
+	measured(sweep_cell(&t->g, 0, 2, 0), 2);
+	assert_false(sweep_is_edge(&t->g, sweep_flat(&t->g, 0, 0)));
+}
+
 static void sweep_is_edge__not_of_the_largest_ring_there_is(void **state)
 {
 	struct t *t = make(state, "512,1024", "1", "half", 1);
@@ -419,6 +434,7 @@ int main(void)
 		T(sweep_median__of_each_figure),
 		T(sweep_flat__the_smallest_within_3_percent),
 		T(sweep_flat__the_largest_may_not_be_the_end),
+		T(sweep_is_edge__when_no_larger_one_was_measured),
 		T(sweep_is_edge__not_of_the_largest_ring_there_is),
 		T(sweep_put_csv__a_line_for_each_run),
 		T(sweep_put_table__marks_what_is_flat),

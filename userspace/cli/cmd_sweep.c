@@ -269,6 +269,26 @@ static void sweep_tell(struct sweep *s, const struct sweep_cell *c)
 			 s->n_runs, left_s);
 }
 
+/* What came of a run that did not fail.  -ENODATA: nothing; -ERANGE: its ring was
+ * smaller than was wished. */
+static int sweep_check(struct sweep *s, const struct sweep_cell *c,
+		       const json_t *result)
+{
+	double slots = child_number(result, "header_slots");
+
+	if (child_number(result, "gbit_per_s") <= 0)
+		return xm_fail(
+			sweep_err(s), -ENODATA, XM_REASON_USAGE,
+			"there was nothing to measure: all of the memory "
+			"is zeros, or it is too small");
+	if (slots < c->slots)
+		return xm_fail(
+			sweep_err(s), -ERANGE, XM_REASON_MEMORY,
+			"a ring of %.0f was to be had, see --lock-budget",
+			slots);
+	return 0;
+}
+
 /* 0, or -errno with the error: the run came to nothing. */
 static int sweep_run(struct sweep *s, struct sweep_cell *c)
 {
@@ -287,10 +307,8 @@ static int sweep_run(struct sweep *s, struct sweep_cell *c)
 	if (r)
 		return r;
 	r = child_failure(result, sweep_err(s));
-	if (!r && child_number(result, "gbit_per_s") <= 0)
-		r = xm_fail(sweep_err(s), -ENODATA, XM_REASON_USAGE,
-			    "there was nothing to measure: all of the memory "
-			    "is zeros, or it is too small");
+	if (!r)
+		r = sweep_check(s, c, result);
 	if (!r) {
 		sweep_take(s, c, result);
 		s->n_done++;
@@ -307,7 +325,8 @@ static bool sweep_is_hopeless(struct sweep *s, unsigned int failures)
 
 	return s->cli->cancelled || failures >= SWEEP_FAILURES ||
 	       e->reason == XM_REASON_CANCELLED ||
-	       cli_exit_status(e->reason) == CLI_EXIT_USAGE || !s->n_done;
+	       cli_exit_status(e->reason) == CLI_EXIT_USAGE ||
+	       (!s->n_done && failures);
 }
 
 static int sweep_loop(struct sweep *s)
@@ -320,7 +339,8 @@ static int sweep_loop(struct sweep *s)
 	for (i = 0; i < s->n_runs; i++) {
 		c = &s->grid.cell[s->order[i]];
 		r = sweep_run(s, c);
-		failures = r ? failures + 1 : 0;
+		if (r != -ERANGE) /* that says nothing of the others */
+			failures = r ? failures + 1 : 0;
 		if (s->cli->cancelled)
 			break;
 		s->n_failed += r != 0;
@@ -340,9 +360,13 @@ static int sweep_loop(struct sweep *s)
 			       "cancelled after %u of %u runs", s->n_done,
 			       s->n_runs);
 	}
-	if (!r)
-		memset(sweep_err(s), 0, sizeof(struct xm_error));
-	return r;
+	if (r)
+		return r;
+	memset(sweep_err(s), 0, sizeof(struct xm_error));
+	return s->n_done ? 0 :
+			   xm_fail(sweep_err(s), -ERANGE, XM_REASON_MEMORY,
+				   "none of these rings was to be had, see "
+				   "--lock-budget");
 }
 
 /* -- what came out -------------------------------------------------------------------- */

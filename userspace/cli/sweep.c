@@ -7,7 +7,7 @@
  *
  * The rule.  Larger rings cost memory and cannot hurt but by noise; so the size
  * to take is the smallest whose median is within 3 % of the best of all sizes.
- * When that is the largest that was tried, nothing is said about what larger
+ * When that is the largest that was measured, nothing is said about what larger
  * ones would do.
  */
 #include "sweep.h"
@@ -311,6 +311,14 @@ const struct sweep_cell *sweep_flat(const struct sweep_grid *g,
 
 bool sweep_is_edge(const struct sweep_grid *g, const struct sweep_cell *c)
 {
-	return c->slots == g->slots[g->n_slots - 1] &&
-	       c->slots < SWEEP_SLOTS_MAX;
+	const struct sweep_cell *o;
+	unsigned int i;
+
+	for (i = 0; i < sweep_n_cells(g); i++) {
+		o = &g->cell[i];
+		if (o->n && o->channels == c->channels &&
+		    o->drain == c->drain && o->slots > c->slots)
+			return false;
+	}
+	return c->slots < SWEEP_SLOTS_MAX;
 }
