@@ -101,6 +101,30 @@ scenario_rings_that_cannot_be_had() {
 	detach_both
 }
 
+# Who may lock 8 MiB, and locks more than half of it: what the run before had locked is
+# not free at once.
+scenario_of_a_user_with_a_limit() {
+	local limited=(setpriv --bounding-set -ipc_lock,-sys_resource
+		prlimit --memlock=8388608:8388608 --)
+
+	net_up queues=2
+	attach_both
+	discard_start
+	run src "${limited[@]}" "$XDPMIG" sweep --dev "$SRC_DEV" --json --size 5M \
+		--slots 1,2 --channels 1 --repeat 4 "$DST4"
+	assert_eq "$RC" 0 "sweep"
+	assert_jq '.runs == 16 and .runs_failed == 0' "$OUT" "runs"
+	assert_jq 'all(.per_cell[]; .locked_bytes > 4194304)' "$OUT" "locked"
+	discard_stop 16
+	spawn discard dst "${limited[@]}" "$XDPMIG" recv --dev "$DST_DEV" --discard --json \
+		--rx-memory 5M
+	wait_for 10 grep -q 'waiting for sources' "$(err_of discard)"
+	sweep --slots 1 --channels 1 --repeat 8
+	assert_jq '.runs == 16 and .runs_failed == 0' "$OUT" "runs"
+	discard_stop 16
+	detach_both
+}
+
 scenario_as_many_channels_as_queues() {
 	net_up queues=3
 	attach_both

@@ -32,7 +32,8 @@
  * without a word.  XDP_OPTIONS is read back all the same.
  *
  * EBUSY at bind is normal for a moment after another socket of this queue was
- * closed: the kernel releases its buffer pool asynchronously.
+ * closed: the kernel releases its buffer pool asynchronously.  So is what that
+ * had locked: a user with a limit, ENOBUFS, has it back a moment later.
  */
 #include "sock.h"
 
@@ -51,6 +52,8 @@
 
 #define BIND_TRIES   10
 #define BIND_WAIT_MS 100
+#define LOCK_TRIES   40
+#define LOCK_WAIT_MS 25
 
 static int sock_set(const struct xsk_sock *s, int name, const void *val,
 		    socklen_t len)
@@ -113,10 +116,23 @@ static int sock_fail_memlock(const struct umem *umem,
 		opts->ifname, opts->queue, umem->len, (uint64_t)lim.rlim_cur);
 }
 
+/* The limit is looked at before anything is pinned, so to try again costs nothing. */
+static int sock_reg_all(const struct xsk_sock *s, const struct umem *umem)
+{
+	const struct timespec wait = { .tv_nsec = LOCK_WAIT_MS * 1000000L };
+	int i, r = sock_reg(s->fd, umem->base, umem->len);
+
+	for (i = 1; r == -ENOBUFS && i < LOCK_TRIES; i++) {
+		(void)nanosleep(&wait, NULL); /* a shorter wait does no harm */
+		r = sock_reg(s->fd, umem->base, umem->len);
+	}
+	return r;
+}
+
 int xsk_sock_register(struct xsk_sock *s, const struct umem *umem,
 		      const struct xsk_chan_opts *opts, struct xm_error *e)
 {
-	int r = sock_reg(s->fd, umem->base, umem->len), blamed;
+	int r = sock_reg_all(s, umem), blamed;
 	uint64_t addr = 0;
 	char what[160];
 
