@@ -90,9 +90,9 @@ static inline int t_setup(void **state)
 	t_bind_prod(&c->sock.fill, &t->fill);
 	t_bind_cons(&c->sock.rx, &t->rx);
 	t_bind_cons(&c->sock.comp, &t->comp);
-	if (umem_open(&c->umem, &c->opts, &t->e) || chan_tx_init(c) ||
-	    chan_rx_init(c))
+	if (umem_open(&c->umem, &c->opts, &t->e) || chan_tx_init(c))
 		return -1;
+	chan_rx_init(c);
 	*state = t;
 	return 0;
 }
@@ -102,7 +102,6 @@ static inline int t_teardown(void **state)
 	struct t_chan *t = *state;
 
 	chan_tx_fini(&t->chan);
-	chan_rx_fini(&t->chan);
 	umem_close(&t->chan.umem);
 	close(t->x.fd);
 	free(t);

@@ -88,12 +88,12 @@ static int chan_setup(struct xsk_chan *chan, const struct xsk_chan_opts *opts,
 	if (r)
 		return r;
 	r = chan_tx_init(chan);
-	if (!r)
-		r = chan_rx_init(chan);
-	return r ? xm_fail(e, r, XM_REASON_MEMORY,
-			   "%s: queue %u: out of memory", chan->ifname,
-			   opts->queue) :
-		   0;
+	if (r)
+		return xm_fail(e, r, XM_REASON_MEMORY,
+			       "%s: queue %u: out of memory", chan->ifname,
+			       opts->queue);
+	chan_rx_init(chan);
+	return 0;
 }
 
 int xsk_chan_make(struct xsk_chan **ret_chan, const struct xsk_chan_opts *opts,
@@ -157,7 +157,6 @@ struct xsk_chan *xsk_chan_close(struct xsk_chan *chan)
 	if (!chan)
 		return NULL;
 	xsk_sock_close(&chan->sock);
-	chan_rx_fini(chan);
 	chan_tx_fini(chan);
 	umem_close(&chan->umem);
 	free(chan);

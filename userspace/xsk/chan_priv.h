@@ -33,8 +33,8 @@ struct chan_tx {
 };
 
 struct chan_rx {
-	uint64_t *back;  /* chunks to give back by _rx_done: */
-	uint32_t n_back; /* so many, of whole frames, and behind them */
+	/* Chunks, written behind the fill ring's producer: */
+	uint32_t n_back; /* those that _rx_done gives back, and behind them */
 	uint32_t n_part; /* those of a frame whose tail is still to come, */
 	struct xsk_frame part; /* which is this */
 	bool is_swallowing;    /* the rest of a frame with too many pieces */
@@ -53,8 +53,7 @@ struct xsk_chan {
 int chan_tx_init(struct xsk_chan *chan);
 void chan_tx_fini(struct xsk_chan *chan);
 
-/* Also fills the fill ring. */
-int chan_rx_init(struct xsk_chan *chan);
-void chan_rx_fini(struct xsk_chan *chan);
+/* Fills the fill ring. */
+void chan_rx_init(struct xsk_chan *chan);
 
 #endif

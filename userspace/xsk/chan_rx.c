@@ -5,11 +5,14 @@
  * but the last, one for each chunk it fills.  A batch of descriptors may end
  * inside a frame; the pieces that came are kept until the others have come.
  *
- *   chunk   in the fill ring -> RX ring -> back[], and piece of a lent frame
- *           -> fill ring, by xsk_rx_done()
+ *   chunk   in the fill ring -> RX ring -> piece of a lent frame, and written
+ *           behind the fill ring's producer -> in the fill ring, by
+ *           xsk_rx_done(), which moves that
  *
- * Chunks are never lost: there are rx_chunks of them, and fill ring, RX ring
- * and back[] each have room for all, so that none of them can overflow.
+ * Chunks are never lost: there are rx_chunks of them, and fill ring and RX ring
+ * have room for all, so that none of them can overflow.  The fill ring has twice
+ * the room: what is written behind its producer can be no entry that the kernel
+ * has not read, as those and the chunks that are held are rx_chunks together.
  *
  * A frame with more pieces than any of ours is not read further than that:
  * its chunks go back, it counts as oversize.  Nothing else about a frame's
@@ -21,12 +24,11 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "chan_priv.h"
 #include "compat.h"
+#include "core/hint.h"
 
 #define RX_BATCH 64 /* descriptors between two stores to the shared consumer */
 
@@ -40,117 +42,153 @@ static void rx_wake(struct xsk_chan *chan)
 
 static void rx_refill(struct xsk_chan *chan)
 {
-	struct chan_rx *rx = &chan->rx;
-	uint32_t i, idx, n = rx->n_back;
+	uint32_t idx, n = chan->rx.n_back;
 
 	if (!n)
 		return;
 	if (xsk_ring_prod__reserve(&chan->sock.fill, n, &idx) != n)
 		assert(!"fill ring smaller than the receive chunks");
-	for (i = 0; i < n; i++)
-		*xsk_ring_prod__fill_addr(&chan->sock.fill, idx + i) =
-			rx->back[i];
 	xsk_ring_prod__submit(&chan->sock.fill, n);
-	for (i = 0; i < rx->n_part; i++)
-		rx->back[i] = rx->back[n + i];
-	rx->n_back = 0;
+	chan->rx.n_back = 0;
 }
 
-int chan_rx_init(struct xsk_chan *chan)
+void chan_rx_init(struct xsk_chan *chan)
 {
-	struct chan_rx *rx = &chan->rx;
+	struct xsk_ring_prod *fill = &chan->sock.fill;
 	uint32_t i;
 
-	rx->back = calloc(chan->opts.rx_chunks, sizeof(*rx->back));
-	if (!rx->back)
-		return -ENOMEM;
 	for (i = 0; i < chan->opts.rx_chunks; i++)
-		rx->back[i] = chan->umem.rx_addr + (uint64_t)i * XSK_CHUNK_LEN;
-	rx->n_back = chan->opts.rx_chunks;
+		*xsk_ring_prod__fill_addr(fill, fill->cached_prod + i) =
+			chan->umem.rx_addr + (uint64_t)i * XSK_CHUNK_LEN;
+	chan->rx.n_back = chan->opts.rx_chunks;
 	rx_refill(chan);
-	return 0;
 }
 
-void chan_rx_fini(struct xsk_chan *chan)
+/* The last piece of a frame with too many is there. */
+static XM_SELDOM void rx_swallow(struct xsk_chan *chan)
 {
-	free(chan->rx.back);
-	memset(&chan->rx, 0, sizeof(chan->rx));
-}
-
-/* One descriptor of the frame @f.  True when it was the last. */
-static bool rx_piece(struct xsk_chan *chan, struct xsk_frame *f,
-		     const struct xdp_desc *d)
-{
-	struct chan_rx *rx = &chan->rx;
-	unsigned int n = f->n_pieces;
-
-	assert(rx->n_back + rx->n_part < chan->opts.rx_chunks);
-	rx->back[rx->n_back + rx->n_part++] = d->addr &
-					      ~(uint64_t)(XSK_CHUNK_LEN - 1);
-	if (n < XM_FRAME_DESCS) {
-		f->piece[n].base = chan->umem.base + d->addr;
-		f->piece[n].len = d->len;
-		f->n_pieces = n + 1;
-		f->len += d->len;
-	} else {
-		rx->is_swallowing = true;
-		rx->n_back += rx->n_part;
-		rx->n_part = 0;
-	}
-	return !(d->options & XDP_PKT_CONTD);
-}
-
-/* The frame is whole.  False when it is one to be swallowed. */
-static bool rx_frame(struct xsk_chan *chan)
-{
-	struct chan_rx *rx = &chan->rx;
-
-	rx->n_back += rx->n_part;
-	rx->n_part = 0;
-	if (!rx->is_swallowing) {
-		chan->stats.rx_frames++;
-		return true;
-	}
-	rx->is_swallowing = false;
+	chan->rx.is_swallowing = false;
 	chan->stats.rx_oversize++;
-	return false;
 }
 
-static void rx_begin(struct xsk_frame *f)
+static inline void rx_begin(struct xsk_frame *f)
 {
 	f->n_pieces = 0;
 	f->len = 0;
 }
 
+/* Where the next chunk goes back to. */
+static __u64 *rx_back(struct xsk_chan *chan)
+{
+	struct xsk_ring_prod *fill = &chan->sock.fill;
+
+	return xsk_ring_prod__fill_addr(
+		fill, fill->cached_prod + chan->rx.n_back + chan->rx.n_part);
+}
+
+/* Descriptors from number @idx of the RX ring on, @n at most, such that neither they
+ * nor what is written for them wrap. */
+static uint32_t rx_straight(struct xsk_chan *chan, uint32_t idx, uint32_t n)
+{
+	const struct xsk_ring_cons *ring = &chan->sock.rx;
+	struct xsk_ring_prod *fill = &chan->sock.fill;
+	uint32_t rx = ring->size - (idx & ring->mask);
+	uint32_t back =
+		(uint32_t)((__u64 *)fill->ring + fill->size - rx_back(chan));
+
+	if (n > rx)
+		n = rx;
+	return n < back ? n : back;
+}
+
+/* Take descriptors, @n from @d on, up to the end of the last frame that there is room
+ * for.  The first adds to *@frame, which may have pieces; that is moved to the frame
+ * behind the last whole one, of which the same is true then, if there is room for it.
+ * Returns how many. */
+static inline uint32_t rx_run(struct xsk_chan *chan, const struct xdp_desc *d,
+			      uint32_t n, struct xsk_frame **frame,
+			      const struct xsk_frame *end)
+{
+	uint8_t *const base = chan->umem.base;
+	struct chan_rx *rx = &chan->rx;
+	struct xsk_frame *f = *frame;
+	struct xm_vec *v = f->piece + f->n_pieces;
+	__u64 *back = rx_back(chan);
+	const __u64 *begin = back;
+	const __u64 *whole = NULL; /* behind those of whole frames */
+	uint32_t len = f->len;
+	const struct xm_vec *full = f->piece + XM_FRAME_DESCS;
+	const struct xdp_desc *first = d, *last = d + n;
+	uint64_t addr;
+
+	while (d < last) {
+		addr = d->addr;
+		*back++ = addr & ~(uint64_t)(XSK_CHUNK_LEN - 1);
+		if (v < full) {
+			v->base = base + addr;
+			v->len = d->len;
+			len += d->len;
+			v++;
+		} else {
+			rx->is_swallowing = true;
+		}
+		if (d++->options & XDP_PKT_CONTD)
+			continue;
+		whole = back;
+		if (rx->is_swallowing) {
+			rx_swallow(chan);
+		} else {
+			f->n_pieces = (unsigned int)(v - f->piece);
+			f->len = len;
+			if (++f == end)
+				break;
+		}
+		v = f->piece;
+		full = v + XM_FRAME_DESCS;
+		len = 0;
+	}
+	if (f != end) {
+		f->n_pieces = (unsigned int)(v - f->piece);
+		f->len = len;
+	}
+	if (rx->is_swallowing)
+		whole = back; /* nobody wants them */
+	if (whole) {
+		rx->n_back += rx->n_part + (uint32_t)(whole - begin);
+		rx->n_part = 0;
+		begin = whole;
+	}
+	rx->n_part += (uint32_t)(back - begin);
+	assert(rx->n_back + rx->n_part <= chan->opts.rx_chunks);
+	*frame = f;
+	return (uint32_t)(d - first);
+}
+
 unsigned int xsk_rx(struct xsk_chan *chan, struct xsk_frame *frames,
 		    unsigned int max)
 {
+	const struct xsk_frame *end = frames + max;
 	struct xsk_ring_cons *ring = &chan->sock.rx;
 	struct xsk_frame *f = frames;
-	uint32_t avail, i, idx;
+	uint32_t avail, n, idx;
 
 	if (!max)
 		return 0;
-	*f = chan->rx.part; /* mostly empty */
-	while (f < frames + max) {
+	rx_begin(f);
+	if (chan->rx.n_part)
+		*f = chan->rx.part;
+	while (f < end) {
 		avail = xsk_ring_cons__peek(ring, RX_BATCH, &idx);
 		if (!avail)
 			break;
-		for (i = 0; i < avail && f < frames + max; i++) {
-			if (!rx_piece(chan, f,
-				      xsk_ring_cons__rx_desc(ring, idx + i)))
-				continue;
-			if (rx_frame(chan) && ++f == frames + max)
-				continue;
-			rx_begin(f);
-		}
-		xsk_ring_cons__cancel(ring, avail - i);
-		xsk_ring_cons__release(ring, i);
+		n = rx_run(chan, xsk_ring_cons__rx_desc(ring, idx),
+			   rx_straight(chan, idx, avail), &f, end);
+		xsk_ring_cons__cancel(ring, avail - n);
+		xsk_ring_cons__release(ring, n);
 	}
-	if (f < frames + max)
+	if (f < end && chan->rx.n_part)
 		chan->rx.part = *f;
-	else
-		rx_begin(&chan->rx.part);
+	chan->stats.rx_frames += (uint64_t)(f - frames);
 	if (f == frames && chan->opts.busy_poll_us)
 		rx_wake(chan);
 	return (unsigned int)(f - frames);
