@@ -53,31 +53,38 @@ static unsigned int dst_cut(struct xm_vec *vec, uint8_t *base, size_t from,
 static void dst_take(struct sim_dst *d, struct sim_pkt *p)
 {
 	struct xm_vec vec[65536 / CHUNK + 2];
-	struct xm_encap e;
+	const struct xm_encap *e = &d->last.is;
+	size_t hdr_len = 0, at = 0;
+	const uint8_t *hdr = NULL;
 	struct xm_frame f;
 	enum xm_drop drop;
-	size_t hdr_len = 0, at = 0;
 	unsigned int n = 0;
 
-	drop = xm_encap_get(&e, p->data, p->len, p->len);
-	if (!drop)
-		drop = xm_frame_begin(&hdr_len, p->data + e.payload, e.len,
-				      e.len);
+	drop = xm_encap_next(&d->last, p->data, p->len, p->len);
 	if (!drop) {
-		at = e.payload + hdr_len;
-		n = dst_cut(vec, p->data + at, at, e.len - hdr_len);
-		drop = xm_seal_open(&d->seal, &f, p->data + e.payload, hdr_len,
-				    vec, n, e.len);
+		hdr = p->data + e->payload;
+		drop = xm_frame_begin(&hdr_len, hdr, e->len, e->len);
+	}
+	if (!drop && p->len == e->payload + e->len) {
+		n = dst_cut(vec, p->data, 0, p->len);
+		if (xm_rx_next(d->rx, dst_now(d), vec, n, e->payload, e->len,
+			       e->ce) >= 0)
+			return;
+	}
+	if (!drop) {
+		at = e->payload + hdr_len;
+		n = dst_cut(vec, p->data + at, at, e->len - hdr_len);
+		drop = xm_seal_open(&d->seal, &f, hdr, hdr_len, vec, n, e->len);
 	}
 	if (drop) {
 		xm_rx_drop(d->rx, drop);
 		return;
 	}
 	if (f.type == XM_WIRE_PROBE) {
-		prober_packet(&d->prober, d->w, &e, &f, p->data + at);
+		prober_packet(&d->prober, d->w, e, &f, p->data + at);
 		return;
 	}
-	xm_rx_packet(d->rx, dst_now(d), &f, vec, n, e.ce);
+	xm_rx_packet(d->rx, dst_now(d), &f, vec, n, e->ce);
 }
 
 static void dst_ack(struct sim_dst *d)

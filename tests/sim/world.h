@@ -164,6 +164,7 @@ struct sim_dst {
 	void *mem;
 	struct sim_side side;
 	struct sim_prober prober;
+	struct xm_encap_last last;
 	struct xm_seal seal;
 	struct sim_cipher cipher;
 	struct xm_path path;

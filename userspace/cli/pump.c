@@ -31,6 +31,7 @@
 
 #include "clock.h"
 #include "core/crc32c.h"
+#include "core/hint.h"
 #include "guest/fault.h"
 
 /* A completion wakes nobody: look for it after so long. */
@@ -254,10 +255,18 @@ static const void *pump_linearise(struct pump *p, const struct xm_vec *vec,
 }
 
 /* Frames that prove their sender and contradict what was agreed: its bug. */
-static bool pump_is_fatal(enum xm_drop reason)
+static int pump_check_drop(const struct pump *p, enum xm_drop reason,
+			   struct xm_error *e)
 {
-	return reason == XM_DROP_BAD_ADDRESS || reason == XM_DROP_BAD_CHANNEL ||
-	       reason == XM_DROP_BAD_PACKET;
+	if (!reason) /* mostly */
+		return 0;
+	if (reason != XM_DROP_BAD_ADDRESS && reason != XM_DROP_BAD_CHANNEL &&
+	    reason != XM_DROP_BAD_PACKET)
+		return 0;
+	return xm_fail(e, -EPROTO, XM_REASON_PROTOCOL,
+		       "channel %u: the peer sent a frame that does not fit "
+		       "the memory map (%s)",
+		       p->opts.channel, xm_drop_name(reason));
 }
 
 static int pump_dispatch(struct pump *p, struct xm_time now,
@@ -278,41 +287,54 @@ static int pump_dispatch(struct pump *p, struct xm_time now,
 		return 0;
 	} else if (p->rx) {
 		reason = xm_rx_packet(p->rx, now, f, vec, n, enc->ce);
-		if (pump_is_fatal(reason))
-			return xm_fail(e, -EPROTO, XM_REASON_PROTOCOL,
-				       "channel %u: the peer sent a frame that "
-				       "does not fit the memory map (%s)",
-				       p->opts.channel, xm_drop_name(reason));
-		return 0;
+		return pump_check_drop(p, reason, e);
 	}
 	p->drops.n[reason]++;
 	return 0;
 }
 
-static int pump_take(struct pump *p, struct xm_time now, struct xsk_frame *x,
-		     struct xm_error *e)
+/* A frame behind the prefix that p->last knows. */
+static XM_APART int pump_open_frame(struct pump *p, struct xm_time now,
+				    struct xsk_frame *x, struct xm_error *e)
 {
-	const uint8_t *hdr = x->piece[0].base;
-	struct xm_encap enc = { 0 };
-	struct xm_frame f;
+	const struct xm_encap *enc = &p->last.is;
+	const uint8_t *hdr = (uint8_t *)x->piece[0].base + enc->payload;
 	enum xm_drop reason;
+	struct xm_frame f;
 	size_t hdr_len = 0;
 
-	reason = xm_encap_get(&enc, hdr, x->piece[0].len, x->len);
-	hdr += enc.payload;
-	if (!reason)
-		reason = xm_frame_begin(&hdr_len, hdr,
-					x->piece[0].len - enc.payload, enc.len);
+	reason = xm_frame_begin(&hdr_len, hdr, x->piece[0].len - enc->payload,
+				enc->len);
 	if (!reason) {
-		pump_trim(x, enc.payload + hdr_len, enc.len - hdr_len);
+		pump_trim(x, enc->payload + hdr_len, enc->len - hdr_len);
 		reason = xm_seal_open(&p->seal, &f, hdr, hdr_len, x->piece,
-				      x->n_pieces, enc.len);
+				      x->n_pieces, enc->len);
 	}
 	if (reason) {
 		p->drops.n[reason]++;
 		return 0;
 	}
-	return pump_dispatch(p, now, &f, x->piece, x->n_pieces, &enc, e);
+	return pump_dispatch(p, now, &f, x->piece, x->n_pieces, enc, e);
+}
+
+static int pump_take(struct pump *p, struct xm_time now, struct xsk_frame *x,
+		     struct xm_error *e)
+{
+	const struct xm_encap *enc = &p->last.is;
+	const uint8_t *hdr = x->piece[0].base;
+	enum xm_drop reason;
+	int r = -EAGAIN;
+
+	reason = xm_encap_next(&p->last, hdr, x->piece[0].len, x->len);
+	if (reason) {
+		p->drops.n[reason]++;
+		return 0;
+	}
+	if (p->rx && x->len == enc->payload + enc->len) /* no padding */
+		r = xm_rx_next(p->rx, now, x->piece, x->n_pieces, enc->payload,
+			       enc->len, enc->ce);
+	return r >= 0 ? pump_check_drop(p, (enum xm_drop)r, e) :
+			pump_open_frame(p, now, x, e);
 }
 
 /* Take up to a batch off the RX ring.  Returns how many, or -errno. */

@@ -75,6 +75,7 @@ struct pump {
 	struct xsk_chan *chan;
 	struct xm_path path;
 	struct xm_encap_head head; /* of the path, ports included */
+	struct xm_encap_last last; /* of the frames that come */
 	struct xm_seal seal;
 	struct xm_probe probe;
 

@@ -130,26 +130,14 @@ static void frame_decode(struct xm_frame *f, const uint8_t *p)
 		f->seg[i] = xm_be64_get(p + FRAME_LEN + i * SEG_LEN);
 }
 
-/* DATA's segments: whole pages, or one piece of a page that does not reach into the
- * next one. */
 static enum xm_drop frame_check_data(const uint8_t *p, unsigned int n_segs,
 				     unsigned int len)
 {
-	unsigned int page = xm_be16_get(p + 28), seg_len = xm_be16_get(p + 30);
 	unsigned int in_page = 0, i;
 
-	if (!n_segs || page + n_segs > XM_PACKET_PAGES)
-		return XM_DROP_BAD_SHAPE;
-	if (len != n_segs * seg_len)
-		return XM_DROP_BAD_LENGTH;
 	for (i = 0; i < n_segs; i++)
 		in_page |= xm_be16_get(p + FRAME_LEN + i * SEG_LEN + 6);
-	in_page %= XM_PAGE_SIZE;
-	if (seg_len == XM_PAGE_SIZE && !in_page)
-		return XM_DROP_NONE;
-	return n_segs == 1 && seg_len && in_page + seg_len <= XM_PAGE_SIZE ?
-		       XM_DROP_NONE :
-		       XM_DROP_BAD_SHAPE;
+	return xm_frame_check_segs(p, n_segs, len, in_page % XM_PAGE_SIZE);
 }
 
 /* What is wrong with a frame whose header is as it was sent. */

@@ -80,6 +80,28 @@ bool xm_frame_is_whole(const void *hdr, size_t hdr_len);
 enum xm_drop xm_frame_check(struct xm_frame *ret_f, const void *hdr,
 			    size_t hdr_len, size_t total);
 
+/* The part of _check that is about DATA's segments: whole pages, or one piece of a
+ * page that does not reach into the next one.  @in_page: where in its page the
+ * only segment begins, or 0 where all begin with one. */
+static inline enum xm_drop xm_frame_check_segs(const void *hdr,
+					       unsigned int n_segs,
+					       unsigned int len,
+					       unsigned int in_page)
+{
+	unsigned int page = xm_be16_get((const uint8_t *)hdr + 28);
+	unsigned int seg_len = xm_be16_get((const uint8_t *)hdr + 30);
+
+	if (!n_segs || page + n_segs > XM_PACKET_PAGES)
+		return XM_DROP_BAD_SHAPE;
+	if (len != n_segs * seg_len)
+		return XM_DROP_BAD_LENGTH;
+	if (seg_len == XM_PAGE_SIZE && !in_page)
+		return XM_DROP_NONE;
+	return n_segs == 1 && seg_len && in_page + seg_len <= XM_PAGE_SIZE ?
+		       XM_DROP_NONE :
+		       XM_DROP_BAD_SHAPE;
+}
+
 /* Of a header: its payload's CRC, the number of this transmission (48 bits),
  * its type, its tag. */
 static inline void xm_frame_set_crc(void *hdr, uint32_t payload_crc)

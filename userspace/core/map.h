@@ -88,6 +88,18 @@ static inline uint64_t xm_page_hash(unsigned int block, uint64_t offset)
 	return z ^ (z >> 31);
 }
 
+/* The sum over the pages of [offset, offset + len), one at least. */
+static inline uint64_t xm_page_hash_row(unsigned int block, uint64_t offset,
+					uint64_t len)
+{
+	uint64_t last = (offset + len - 1) >> XM_PAGE_SHIFT, sum = 0;
+	uint64_t page = offset >> XM_PAGE_SHIFT;
+
+	for (; page <= last; page++)
+		sum += xm_page_hash(block, page << XM_PAGE_SHIFT);
+	return sum;
+}
+
 /* The sum over all pages of a block of @len bytes, each times its bytes.
  * About 0.1 s for 256 GiB. */
 uint64_t xm_page_hash_sum(unsigned int block, uint64_t len);

@@ -140,6 +140,7 @@ static int multifd_check_counts(const struct xm_multifd *pkt)
 static int multifd_get_pages(struct xm_multifd *pkt, const uint8_t *p)
 {
 	unsigned int i, n = pkt->normal_pages + pkt->zero_pages;
+	uint64_t in_page = 0;
 
 	if (!n)
 		return 0;
@@ -149,10 +150,9 @@ static int multifd_get_pages(struct xm_multifd *pkt, const uint8_t *p)
 		return XM_MULTIFD_E_BLOCK;
 	for (i = 0; i < n; i++) {
 		pkt->offset[i] = xm_multifd_offset(p, i);
-		if (pkt->offset[i] % XM_PAGE_SIZE)
-			return XM_MULTIFD_E_OFFSET;
+		in_page |= pkt->offset[i];
 	}
-	return 0;
+	return in_page % XM_PAGE_SIZE ? XM_MULTIFD_E_OFFSET : 0;
 }
 
 int xm_multifd_get(struct xm_multifd *ret_pkt, const void *src)

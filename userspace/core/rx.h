@@ -20,8 +20,9 @@ struct xm_rx_opts {
 				   * are written to */
 	uint64_t cookie;
 	uint8_t channel;
-	uint32_t credit;        /* frames the receiver can hold */
-	struct xm_seal *seal;   /* for ACKs; NULL: a session without keys */
+	uint32_t credit; /* frames the receiver can hold */
+	struct xm_seal *
+		seal; /* for ACKs and xm_rx_next(); NULL: a session without keys */
 	struct xm_trace *trace; /* or NULL */
 };
 
@@ -68,6 +69,14 @@ bool xm_rx_totals_agree(const struct xm_rx_totals *t);
 enum xm_drop xm_rx_packet(struct xm_rx *rx, struct xm_time now,
 			  const struct xm_frame *f, const struct xm_vec *vec,
 			  unsigned int n, bool ce);
+
+/* The shorter way for a frame that is like the one before.  It is here in @n pieces,
+ * behind @skip bytes of the first, and to the end of the last: @total bytes, tag
+ * and all, which nobody has looked at.  XM_DROP_NONE or the reason it was dropped,
+ * counted, as by xm_rx_packet(); or -EAGAIN: nothing was done, xm_seal_open() and
+ * xm_rx_packet() are to look at it. */
+int xm_rx_next(struct xm_rx *rx, struct xm_time now, const struct xm_vec *vec,
+	       unsigned int n, size_t skip, size_t total, bool ce);
 
 void xm_rx_drop(struct xm_rx *rx, enum xm_drop reason);
 

@@ -65,6 +65,7 @@ int xm_seal_init(struct xm_seal *s, const struct xm_cipher *cipher, void *ctx,
 	int r;
 
 	memset(s, 0, sizeof(*s));
+	s->next = XM_SEAL_NO_NEXT;
 	if (!cipher)
 		return encrypts ? -EINVAL : 0;
 	s->cipher = cipher;
@@ -137,6 +138,17 @@ static bool seal_bit(const struct xm_seal *s, uint64_t count)
 	return s->seen[count % XM_COUNTS / 64] >> count % 64 & 1;
 }
 
+/* The short way is for DATA with the key that the newest count has, and for no text. */
+static void seal_note_next(struct xm_seal *s)
+{
+	uint64_t next = s->newest + 1;
+
+	s->next_slot = s->peer_generation % XM_SEAL_SLOTS;
+	s->next = !s->encrypts && seal_generation(next) == s->peer_generation ?
+			  next :
+			  XM_SEAL_NO_NEXT;
+}
+
 /* Was this count seen, or is it too old to tell?  Else it is now. */
 static bool seal_is_replayed(struct xm_seal *s, uint64_t count)
 {
@@ -155,6 +167,7 @@ static bool seal_is_replayed(struct xm_seal *s, uint64_t count)
 	}
 	s->has_seen = true;
 	s->seen[count % XM_COUNTS / 64] |= 1ull << count % 64;
+	seal_note_next(s);
 	return false;
 }
 

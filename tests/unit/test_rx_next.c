@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_rx_next.c - the short way of a frame does what the long one does
+ *
+ * Two receivers of the same guest are given the same frames, one by xm_rx_next() first
+ * and one without it.  What each does to a frame, its totals, its ACKs and its memory
+ * must be the same, whatever comes: mostly frames in order, and then what is lost,
+ * late, repeated, damaged, lied about or of another session.
+ */
+#include "core/rx.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../lib/t_rx.h"
+#include "../sim/rng.h"
+#include "core/seal.h"
+#include "ctl/frame_keys.h"
+
+#define STEPS  4000
+#define PREFIX 42 /* bytes in front of a frame */
+#define KEPT   8  /* frames that may come later, or again */
+
+enum { SHORT, LONG, SIDES };
+
+struct side {
+	struct t_rx *t;
+	struct xm_seal seal;
+	struct frame_keys *keys;
+	uint8_t ack[XM_WIRE_HEADER_MAX + XM_ACK_LEN_MAX];
+};
+
+struct sent {
+	uint8_t b[XM_WIRE_HEADER_MAX + XM_FRAME_SEGS * XM_PAGE_SIZE];
+	size_t len;
+};
+
+struct both {
+	struct side side[SIDES];
+	struct xm_seal source;
+	struct frame_keys *keys;
+	struct sim_rng rng;
+	struct sent sent[KEPT];
+	uint32_t n_sent, seq, n_short;
+	uint64_t page;
+};
+
+static void seal_init(struct xm_seal *seal, struct frame_keys **keys,
+		      const char *what, bool is_source)
+{
+	static const uint8_t secret[FRAME_SECRET_LEN] = { 9 };
+	const struct xm_cipher *cipher = NULL;
+
+	if (strcmp(what, "none") != 0) {
+		*keys = frame_keys_new(secret, 0, is_source);
+		assert_non_null(*keys);
+		cipher = &frame_keys_cipher;
+	}
+	assert_int_equal(
+		xm_seal_init(seal, cipher, *keys, !strcmp(what, "encrypt")), 0);
+}
+
+static struct both *begin(const char *what)
+{
+	struct both *b = calloc(1, sizeof(*b));
+	struct side *s;
+
+	assert_non_null(b);
+	b->rng.s = 7;
+	seal_init(&b->source, &b->keys, what, true);
+	for (s = b->side; s < b->side + SIDES; s++) {
+		assert_int_equal(t_rx_setup((void **)&s->t), 0);
+		seal_init(&s->seal, &s->keys, what, false);
+		s->t->opts.seal = &s->seal;
+		t_rx_begin(s->t);
+	}
+	return b;
+}
+
+static void end(struct both *b)
+{
+	struct side *s;
+
+	for (s = b->side; s < b->side + SIDES; s++) {
+		frame_keys_free(s->keys);
+		assert_int_equal(t_rx_teardown((void **)&s->t), 0);
+	}
+	frame_keys_free(b->keys);
+	free(b);
+}
+
+/* -- the source, and who else sends ------------------------------------------------- */
+
+static bool chance(struct both *b, unsigned int of)
+{
+	return !sim_rng_below(&b->rng, of);
+}
+
+/* The next frame, with or without a lie in it. */
+static struct xm_frame make_frame(struct both *b)
+{
+	struct t_rx *t = b->side[SHORT].t;
+	unsigned int n = 1 + (unsigned int)sim_rng_below(&b->rng, 3);
+	struct xm_frame f;
+
+	b->page = (b->page + n) % 500;
+	if (chance(b, 40))
+		return t_rx_header(t, b->seq++, b->page * XM_PAGE_SIZE, 3, 2);
+	if (chance(b, 10))
+		f = t_rx_slice(t, b->seq++, b->page * XM_PAGE_SIZE + 64, 1376);
+	else
+		f = t_rx_pages(t, b->seq++, b->page * XM_PAGE_SIZE,
+			       chance(b, 3) ? n : 2);
+	if (chance(b, 10))
+		f.seg[f.n_segs - 1] ^= 8 * XM_PAGE_SIZE; /* not in a row */
+	if (chance(b, 20))
+		f.flags = XM_WIRE_F_RESENT;
+	switch (sim_rng_below(&b->rng, 200)) {
+	case 0:
+		f.cookie++;
+		break;
+	case 1:
+		f.epoch++;
+		break;
+	case 2:
+		f.channel = 1;
+		break;
+	case 3:
+		f.page = XM_PACKET_PAGES - 1;
+		break;
+	case 4:
+		f.seg[f.n_segs - 1] = 8 * T_MIB;
+		break;
+	case 5:
+		f.seg[0] = 2 * T_MIB;
+		break;
+	case 6:
+		f.seg[0] += 32;
+		break;
+	case 7:
+		f.block = 7;
+		break;
+	case 8:
+		f.payload_crc++;
+		break;
+	case 9:
+		f.seq += XM_WINDOW;
+		break;
+	case 10:
+		f.seg[0] = 2 * T_MIB - XM_PAGE_SIZE; /* into the next stripe */
+		f.seg[f.n_segs - 1] = f.seg[0] + (f.n_segs - 1u) * XM_PAGE_SIZE;
+		break;
+	default:
+		break;
+	}
+	return f;
+}
+
+static struct sent *send_frame(struct both *b)
+{
+	struct sent *s = &b->sent[b->n_sent++ % KEPT];
+	struct xm_frame f = make_frame(b);
+	size_t hdr_len = xm_frame_put(s->b, &f);
+
+	s->len = hdr_len + f.len;
+	memcpy(s->b + hdr_len, b->side[SHORT].t->payload, f.len);
+	assert_int_equal(xm_seal_frame(&b->source, s->b, hdr_len, f.payload_crc,
+				       s->b + hdr_len, f.len),
+			 0);
+	if (chance(b, 60))
+		s->b[sim_rng_below(&b->rng, s->len)] ^= 0x10;
+	return s;
+}
+
+/* -- the receivers ------------------------------------------------------------------ */
+
+/* Cut like a device's chunks would, in heap memory of the payload's size. */
+static unsigned int cut(struct xm_vec *vec, uint8_t *b, size_t len)
+{
+	unsigned int n = 0;
+	size_t part;
+
+	for (; len; b += part, len -= part) {
+		part = len < 3840 ? len : 3840;
+		vec[n++] = (struct xm_vec){ b, part };
+	}
+	return n;
+}
+
+static enum xm_drop arrive_long(struct side *s, uint8_t *b, size_t len, bool ce)
+{
+	struct xm_vec vec[XM_FRAME_DESCS];
+	size_t hdr_len = 0;
+	enum xm_drop drop = xm_frame_begin(&hdr_len, b, len, len);
+	struct xm_frame f;
+	unsigned int n;
+
+	if (drop)
+		return drop;
+	n = cut(vec, b + hdr_len, len - hdr_len);
+	drop = xm_seal_open(&s->seal, &f, b, hdr_len, vec, n, len);
+	return drop ? drop : xm_rx_packet(s->t->rx, s->t->now, &f, vec, n, ce);
+}
+
+static enum xm_drop arrive(struct both *b, struct side *s,
+			   const struct sent *sent, bool ce)
+{
+	struct xm_vec vec[XM_FRAME_DESCS];
+	uint8_t *raw = malloc(PREFIX + sent->len);
+	int r = -EAGAIN;
+
+	assert_non_null(raw);
+	memcpy(raw + PREFIX, sent->b, sent->len);
+	if (s == &b->side[SHORT])
+		r = xm_rx_next(s->t->rx, s->t->now, vec,
+			       cut(vec, raw, PREFIX + sent->len), PREFIX,
+			       sent->len, ce);
+	if (r >= 0)
+		b->n_short++;
+	else
+		r = (int)arrive_long(s, raw + PREFIX, sent->len, ce);
+	free(raw);
+	assert_true(xm_rx_check(s->t->rx));
+	return (enum xm_drop)r;
+}
+
+static void check_figures(struct both *b)
+{
+	struct xm_rx_totals t[SIDES];
+	size_t len[SIDES];
+	unsigned int i;
+
+	for (i = 0; i < SIDES; i++) {
+		struct side *s = &b->side[i];
+
+		t[i] = xm_rx_totals(s->t->rx);
+		len[i] = xm_rx_fill(s->t->rx, s->t->now, s->ack);
+	}
+	assert_memory_equal(&t[SHORT], &t[LONG], sizeof(*t));
+	assert_memory_equal(xm_rx_stats(b->side[SHORT].t->rx),
+			    xm_rx_stats(b->side[LONG].t->rx),
+			    sizeof(struct xm_rx_stats));
+	assert_int_equal(len[SHORT], len[LONG]);
+	assert_memory_equal(b->side[SHORT].ack, b->side[LONG].ack, len[LONG]);
+}
+
+/* True: it was taken. */
+static bool deliver(struct both *b, const struct sent *sent)
+{
+	bool ce = chance(b, 9);
+	enum xm_drop a = arrive(b, &b->side[SHORT], sent, ce);
+
+	assert_int_equal(a, arrive(b, &b->side[LONG], sent, ce));
+	check_figures(b);
+	t_rx_wait(b->side[SHORT].t, 7);
+	t_rx_wait(b->side[LONG].t, 7);
+	return !a;
+}
+
+static void check_memory(struct both *b)
+{
+	const struct xm_map *m = &b->side[SHORT].t->map;
+	const struct xm_map *n = &b->side[LONG].t->map;
+	unsigned int i;
+
+	for (i = 0; i < m->n_blocks; i++) {
+		assert_memory_equal(m->block[i].hva, n->block[i].hva,
+				    m->block[i].len);
+		assert_memory_equal(m->block[i].dirtied, n->block[i].dirtied,
+				    m->block[i].len / XM_PAGE_SIZE / 8);
+	}
+}
+
+static void play(const char *what)
+{
+	struct both *b = begin(what);
+	const struct sent *kept = NULL;
+	struct sent *s;
+	unsigned int i;
+
+	for (i = 1; i <= STEPS; i++) {
+		if (!(i % (STEPS / 4))) {
+			xm_rx_epoch(b->side[SHORT].t->rx, 1);
+			xm_rx_epoch(b->side[LONG].t->rx, 1);
+			b->seq = 0;
+		}
+		s = send_frame(b);
+		if (chance(b, 30) && !kept) {
+			kept = s; /* comes late */
+			continue;
+		}
+		if (!deliver(b, s))
+			b->seq--; /* the next one has its number */
+		if (chance(b, 30))
+			(void)deliver(b, s);
+		if (kept && chance(b, 2)) {
+			(void)deliver(b, kept);
+			kept = NULL;
+		}
+	}
+	check_memory(b);
+	/* or nothing was tested */
+	if (xm_seal_encrypts(&b->source))
+		assert_int_equal(b->n_short, 0);
+	else
+		assert_in_range(b->n_short, STEPS / 10, STEPS);
+	end(b);
+}
+
+static void rx_next__is_the_long_way(void **state)
+{
+	(void)state;
+	play("none");
+}
+
+static void rx_next__is_the_long_way_with_tags(void **state)
+{
+	(void)state;
+	play("tag");
+}
+
+static void rx_next__is_the_long_way_encrypted(void **state)
+{
+	(void)state;
+	play("encrypt");
+}
+
+/* Bytes that were right in one epoch say nothing in the next. */
+static void rx_next__knows_nothing_of_another_epoch(void **state)
+{
+	struct both *b = begin("none");
+	struct t_rx *t = b->side[SHORT].t;
+	struct xm_vec vec[XM_FRAME_DESCS];
+	struct sent *s = &b->sent[0];
+	size_t hdr_len = 0;
+	struct xm_frame f;
+	unsigned int i, n;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		f = t_rx_pages(t, i, i * 2 * XM_PAGE_SIZE, 2);
+		hdr_len = xm_frame_put(s->b, &f);
+		memcpy(s->b + hdr_len, t->payload, f.len);
+		assert_int_equal(xm_seal_frame(&b->source, s->b, hdr_len,
+					       f.payload_crc, s->b + hdr_len,
+					       f.len),
+				 0);
+		s->len = hdr_len + f.len;
+		n = cut(vec, s->b, s->len);
+		if (i == 2)
+			xm_rx_close(t->rx);
+		assert_int_equal(xm_rx_next(t->rx, t->now, vec, n, 0, s->len,
+					    false),
+				 i == 1 ? XM_DROP_NONE : -EAGAIN);
+		if (!i)
+			assert_int_equal(arrive(b, &b->side[SHORT], s, false),
+					 XM_DROP_NONE);
+	}
+	end(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rx_next__is_the_long_way),
+		cmocka_unit_test(rx_next__is_the_long_way_with_tags),
+		cmocka_unit_test(rx_next__is_the_long_way_encrypted),
+		cmocka_unit_test(rx_next__knows_nothing_of_another_epoch),
+	};
+
+	return cmocka_run_group_tests_name("rx_next", tests, NULL, NULL);
+}
