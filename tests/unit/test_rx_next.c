@@ -35,7 +35,10 @@ struct side {
 };
 
 struct sent {
-	uint8_t b[XM_WIRE_HEADER_MAX + XM_FRAME_SEGS * XM_PAGE_SIZE];
+	struct xm_frame f; /* as it was meant */
+	bool is_bad;       /* must not be taken */
+	uint64_t told;     /* HEADER: what it adds to sum_announced */
+	uint8_t b[XM_WIRE_HEADER_MAX + XM_FRAME_SEGS * XM_PAGE_SIZE + 8];
 	size_t len;
 };
 
@@ -47,6 +50,7 @@ struct both {
 	struct sent sent[KEPT];
 	uint32_t n_sent, seq, n_short;
 	uint64_t page;
+	uint64_t announced, placed; /* sums, as they should be */
 };
 
 static void seal_init(struct xm_seal *seal, struct frame_keys **keys,
@@ -100,16 +104,37 @@ static bool chance(struct both *b, unsigned int of)
 	return !sim_rng_below(&b->rng, of);
 }
 
+/* A packet's header, of pages from the next on, mostly in a row. */
+static struct xm_frame make_header(struct both *b, struct sent *s)
+{
+	struct xm_multifd pkt = {
+		.pages_alloc = XM_PACKET_PAGES,
+		.normal_pages = 5,
+		.zero_pages = 2,
+		.ramblock = "pc.ram",
+	};
+	unsigned int i, gap = (unsigned int)sim_rng_below(&b->rng, 10);
+
+	s->told = 0;
+	for (i = 0; i < 7; i++) {
+		pkt.offset[i] = (b->page + i + (i > gap)) * XM_PAGE_SIZE;
+		if (i < pkt.normal_pages)
+			s->told +=
+				xm_page_hash(0, pkt.offset[i]) * XM_PAGE_SIZE;
+	}
+	return t_rx_packet(b->side[SHORT].t, b->seq++, &pkt);
+}
+
 /* The next frame, with or without a lie in it. */
-static struct xm_frame make_frame(struct both *b)
+static struct xm_frame make_frame(struct both *b, struct sent *s)
 {
 	struct t_rx *t = b->side[SHORT].t;
-	unsigned int n = 1 + (unsigned int)sim_rng_below(&b->rng, 3);
+	unsigned int n = 1 + (unsigned int)sim_rng_below(&b->rng, 3), i;
 	struct xm_frame f;
 
 	b->page = (b->page + n) % 500;
-	if (chance(b, 40))
-		return t_rx_header(t, b->seq++, b->page * XM_PAGE_SIZE, 3, 2);
+	if (chance(b, 20))
+		return make_header(b, s);
 	if (chance(b, 10))
 		f = t_rx_slice(t, b->seq++, b->page * XM_PAGE_SIZE + 64, 1376);
 	else
@@ -117,6 +142,8 @@ static struct xm_frame make_frame(struct both *b)
 			       chance(b, 3) ? n : 2);
 	if (chance(b, 10))
 		f.seg[f.n_segs - 1] ^= 8 * XM_PAGE_SIZE; /* not in a row */
+	if (chance(b, 8) && b->page < 240)
+		f.block = 1;
 	if (chance(b, 20))
 		f.flags = XM_WIRE_F_RESENT;
 	switch (sim_rng_below(&b->rng, 200)) {
@@ -151,8 +178,9 @@ static struct xm_frame make_frame(struct both *b)
 		f.seq += XM_WINDOW;
 		break;
 	case 10:
-		f.seg[0] = 2 * T_MIB - XM_PAGE_SIZE; /* into the next stripe */
-		f.seg[f.n_segs - 1] = f.seg[0] + (f.n_segs - 1u) * XM_PAGE_SIZE;
+		for (i = 0; i < f.n_segs; i++) /* into the next stripe */
+			f.seg[i] = 2 * T_MIB + (i - 1ull) * XM_PAGE_SIZE;
+		s->is_bad = f.n_segs > 1;
 		break;
 	default:
 		break;
@@ -163,9 +191,13 @@ static struct xm_frame make_frame(struct both *b)
 static struct sent *send_frame(struct both *b)
 {
 	struct sent *s = &b->sent[b->n_sent++ % KEPT];
-	struct xm_frame f = make_frame(b);
-	size_t hdr_len = xm_frame_put(s->b, &f);
+	struct xm_frame f;
+	size_t hdr_len;
 
+	s->is_bad = false;
+	f = make_frame(b, s);
+	hdr_len = xm_frame_put(s->b, &f);
+	s->f = f;
 	s->len = hdr_len + f.len;
 	memcpy(s->b + hdr_len, b->side[SHORT].t->payload, f.len);
 	assert_int_equal(xm_seal_frame(&b->source, s->b, hdr_len, f.payload_crc,
@@ -173,6 +205,10 @@ static struct sent *send_frame(struct both *b)
 			 0);
 	if (chance(b, 60))
 		s->b[sim_rng_below(&b->rng, s->len)] ^= 0x10;
+	if (chance(b, 60)) {
+		s->len += chance(b, 2) ? 4 : -4ull;
+		s->is_bad = true;
+	}
 	return s;
 }
 
@@ -241,6 +277,8 @@ static void check_figures(struct both *b)
 		len[i] = xm_rx_fill(s->t->rx, s->t->now, s->ack);
 	}
 	assert_memory_equal(&t[SHORT], &t[LONG], sizeof(*t));
+	assert_true(t[SHORT].sum_announced == b->announced);
+	assert_true(t[SHORT].sum_placed == b->placed);
 	assert_memory_equal(xm_rx_stats(b->side[SHORT].t->rx),
 			    xm_rx_stats(b->side[LONG].t->rx),
 			    sizeof(struct xm_rx_stats));
@@ -253,8 +291,15 @@ static bool deliver(struct both *b, const struct sent *sent)
 {
 	bool ce = chance(b, 9);
 	enum xm_drop a = arrive(b, &b->side[SHORT], sent, ce);
+	const struct xm_frame *f = &sent->f;
+	unsigned int i;
 
 	assert_int_equal(a, arrive(b, &b->side[LONG], sent, ce));
+	assert_false(!a && sent->is_bad);
+	if (!a && f->type == XM_WIRE_HEADER)
+		b->announced += sent->told;
+	for (i = 0; i < f->n_segs && !a; i++)
+		b->placed += xm_page_hash(f->block, f->seg[i]) * f->seg_len;
 	check_figures(b);
 	t_rx_wait(b->side[SHORT].t, 7);
 	t_rx_wait(b->side[LONG].t, 7);
@@ -275,6 +320,16 @@ static void check_memory(struct both *b)
 	}
 }
 
+static void next_epoch(struct both *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < SIDES; i++)
+		xm_rx_epoch(b->side[i].t->rx, 1);
+	b->announced = b->placed = 0;
+	b->seq = 0;
+}
+
 static void play(const char *what)
 {
 	struct both *b = begin(what);
@@ -283,11 +338,8 @@ static void play(const char *what)
 	unsigned int i;
 
 	for (i = 1; i <= STEPS; i++) {
-		if (!(i % (STEPS / 4))) {
-			xm_rx_epoch(b->side[SHORT].t->rx, 1);
-			xm_rx_epoch(b->side[LONG].t->rx, 1);
-			b->seq = 0;
-		}
+		if (!(i % (STEPS / 4)))
+			next_epoch(b);
 		s = send_frame(b);
 		if (chance(b, 30) && !kept) {
 			kept = s; /* comes late */
@@ -307,7 +359,7 @@ static void play(const char *what)
 	if (xm_seal_encrypts(&b->source))
 		assert_int_equal(b->n_short, 0);
 	else
-		assert_in_range(b->n_short, STEPS / 10, STEPS);
+		assert_in_range(b->n_short, STEPS / 20, STEPS);
 	end(b);
 }
 
@@ -329,37 +381,83 @@ static void rx_next__is_the_long_way_encrypted(void **state)
 	play("encrypt");
 }
 
+/* Seal @f, with the payload that t_rx.h has made for it. */
+static struct sent *seal(struct both *b, const struct xm_frame *f)
+{
+	struct sent *s = &b->sent[0];
+	size_t hdr_len = xm_frame_put(s->b, f);
+
+	memcpy(s->b + hdr_len, b->side[SHORT].t->payload, f->len);
+	assert_int_equal(xm_seal_frame(&b->source, s->b, hdr_len,
+				       f->payload_crc, s->b + hdr_len, f->len),
+			 0);
+	s->f = *f;
+	s->len = hdr_len + f->len;
+	return s;
+}
+
+/* Two pages with number @seq arrive.  Returns the outcome, and whether it was the short
+ * way's. */
+static enum xm_drop arrive_pages(struct both *b, uint32_t seq, bool *ret_short)
+{
+	struct xm_frame f =
+		t_rx_pages(b->side[SHORT].t, seq, seq * 2ull * XM_PAGE_SIZE, 2);
+	uint32_t before = b->n_short;
+	enum xm_drop drop = arrive(b, &b->side[SHORT], seal(b, &f), false);
+
+	*ret_short = b->n_short != before;
+	return drop;
+}
+
 /* Bytes that were right in one epoch say nothing in the next. */
 static void rx_next__knows_nothing_of_another_epoch(void **state)
 {
 	struct both *b = begin("none");
-	struct t_rx *t = b->side[SHORT].t;
-	struct xm_vec vec[XM_FRAME_DESCS];
-	struct sent *s = &b->sent[0];
-	size_t hdr_len = 0;
-	struct xm_frame f;
-	unsigned int i, n;
+	bool is_short;
 
 	(void)state;
-	for (i = 0; i < 3; i++) {
-		f = t_rx_pages(t, i, i * 2 * XM_PAGE_SIZE, 2);
-		hdr_len = xm_frame_put(s->b, &f);
-		memcpy(s->b + hdr_len, t->payload, f.len);
-		assert_int_equal(xm_seal_frame(&b->source, s->b, hdr_len,
-					       f.payload_crc, s->b + hdr_len,
-					       f.len),
-				 0);
-		s->len = hdr_len + f.len;
-		n = cut(vec, s->b, s->len);
-		if (i == 2)
-			xm_rx_close(t->rx);
-		assert_int_equal(xm_rx_next(t->rx, t->now, vec, n, 0, s->len,
-					    false),
-				 i == 1 ? XM_DROP_NONE : -EAGAIN);
-		if (!i)
-			assert_int_equal(arrive(b, &b->side[SHORT], s, false),
-					 XM_DROP_NONE);
+	assert_int_equal(arrive_pages(b, 0, &is_short), XM_DROP_NONE);
+	assert_false(is_short);
+	assert_int_equal(arrive_pages(b, 1, &is_short), XM_DROP_NONE);
+	assert_true(is_short);
+	next_epoch(b);
+	assert_int_equal(arrive_pages(b, 0, &is_short), XM_DROP_NONE);
+	assert_false(is_short);
+	xm_rx_close(b->side[SHORT].t->rx);
+	assert_int_equal(arrive_pages(b, 1, &is_short), XM_DROP_STALE_EPOCH);
+	end(b);
+}
+
+static void rx_next__takes_nothing_behind_sync(void **state)
+{
+	struct both *b = begin("tag");
+	struct xm_frame f;
+	bool is_short;
+
+	(void)state;
+	assert_int_equal(arrive_pages(b, 0, &is_short), XM_DROP_NONE);
+	f = t_rx_sync(b->side[SHORT].t, 1);
+	assert_int_equal(arrive(b, &b->side[SHORT], seal(b, &f), false),
+			 XM_DROP_NONE);
+	assert_int_equal(arrive_pages(b, 2, &is_short), XM_DROP_BEYOND_WINDOW);
+	end(b);
+}
+
+/* The first frame with another generation's key goes the long way, and the second
+ * does not. */
+static void rx_next__follows_a_new_key(void **state)
+{
+	struct both *b = begin("tag");
+	bool is_short;
+	uint32_t seq;
+
+	(void)state;
+	b->source.count = (1u << XM_REKEY_SHIFT) - 2;
+	for (seq = 0; seq < 5; seq++) {
+		assert_int_equal(arrive_pages(b, seq, &is_short), XM_DROP_NONE);
+		assert_int_equal(is_short, seq != 0 && seq != 2);
 	}
+	assert_int_equal(b->side[SHORT].seal.peer_generation, 1);
 	end(b);
 }
 
@@ -370,6 +468,8 @@ int main(void)
 		cmocka_unit_test(rx_next__is_the_long_way_with_tags),
 		cmocka_unit_test(rx_next__is_the_long_way_encrypted),
 		cmocka_unit_test(rx_next__knows_nothing_of_another_epoch),
+		cmocka_unit_test(rx_next__takes_nothing_behind_sync),
+		cmocka_unit_test(rx_next__follows_a_new_key),
 	};
 
 	return cmocka_run_group_tests_name("rx_next", tests, NULL, NULL);

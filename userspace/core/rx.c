@@ -80,7 +80,6 @@ void xm_rx_epoch(struct xm_rx *rx, uint32_t epoch)
 	rx->n_ce = rx->n_dup = 0;
 	rx->n_rejects = 0;
 	rx->like_len = RX_LIKE_NONE;
-	rx->told.len = 0;
 	memset(&rx->own, 0, sizeof(rx->own));
 }
 
