@@ -337,15 +337,28 @@ static int pump_take(struct pump *p, struct xm_time now, struct xsk_frame *x,
 			pump_open_frame(p, now, x, e);
 }
 
+/* The most frames of a turn.  One ACK is for all of them, and only then the peer hears
+ * of room again: so a quarter of the credit, or what an ACK is for anyhow. */
+static unsigned int pump_rx_batch(const struct pump *p)
+{
+	unsigned int n = p->rx ? p->opts.rx.credit / 4 : 0;
+
+	if (n > PUMP_RX_BATCH)
+		return PUMP_RX_BATCH;
+	return n < PUMP_BATCH ? PUMP_BATCH : n;
+}
+
 /* Take up to a batch off the RX ring.  Returns how many, or -errno. */
 static int pump_receive(struct pump *p, struct xm_time now, struct xm_error *e)
 {
+	unsigned int got, i, n = 0, most = pump_rx_batch(p);
 	struct xsk_frame frames[16];
-	unsigned int got, i, n = 0;
+	size_t bytes = 0;
 	int r = 0;
 
-	while (n < PUMP_BATCH && !r) {
+	while (n < most && bytes < PUMP_RX_BYTES && !r) {
 		got = xsk_rx(p->chan, frames, 16);
+		bytes += got ? got * frames[got - 1].len : 0;
 		for (i = 0; i < got && !r; i++)
 			r = pump_take(p, now, &frames[i], e);
 		xsk_rx_done(p->chan);

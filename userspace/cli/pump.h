@@ -153,5 +153,9 @@ int pump_put_whole(struct pump *p, const struct xsk_buf *buf, size_t frame_len,
  * when the kernel copies it, or the device reads it. */
 #define PUMP_BATCH 32          /* frames, and */
 #define PUMP_BYTES (256 << 10) /* bytes of payload to send */
+/* What a turn receives at most.  It is placed at once, so the caches set no limit,
+ * and each acknowledgement costs a system call. */
+#define PUMP_RX_BATCH 128
+#define PUMP_RX_BYTES (2 << 20)
 
 #endif
