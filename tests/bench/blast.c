@@ -59,7 +59,7 @@
 #define BATCH  64
 #define COOKIE 0x626c617374ULL
 
-#define INSTALL_RX_BATCH 16 /* as pump_receive() lends them */
+#define INSTALL_RX_BATCH PUMP_BATCH /* as pump_receive() lends them */
 
 struct lane {
 	struct xsk_chan *chan;

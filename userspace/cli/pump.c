@@ -352,18 +352,18 @@ static unsigned int pump_rx_batch(const struct pump *p)
 static int pump_receive(struct pump *p, struct xm_time now, struct xm_error *e)
 {
 	unsigned int got, i, n = 0, most = pump_rx_batch(p);
-	struct xsk_frame frames[16];
+	struct xsk_frame frames[PUMP_BATCH];
 	size_t bytes = 0;
 	int r = 0;
 
 	while (n < most && bytes < PUMP_RX_BYTES && !r) {
-		got = xsk_rx(p->chan, frames, 16);
+		got = xsk_rx(p->chan, frames, PUMP_BATCH);
 		bytes += got ? got * frames[got - 1].len : 0;
 		for (i = 0; i < got && !r; i++)
 			r = pump_take(p, now, &frames[i], e);
 		xsk_rx_done(p->chan);
 		n += got;
-		if (got < 16)
+		if (got < PUMP_BATCH)
 			break;
 	}
 	return r ? r : (int)n;
