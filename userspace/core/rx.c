@@ -27,8 +27,17 @@
  * that is less) or XM_ACK_DELAY_US, at once when
  * something is out of order, came twice, was rejected, or ends the epoch.
  *
- * Not here: IP and UDP (encap.c), the header's checks (frame.c), which epoch
- * it is (the session).
+ * Two ways.  The long one decodes a frame whose tag was found right, asks of each
+ * field what can be wrong with it, and has a place for whatever comes.  Most DATA
+ * frames need little of that: their first bytes (type, channel, block, number of
+ * segments, cookie) are those of one that went that way in this epoch, nothing is
+ * missing, the number and the count of the transmission are the next ones, and their
+ * pages are in a row.  xm_rx_next() takes these and no others; what it does not ask,
+ * equal bytes have answered.  Whatever it is in doubt of it leaves as it was to the
+ * long way, which says what is wrong.  Both do the same (test_rx_next.c).
+ *
+ * Not here: IP and UDP (encap.c), the header's checks (frame.c), packets' headers
+ * (rx_header.c), which epoch it is (the session).
  *
  * Invariants (xm_rx_check): the bit of cum is clear; no bit at or above
  * max_seq; frames installed == cum + bits set.
@@ -394,8 +403,6 @@ static inline uint32_t rx_copy_all(uint8_t *dst, size_t len,
 	return crc;
 }
 
-/* The short way of the frame that mostly comes.  It asks all that the long one
- * does: what is equal to bytes of a frame that was taken needs not be looked at. */
 int xm_rx_next(struct xm_rx *rx, struct xm_time now, const struct xm_vec *vec,
 	       unsigned int n, size_t skip, size_t total, bool ce)
 {
