@@ -141,7 +141,7 @@ static struct xm_frame make_frame(struct both *b, struct sent *s)
 		f = t_rx_pages(t, b->seq++, b->page * XM_PAGE_SIZE,
 			       chance(b, 3) ? n : 2);
 	if (chance(b, 10))
-		f.seg[f.n_segs - 1] ^= 8 * XM_PAGE_SIZE; /* not in a row */
+		f.seg[f.n_segs - 1] ^= 8ull * XM_PAGE_SIZE; /* not in a row */
 	if (chance(b, 8) && b->page < 240)
 		f.block = 1;
 	if (chance(b, 20))
