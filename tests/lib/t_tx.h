@@ -56,7 +56,7 @@ static inline int t_tx_setup(void **state)
 		.hdr_stride = T_STRIDE,
 		.credit = 100000,
 		.stall_ns = 10 * XM_SEC,
-		.cc = { .mss = 1 << 20, .cwnd_max = 1 << 30, .n_channels = 2 },
+		.cc = { .mss = 1 << 20, .cwnd_max = 1 << 30, .n_channels = 1 },
 		.trace = t_trace_begin(&t->trace),
 	};
 	t->now = (struct xm_time){ 5 * XM_SEC };

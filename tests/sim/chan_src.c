@@ -302,6 +302,7 @@ static void src_pump(struct sim_src *c)
 	if (c->w->verdict)
 		return;
 	prober_fill(&c->prober, c->w, &c->path, c->dev.node.out);
+	c->w->n_cuts += xm_tx_couple(c->tx, c->w->n_cuts);
 	src_feed(c);
 	src_send(c);
 }

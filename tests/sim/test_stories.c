@@ -351,10 +351,10 @@ static void ecn__marks_cut_the_window(void **state)
 	      "[   200] src > window 16 frames\n"
 	      "[   200] src > send 32-46\n"
 	      "[   500] src > acked below 47, 15 new\n"
-	      "[   500] src > send 47-61\n"
-	      "[   800] src > acked below 62, 15 new\n"
-	      "[   800] src > send 62-64\n"
-	      "[  1100] src > acked below 65, 3 new\n"
+	      "[   500] src > send 47-62\n"
+	      "[   800] src > acked below 63, 16 new\n"
+	      "[   800] src > send 63-64\n"
+	      "[  1100] src > acked below 65, 2 new\n"
 	      "[  1100] src > send 65\n"
 	      "[  1200] src > acked below 66, 1 new\n");
 }

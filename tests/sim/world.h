@@ -185,6 +185,7 @@ struct world {
 	struct sim_src *src; /* n_channels */
 	struct sim_dst *dst;
 	struct sim_node up_end, down_end;
+	uint32_t n_cuts;     /* of all channels: see xm_tx_couple() */
 	struct xm_time wire; /* of all devices: free from then on */
 
 	/* sessions and their conductor (conduct.c) */
@@ -207,6 +208,7 @@ struct world {
 	uint32_t epoch_pages;
 
 	uint64_t n_unsteered; /* packets for nobody here */
+	void *other;          /* who uses the network, too (cubic.h) */
 	enum world_verdict verdict;
 	char why[200];
 };

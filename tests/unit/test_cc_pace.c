@@ -142,6 +142,35 @@ static void xm_cc_may_send__unpaced_before_the_first_sample(void **state)
 	assert_true(xm_time_is_never(xm_cc_expiry(&cc, at(1))));
 }
 
+/* An ACK answers each half, so that one may be lost. */
+static void xm_cc_may_send__channels_first_windows_in_two_halves(void **state)
+{
+	const struct xm_cc_opts opts = {
+		.mss = MSS,
+		.cwnd_max = 1ULL << 40,
+		.n_channels = 16,
+	};
+	struct xm_cc cc;
+
+	(void)state;
+	xm_cc_init(&cc, &opts);
+	assert_int_equal(send_all(&cc, at(0), MSS), 2 * MSS);
+	assert_in_range(xm_cc_expiry(&cc, at(0)).ns, at(100 * XM_US).ns,
+			at(XM_MS).ns);
+	assert_int_equal(send_all(&cc, at(XM_MS), MSS), 2 * MSS);
+}
+
+/* A quarter of a frame in 10 ms. */
+static void xm_cc_may_send__less_than_a_frame_a_round_trip(void **state)
+{
+	struct xm_cc cc = windowed(false);
+
+	(void)state;
+	cc.cwnd = MSS / 4;
+	cc.tokens = 0;
+	assert_in_range(sent_in_a_second(&cc, XM_MS), 24 * MSS, 27 * MSS);
+}
+
 /* -- the hard cap ---------------------------------------------------------- */
 
 static void xm_cc_may_send__cap_is_kept_over_a_second(void **state)
@@ -354,6 +383,8 @@ int main(void)
 		T(xm_cc_may_send__twice_of_it_in_slow_start),
 		T(xm_cc_may_send__half_a_window_after_a_sleep),
 		T(xm_cc_may_send__unpaced_before_the_first_sample),
+		T(xm_cc_may_send__channels_first_windows_in_two_halves),
+		T(xm_cc_may_send__less_than_a_frame_a_round_trip),
 		T(xm_cc_may_send__cap_is_kept_over_a_second),
 		T(xm_cc_may_send__cap_is_kept_by_a_sender_that_sleeps),
 		T(xm_cc_may_send__cap_is_kept_by_a_sender_that_spins),

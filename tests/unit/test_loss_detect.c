@@ -192,19 +192,28 @@ static void detect__by_a_frame_that_came_and_was_rejected(void **state)
 	assert_string_equal(lost(t), "6 4");
 }
 
+/* More than an eighth of the window: congestion, and one. */
 static void detect__shrinks_the_window_once_for_one_round(void **state)
 {
-	struct t_tx *t = five_frames(state);
+	struct t_tx *t = t_tx_begin(*state);
+	struct xm_ack a;
 
-	t_tx_complete_all(t, 0, 4);
+	t_tx_packet(t, 128);
+	t_tx_complete_all(t, 0, 31);
 	t_tx_wait(t, 200);
-	t_tx_give_gap(t, 0, 2);
-	t_tx_run_timer(t);
-	assert_string_equal(lost(t), "0");
+	a = t_tx_ack(t);
+	t_tx_ack_bit(&a, 0, 5);
+	t_tx_give(t, 0, &a);
+	t_tx_wait(t, 60);
+	assert_int_equal(t_tx_expire(t), 0);
+	assert_string_equal(lost(t), "0-4");
 	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 1);
-	t_tx_give_gap(t, 0, 5);
+	t_tx_ack_bit(&a, 0, 9);
+	t_tx_wait(t, 1);
+	t_tx_give(t, 0, &a);
 	t_tx_wait(t, 900);
 	assert_int_equal(t_tx_expire(t), 0);
+	assert_string_equal(lost(t), "6-8");
 	assert_int_equal(t_trace_count(&t->trace, XM_TRACE_CUT), 1);
 }
 

@@ -50,6 +50,7 @@ struct pool {
 	struct worker *worker;
 	unsigned int n_workers;
 	atomic_bool must_stop;
+	atomic_uint n_cuts; /* of all channels: see xm_cc_couple() */
 	int done_fd;
 	/* the conductor's own */
 	bool is_busy;        /* a phase is under way */

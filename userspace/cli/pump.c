@@ -523,6 +523,11 @@ struct xm_time pump_expiry(const struct pump *p, struct xm_time now)
 	return t;
 }
 
+uint32_t pump_couple(struct pump *p, uint32_t n_all)
+{
+	return p->tx ? xm_tx_couple(p->tx, n_all) : 0;
+}
+
 int pump_check(struct pump *p, struct xm_error *e)
 {
 	return p->state == PUMP_SHUT ? 0 : xsk_chan_check(p->chan, e);

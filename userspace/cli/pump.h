@@ -130,6 +130,9 @@ void pump_end_epoch(struct pump *p);
 int pump_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 struct xm_time pump_expiry(const struct pump *p, struct xm_time now);
 
+/* After a turn, if there are others: xm_cc_couple(). */
+uint32_t pump_couple(struct pump *p, uint32_t n_all);
+
 /* Now and then: is the device still there, does the kernel take what we post?
  * 0 or -errno with @e. */
 int pump_check(struct pump *p, struct xm_error *e);

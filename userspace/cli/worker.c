@@ -143,6 +143,19 @@ static bool worker_is_done(const struct worker *w, enum pool_phase phase)
 	return true;
 }
 
+/* What another channel's thread adds meanwhile is heard at the next turn. */
+static void worker_couple(struct worker *w, struct pump *p)
+{
+	atomic_uint *n = &w->pool->n_cuts;
+	uint32_t own;
+
+	if (w->pool->opts.n_pumps < 2)
+		return;
+	own = pump_couple(p, atomic_load_explicit(n, memory_order_relaxed));
+	if (own)
+		atomic_fetch_add_explicit(n, own, memory_order_relaxed);
+}
+
 static int worker_turn(struct worker *w, struct xm_error *e)
 {
 	struct xm_time now = xm_clock();
@@ -154,6 +167,7 @@ static int worker_turn(struct worker *w, struct xm_error *e)
 		r = pump_turn(&w->pool->pump[i], now, e);
 		if (r < 0)
 			return r;
+		worker_couple(w, &w->pool->pump[i]);
 		busy |= r;
 	}
 	if (xm_time_sub(now, w->reported) < POOL_REPORT_NS)

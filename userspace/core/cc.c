@@ -6,17 +6,49 @@
  *              fraction, once a round;
  *   delay      when the smoothed round trip exceeds the least one seen by
  *              more than the target, the window shrinks by an eighth;
- *   loss       x 0.7 (Cubic's factor, RFC 9438) once a round, if the loss is
- *              congestive: marks or a swollen round trip go with it, or more
- *              than 2 % of the round is gone.  Any other loss is taken for a
- *              damaged frame and shrinks the window once in ten rounds at
- *              most.
+ *   loss       x 0.7 (Cubic's factor, RFC 9438), once for each window in flight,
+ *              if the loss is congestive: marks go with it, or a queue stands, or
+ *              more than 2 % are lost (what BBRv2 allows).  Slow start, which has
+ *              doubled the window meanwhile, ends with the half.  Any other loss
+ *              is a damaged frame and says nothing of the window.
  * A round ends when as many bytes were delivered as were in flight when it
  * began, so no clock is needed for it.
  *
- * Increase: slow start up to ssthresh, then one frame a round trip shared by
- * all channels of the migration, so that sixteen of them ask for what one TCP
- * flow asks for.
+ * A queue stands when the least round trip of this round and of the last exceeds the
+ * least ever by 80 us, by a 12th and by what round trips vary: the least, since a
+ * queue is met by all frames, and a host is late for one or another.  A cut for a
+ * queue leaves what the path carries without it, window x least / current round
+ * trip (TCP Westwood's and H-TCP's): a sender alone that loses a frame at random
+ * empties its own queue, and the path stays full.
+ *
+ * More than 2 %: each loss puts 50 into a bucket, each frame that arrives takes 1
+ * out.  1000 in it are 20 losses more than 2 %: with 1 % random loss that does not
+ * happen in a lifetime, of 10 % it takes 250 frames.  Until half of it is gone every
+ * window that loses a frame is cut.  Or an eighth of a round, four at least.
+ *
+ * The window has two parts, as Compound TCP's: TCP's, and `extra`.
+ *   TCP's   slow start up to ssthresh, then 9/17 of a frame a round trip, which
+ *           goes with 0.7 (RFC 9438), shared by all channels.  Cut by the signals
+ *           above, and by nothing else.
+ *   extra   what nobody uses: grows while frames wait for no longer than 40 us or a
+ *           12th of the least round trip, ever faster from round to round, and is
+ *           given back as soon as they do, as many bytes as wait.  So it fills the
+ *           path that is left by other channels at their end, or by cuts, and a TCP
+ *           flow that needs the room finds it.  In the 64 rounds after a cut it is
+ *           slow: shallow queues must not overflow by it.  It begins small for each,
+ *           and is given back in proportion, so channels become alike.
+ * A host whose round trips vary by more than 40 us gets no extra.
+ *
+ * Sixteen channels share one flow's growth; they must share its cuts, too, or a
+ * queue that overflows by a frame or two cuts one of them, a sixteenth of what a flow
+ * would be cut.  So each tells when it cuts for a loss, and the others, if they see
+ * the queue, cut as well (xm_cc_couple(); RFC 3124 is the idea).  Only a count is shared,
+ * by who drives the channels: nothing here depends on threads, and with the same calls
+ * the same happens.  They also share one flow's least window: below four frames a
+ * channel still has four out if it can, but paced, so that its rate is that of the
+ * window, however small.  And they share the first window, which leaves in two
+ * halves a millisecond apart if there are several: before the first sample a lost
+ * ACK would cost XM_RTO_INIT_US.
  *
  * Pacing spreads a window over a round trip, a little faster than the window
  * itself (x 2 in slow start, x 1.25 after).  Up to half a window may leave in
@@ -41,10 +73,15 @@
 #include "xdpmig/limits.h"
 
 #define CC_WINDOW_MIN      4    /* frames; below it loss detection starves */
-#define CC_WINDOW_INIT     32   /* frames; one ACK's worth */
+#define CC_WINDOW_INIT     32   /* frames of all channels; one ACK's worth */
 #define CC_ALPHA_ONE       1024 /* fixed point of alpha */
-#define CC_LOSS_PERCENT    2  /* of a round's frames: above, it is congestion */
-#define CC_CALM_ROUNDS     10 /* between cuts for losses that are not */
+#define CC_LOSS_PERCENT    2    /* of frames: above, it is congestion */
+#define CC_BUCKET          1000 /* frames that make up for so many losses more */
+#define CC_BURST           4 /* losses in a round, if they are an eighth of it */
+#define CC_TAKE_NS         (40 * XM_US) /* nothing waits: extra grows */
+#define CC_QUEUE_NS        (80 * XM_US) /* something does: losses are its */
+#define CC_QUEUE_PART      12 /* or such a part of the least round trip */
+#define CC_CALM_ROUNDS     64 /* without a cut: extra grows faster */
 #define CC_DELAY_TARGET_NS (25 * XM_MS)
 #define CC_CAP_BURST_NS    (4 * XM_MS)  /* of the hard cap's rate, */
 #define CC_CAP_LATE_NS     (10 * XM_MS) /* and that a late sender makes up for */
@@ -74,11 +111,13 @@ void xm_cc_init(struct xm_cc *cc, const struct xm_cc_opts *opts)
 		cc->opts.delay_target_ns = CC_DELAY_TARGET_NS;
 	cc->opts.cwnd_max =
 		max_u64(cc->opts.cwnd_max, CC_WINDOW_MIN * (uint64_t)opts->mss);
-	cc->cwnd = min_u64(CC_WINDOW_INIT * (uint64_t)opts->mss,
-			   cc->opts.cwnd_max);
+	cc->least = CC_WINDOW_MIN * (uint64_t)opts->mss / cc->opts.n_channels;
+	cc->cwnd = max_u64(CC_WINDOW_INIT / cc->opts.n_channels, CC_WINDOW_MIN);
+	cc->cwnd = min_u64(cc->cwnd * opts->mss, cc->opts.cwnd_max);
 	cc->ssthresh = UINT64_MAX;
 	cc->tokens = (int64_t)cc->cwnd;
-	cc->rounds_since_loss_cut = CC_CALM_ROUNDS;
+	if (cc->opts.n_channels > 1)
+		cc->tokens /= 2; /* the other half: see cc_rate() */
 }
 
 static bool cc_in_slow_start(const struct xm_cc *cc)
@@ -86,12 +125,22 @@ static bool cc_in_slow_start(const struct xm_cc *cc)
 	return cc->cwnd < cc->ssthresh;
 }
 
+/* Both parts shrink alike.  A round begins: what is lost of the window that is out
+ * now is the same congestion. */
 static void cc_cut_to(struct xm_cc *cc, uint64_t cwnd)
 {
-	cc->cwnd = max_u64(cwnd, CC_WINDOW_MIN * (uint64_t)cc->opts.mss);
+	uint64_t was = cc->cwnd;
+
+	cc->cwnd = max_u64(cwnd, cc->least);
+	if (cc->cwnd < was)
+		cc->extra = cc->extra * (cc->cwnd * 1024 / was) / 1024;
+	else
+		cc->extra = 0;
 	cc->ssthresh = cc->cwnd;
 	cc->cut_in_round = true;
+	cc->n_free = cc->n_calm = 0;
 	cc->grow = 0;
+	cc->round_end = cc->delivered + max_u64(was, cc->opts.mss);
 }
 
 /* RFC 6298, with the sample's own variance at the first one. */
@@ -114,6 +163,8 @@ void xm_cc_on_rtt(struct xm_cc *cc, int64_t rtt_ns)
 		return;
 	if (!cc->srtt_ns || rtt_ns < cc->min_rtt_ns)
 		cc->min_rtt_ns = rtt_ns;
+	if (!cc->round_rtt_ns || rtt_ns < cc->round_rtt_ns)
+		cc->round_rtt_ns = rtt_ns;
 	cc_smooth(&cc->srtt_ns, &cc->rttvar_ns, rtt_ns);
 }
 
@@ -128,85 +179,198 @@ static bool cc_rtt_is_swollen(const struct xm_cc *cc)
 	return cc->srtt_ns - cc->min_rtt_ns > cc->opts.delay_target_ns;
 }
 
-/* End of a round: DCTCP's estimate, the delay signal, and a new round. */
-static void cc_end_round(struct xm_cc *cc, uint64_t in_flight)
+/* The least round trip of this round and of the last. */
+static int64_t cc_least_rtt(const struct xm_cc *cc)
+{
+	int64_t least = cc->round_rtt_ns;
+
+	if (!least || (cc->last_rtt_ns && cc->last_rtt_ns < least))
+		least = cc->last_rtt_ns;
+	return least;
+}
+
+/* Does a queue stand that losses may come from?  A round trip that varies by more
+ * than that tells nothing. */
+static bool cc_has_queue(const struct xm_cc *cc, int64_t rtt)
+{
+	int64_t most = max_i64(CC_QUEUE_NS, cc->min_rtt_ns / CC_QUEUE_PART);
+
+	return rtt - cc->min_rtt_ns > max_i64(most, cc->rttvar_ns);
+}
+
+/* End of a round: go on taking what nobody uses, or give back what waits in a
+ * queue; a little is left there, so that the path does not run dry.  Where frames
+ * were marked lately, marks say what may be taken. */
+static void cc_look_free(struct xm_cc *cc)
+{
+	int64_t take = max_i64(CC_TAKE_NS, cc->min_rtt_ns / CC_QUEUE_PART);
+	int64_t rtt = cc->round_rtt_ns, over;
+	uint64_t back;
+
+	if (rtt && !cc->is_lossy && !cc_in_slow_start(cc) && cc->alpha < 16 &&
+	    rtt - cc->min_rtt_ns <= take) {
+		cc->n_free++;
+		return;
+	}
+	cc->n_free = 0;
+	over = rtt - cc->min_rtt_ns - take * 3 / 4;
+	if (!rtt || over <= 0 || !cc->extra)
+		return;
+	back = cc->cwnd / 16 * (uint64_t)over / (uint64_t)rtt * 16;
+	back = min_u64(back, cc->extra);
+	cc->extra -= back;
+	cc->cwnd -= back;
+	cc->ssthresh = min_u64(cc->ssthresh, cc->cwnd);
+}
+
+/* End of a round: DCTCP's estimate, the delay signal, and a new round.  True: the
+ * window was cut. */
+static bool cc_end_round(struct xm_cc *cc, uint64_t in_flight)
 {
 	/* A duplicate's or a rejected frame's mark counts, its frame does not:
 	 * there may be more marks than frames. */
 	uint64_t ce = min_u64(cc->frames_ce, cc->frames);
 	uint32_t frac =
 		cc->frames ? (uint32_t)(ce * CC_ALPHA_ONE / cc->frames) : 0;
+	bool was_cut = cc->cut_in_round, is_cut;
 
 	cc->alpha = cc->alpha - cc->alpha / 16 + frac / 16;
-	if (cc->frames_ce && !cc->cut_in_round) {
+	if (was_cut) {
+		cc->n_free = 0;
+	} else if (cc->frames_ce) {
 		/* the first marks end slow start before alpha has grown */
 		uint32_t alpha = cc_in_slow_start(cc) ? CC_ALPHA_ONE :
 							cc->alpha;
 
 		cc_cut_to(cc, cc->cwnd - cc->cwnd * alpha / CC_ALPHA_ONE / 2);
-	} else if (cc_rtt_is_swollen(cc) && !cc->cut_in_round) {
+	} else if (cc_rtt_is_swollen(cc)) {
 		cc_cut_to(cc, cc->cwnd - cc->cwnd / 8);
+	} else {
+		cc_look_free(cc);
 	}
+	is_cut = cc->cut_in_round && !was_cut;
 	cc->frames = cc->frames_ce = cc->frames_lost = 0;
 	cc->cut_in_round = false;
-	cc->rounds_since_loss_cut++;
+	cc->n_calm++;
+	cc->last_rtt_ns = cc->round_rtt_ns;
+	cc->round_rtt_ns = 0;
 	cc->round_end = cc->delivered + max_u64(in_flight, cc->opts.mss);
+	return is_cut;
 }
 
-void xm_cc_on_ack(struct xm_cc *cc, uint64_t bytes, uint32_t frames,
-		  uint32_t ce)
+/* @bytes were acknowledged, out of slow start. */
+static void cc_grow(struct xm_cc *cc, uint64_t bytes)
 {
-	uint64_t step;
+	uint64_t mss = cc->opts.mss, step, add;
 
+	/* 9/17 of a frame for each window's worth, shared by the channels: what
+	 * goes with x 0.7 to be as fast as Reno (RFC 9438, 4.3) */
+	cc->grow += 9 * bytes;
+	step = 17 * cc->cwnd * cc->opts.n_channels;
+	add = cc->grow * mss / step;
+	if (add) {
+		cc->grow -= add * step / mss;
+		cc->cwnd += add;
+	}
+	if (!cc->n_free)
+		return;
+	/* as many 64ths of the window, or quarters, as there were free rounds;
+	 * at most two frames for each, so that channels become alike */
+	add = bytes * cc->n_free / (cc->n_calm < CC_CALM_ROUNDS ? 64 : 4);
+	add = min_u64(add, 2 * cc->n_free * mss * bytes / cc->cwnd);
+	add = min_u64(add, bytes / 2);
+	cc->cwnd += add;
+	cc->extra += add;
+}
+
+void xm_cc_on_ack(struct xm_cc *cc, uint64_t in_flight, uint64_t bytes,
+		  uint32_t frames, uint32_t ce)
+{
 	cc->delivered += bytes;
 	cc->frames += frames;
 	cc->frames_ce += ce;
-	if (cc->delivered >= cc->round_end)
-		cc_end_round(cc, cc->cwnd);
-	if (cc->cut_in_round || ce)
+	cc->bucket -= frames < cc->bucket ? frames : cc->bucket;
+	if (cc->bucket < CC_BUCKET / 2)
+		cc->is_lossy = false;
+	if (cc->delivered >= cc->round_end && cc_end_round(cc, cc->cwnd))
 		return;
-	if (cc_in_slow_start(cc)) {
+	if (cc->cut_in_round || ce || 2 * in_flight < cc->cwnd)
+		return;
+	if (cc_in_slow_start(cc))
 		cc->cwnd += bytes;
-	} else {
-		/* mss / n_channels for each window's worth of bytes */
-		cc->grow += bytes;
-		step = cc->cwnd * cc->opts.n_channels;
-		if (cc->grow >= step) {
-			cc->grow -= step;
-			cc->cwnd += cc->opts.mss;
-		}
+	else
+		cc_grow(cc, bytes);
+	if (cc->cwnd > cc->opts.cwnd_max) {
+		cc->extra -= min_u64(cc->extra, cc->cwnd - cc->opts.cwnd_max);
+		cc->cwnd = cc->opts.cwnd_max;
 	}
-	cc->cwnd = min_u64(cc->cwnd, cc->opts.cwnd_max);
+}
+
+/* Slow start has doubled the window meanwhile. */
+static uint64_t cc_after_loss(const struct xm_cc *cc)
+{
+	return cc_in_slow_start(cc) ? cc->cwnd / 2 : cc->cwnd * 7 / 10;
+}
+
+/* Frames were lost while a queue stood: by it, most likely.  Not below what the
+ * path carries without the queue, which the round trips prove. */
+static bool cc_cut_for_queue(struct xm_cc *cc)
+{
+	int64_t rtt = cc_least_rtt(cc);
+
+	if (!cc_has_queue(cc, rtt))
+		return false;
+	cc_cut_to(cc,
+		  max_u64(cc_after_loss(cc),
+			  cc->cwnd * (uint64_t)cc->min_rtt_ns / (uint64_t)rtt));
+	return true;
 }
 
 void xm_cc_on_loss(struct xm_cc *cc, uint32_t frames)
 {
-	bool is_congestive;
+	uint64_t window = cc->cwnd / cc->opts.mss;
 
 	cc->frames_lost += frames;
+	cc->bucket += frames * (100 / CC_LOSS_PERCENT);
+	if (cc->bucket > CC_BUCKET) {
+		cc->is_lossy = true;
+		cc->bucket = CC_BUCKET;
+	}
 	if (cc->cut_in_round)
 		return;
-	is_congestive = cc->frames_ce || cc_rtt_is_swollen(cc) ||
-			(uint64_t)cc->frames_lost * 100 >
-				(uint64_t)CC_LOSS_PERCENT *
-					max_u64(cc->frames + cc->frames_lost,
-						cc->cwnd / cc->opts.mss);
-	if (!is_congestive && cc->rounds_since_loss_cut < CC_CALM_ROUNDS)
+	if (cc->frames_ce || cc_rtt_is_swollen(cc) || cc->is_lossy ||
+	    (cc->frames_lost >= CC_BURST &&
+	     8 * (uint64_t)cc->frames_lost > max_u64(cc->frames, window)))
+		cc_cut_to(cc, cc_after_loss(cc));
+	else if (!cc_cut_for_queue(cc))
 		return;
-	cc->rounds_since_loss_cut = 0;
-	cc_cut_to(cc, cc->cwnd * 7 / 10);
+	cc->n_cuts++;
+}
+
+uint32_t xm_cc_couple(struct xm_cc *cc, uint32_t n_all)
+{
+	uint32_t own = cc->n_cuts - cc->n_told;
+
+	if (n_all != cc->n_heard && !cc->cut_in_round)
+		(void)cc_cut_for_queue(cc);
+	cc->n_told = cc->n_cuts;
+	cc->n_heard = n_all + own;
+	return own;
 }
 
 void xm_cc_on_timeout(struct xm_cc *cc)
 {
 	uint64_t half = cc->cwnd / 2;
 
+	cc->extra = 0;
 	if (!cc->prior_cwnd) {
 		cc->prior_cwnd = cc->cwnd;
 		cc->prior_ssthresh = cc->ssthresh;
 	}
-	cc_cut_to(cc, 0);
+	cc_cut_to(cc, CC_WINDOW_MIN * (uint64_t)cc->opts.mss);
 	cc->ssthresh = max_u64(half, cc->cwnd);
+	cc->cut_in_round = false; /* nothing is out: slow start begins */
+	cc->round_end = cc->delivered + cc->cwnd;
 }
 
 void xm_cc_undo_timeout(struct xm_cc *cc)
@@ -230,9 +394,16 @@ static uint64_t cc_rate(const struct xm_cc *cc, uint64_t *ret_burst)
 	uint64_t rate = 0, burst;
 
 	burst = max_u64(32 * (uint64_t)cc->opts.mss, cc->cwnd / 2);
-	if (cc->srtt_ns) {
+	if (!cc->srtt_ns && cc->opts.n_channels > 1) {
+		burst = cc->cwnd / 2;
+		rate = burst * (uint64_t)(XM_SEC / XM_MS);
+	} else if (cc->srtt_ns) {
 		rate = cc->cwnd * (uint64_t)XM_SEC / (uint64_t)cc->srtt_ns;
-		rate = cc_in_slow_start(cc) ? 2 * rate : rate + rate / 4;
+		if (cc->cwnd < CC_WINDOW_MIN * (uint64_t)cc->opts.mss)
+			burst = cc->opts.mss;
+		else
+			rate = cc_in_slow_start(cc) ? 2 * rate :
+						      rate + rate / 4;
 	}
 	if (cc->opts.rate && (!rate || cc->opts.rate < rate)) {
 		rate = cc->opts.rate;

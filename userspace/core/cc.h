@@ -21,13 +21,20 @@ struct xm_cc {
 	struct xm_cc_opts opts;
 	uint64_t prior_cwnd, prior_ssthresh; /* before a timeout; 0 = none */
 	uint64_t cwnd, ssthresh;             /* bytes */
-	uint32_t frames, frames_ce, frames_lost;
+	uint64_t extra; /* of cwnd: taken while nothing waited in a queue */
+	uint64_t least; /* cuts leave so much */
+	uint32_t frames, frames_ce, frames_lost; /* of this round */
 	uint32_t alpha;     /* DCTCP's estimate, in 1/1024 */
+	uint32_t bucket;    /* losses above 2 % of frames, in frames */
 	uint64_t round_end; /* a round ends when so much was delivered */
 	uint64_t delivered; /* bytes acknowledged so far */
 	uint64_t grow;      /* bytes towards the next increase */
-	unsigned int rounds_since_loss_cut;
+	unsigned int n_free, n_calm; /* rounds without a queue; without a cut */
+	uint32_t n_cuts, n_told, n_heard; /* see xm_cc_couple() */
 	bool cut_in_round;
+	bool is_lossy; /* the bucket was full, and is not half empty yet */
+	int64_t round_rtt_ns,
+		last_rtt_ns; /* least of this round, of the last */
 	int64_t srtt_ns, rttvar_ns, min_rtt_ns;
 	int64_t lag_ns, lagvar_ns; /* smoothed: until a frame is answered */
 	int64_t tokens;            /* bytes that may leave now */
@@ -47,11 +54,18 @@ void xm_cc_on_rtt(struct xm_cc *cc, int64_t rtt_ns);
  * that came late to many. */
 void xm_cc_on_lag(struct xm_cc *cc, int64_t lag_ns);
 
-/* @bytes in @frames frames newly acknowledged, @ce of them marked. */
-void xm_cc_on_ack(struct xm_cc *cc, uint64_t bytes, uint32_t frames,
-		  uint32_t ce);
+/* @bytes in @frames frames newly acknowledged, @ce of them marked; @in_flight bytes
+ * were out before.  A window that is not half used does not grow. */
+void xm_cc_on_ack(struct xm_cc *cc, uint64_t in_flight, uint64_t bytes,
+		  uint32_t frames, uint32_t ce);
 
 void xm_cc_on_loss(struct xm_cc *cc, uint32_t frames);
+
+/* The channels of a migration cut together, as one flow does.  Who drives them counts
+ * cuts for losses; @n_all is that count as it is now.  If it is news here, another
+ * channel has cut, and this one does, too, should it see a queue as well.  Returns
+ * how many this channel has cut since it was asked last: to be added to the count. */
+uint32_t xm_cc_couple(struct xm_cc *cc, uint32_t n_all);
 
 /* A retransmission timeout: nothing came back at all. */
 void xm_cc_on_timeout(struct xm_cc *cc);
@@ -61,11 +75,14 @@ void xm_cc_on_timeout(struct xm_cc *cc);
 void xm_cc_undo_timeout(struct xm_cc *cc);
 void xm_cc_end_timeout(struct xm_cc *cc);
 
-/* Does the window hold @bytes more, with @in_flight bytes out? */
+/* Does the window hold @bytes more, with @in_flight bytes out?  Four frames are out
+ * also in a smaller one, which the pacer spreads, since losses are found by what
+ * arrives behind them. */
 static inline bool xm_cc_has_room(const struct xm_cc *cc, uint64_t in_flight,
 				  uint32_t bytes)
 {
-	return !in_flight || in_flight + bytes <= cc->cwnd;
+	return !in_flight || in_flight + bytes <= cc->cwnd ||
+	       in_flight + bytes <= 4 * (uint64_t)cc->opts.mss;
 }
 
 /* Bring the pacer's tokens up to date: for xm_cc_may_send(). */

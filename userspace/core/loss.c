@@ -369,7 +369,7 @@ static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 			  const struct xm_ack *ack)
 {
 	struct loss_acked acked = { 0 };
-	uint64_t cwnd = tx->cc.cwnd;
+	uint64_t cwnd = tx->cc.cwnd, in_flight = tx->in_flight_bytes;
 	uint32_t ce = 0;
 
 	tx->stats.acks++;
@@ -386,7 +386,7 @@ static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 	}
 	loss_take_dups(tx, ack->n_dup);
 	if (acked.frames || ce)
-		xm_cc_on_ack(&tx->cc, acked.bytes, acked.frames, ce);
+		xm_cc_on_ack(&tx->cc, in_flight, acked.bytes, acked.frames, ce);
 	xm_trace(tx->opts.trace, now, XM_TRACE_ACK, tx->opts.channel, tx->cum,
 		 acked.frames);
 	if (acked.frames) {

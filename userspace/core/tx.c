@@ -505,6 +505,11 @@ void xm_tx_set_rate(struct xm_tx *tx, uint64_t bytes_per_s)
 	tx->cc.opts.rate = bytes_per_s;
 }
 
+uint32_t xm_tx_couple(struct xm_tx *tx, uint32_t n_all)
+{
+	return xm_cc_couple(&tx->cc, n_all);
+}
+
 uint32_t xm_tx_pending(const struct xm_tx *tx)
 {
 	return tx->n_pending;

@@ -147,6 +147,9 @@ int xm_tx_expire(struct xm_tx *tx, struct xm_time now);
 /* This channel's part of --bandwidth, bytes per second; 0 = no cap. */
 void xm_tx_set_rate(struct xm_tx *tx, uint64_t bytes_per_s);
 
+/* See xm_cc_couple(): after each turn, if there are other channels. */
+uint32_t xm_tx_couple(struct xm_tx *tx, uint32_t n_all);
+
 uint32_t xm_tx_pending(const struct xm_tx *tx); /* unreleased packets */
 bool xm_tx_has_posted(const struct xm_tx *tx);  /* completions outstanding */
 uint32_t xm_tx_frames(const struct xm_tx *tx);  /* numbers used in the epoch */
