@@ -47,7 +47,7 @@ static void goodput(uint64_t queue, const char *name)
 		.queue = queue,
 		.rtt_ns = 100 * XM_US,
 		.mtu = 9000,
-		.size = 4ull << 30,
+		.size = 2ull << 30,
 		.rx_memory = XM_RX_MEMORY,
 		.seed = 1,
 	};
@@ -75,15 +75,15 @@ static void goodput(uint64_t queue, const char *name)
 	}
 }
 
-/* Frames of 9000 bytes, but where less than ten are on their way. */
 static void share(unsigned int n)
 {
-	static const int64_t rtt_us[] = { 200, 1000, 10000 };
+	static const int64_t rtt_us[] = { 200, 1000, 1000, 10000 };
+	static const unsigned int mtu[] = { 1500, 1500, 9000, 9000 };
 	static const unsigned int quarters[] = { 1, 4, 8 };
 	struct rates_opts o = {
 		.channels = n,
 		.rate = 125000000,
-		.size = 1ull << 30,
+		.size = 512 << 20,
 		.rx_memory = XM_RX_MEMORY,
 		.seed = 1,
 	};
@@ -94,7 +94,7 @@ static void share(unsigned int n)
 	       "|---|---:|---:|---:|\n",
 	       n);
 	for (i = 0; i < N(rtt_us); i++) {
-		o.mtu = rtt_us[i] < 1000 ? 1500 : 9000;
+		o.mtu = mtu[i];
 		o.rtt_ns = rtt_us[i] * XM_US;
 		printf("| %g ms, MTU %u |", (double)rtt_us[i] / 1000, o.mtu);
 		for (k = 0; k < N(quarters); k++) {

@@ -14,17 +14,17 @@
  * A round ends when as many bytes were delivered as were in flight when it
  * began, so no clock is needed for it.
  *
- * A queue stands when the least round trip of this round and of the last exceeds the
- * least ever by 80 us, by a 12th and by what round trips vary: the least, since a
- * queue is met by all frames, and a host is late for one or another.  A cut for a
+ * A queue stands when the least round trip of the last rounds (one, and a millisecond)
+ * exceeds the least ever by 80 us, by a 12th and by what round trips vary: the least,
+ * since a queue is met by all frames, and a host is late for one or another.  A cut for a
  * queue leaves what the path carries without it, window x least / current round
  * trip (TCP Westwood's and H-TCP's): a sender alone that loses a frame at random
  * empties its own queue, and the path stays full.
  *
  * More than 2 %: each loss puts 50 into a bucket, each frame that arrives takes 1
  * out.  1000 in it are 20 losses more than 2 %: with 1 % random loss that does not
- * happen in a lifetime, of 10 % it takes 250 frames.  Until half of it is gone every
- * window that loses a frame is cut.  Or an eighth of a round, four at least.
+ * happen in a lifetime, of 10 % it takes 250 frames.  A cut leaves 875 in it, so
+ * the next is not far.  Or an eighth of a round, four at least.
  *
  * The window has two parts, as Compound TCP's: TCP's, and `extra`.
  *   TCP's   slow start up to ssthresh, then 9/17 of a frame a round trip, which
@@ -77,11 +77,13 @@
 #define CC_ALPHA_ONE       1024 /* fixed point of alpha */
 #define CC_LOSS_PERCENT    2    /* of frames: above, it is congestion */
 #define CC_BUCKET          1000 /* frames that make up for so many losses more */
+#define CC_BUCKET_LEFT     875  /* by a cut */
 #define CC_BURST           4 /* losses in a round, if they are an eighth of it */
 #define CC_TAKE_NS         (40 * XM_US) /* nothing waits: extra grows */
 #define CC_QUEUE_NS        (80 * XM_US) /* something does: losses are its */
-#define CC_QUEUE_PART      12 /* or such a part of the least round trip */
-#define CC_CALM_ROUNDS     64 /* without a cut: extra grows faster */
+#define CC_QUEUE_PART      12    /* or such a part of the least round trip */
+#define CC_SPAN_NS         XM_MS /* or a round: late frames in it hide no queue */
+#define CC_CALM_ROUNDS     64    /* without a cut: extra grows faster */
 #define CC_DELAY_TARGET_NS (25 * XM_MS)
 #define CC_CAP_BURST_NS    (4 * XM_MS)  /* of the hard cap's rate, */
 #define CC_CAP_LATE_NS     (10 * XM_MS) /* and that a late sender makes up for */
@@ -179,14 +181,34 @@ static bool cc_rtt_is_swollen(const struct xm_cc *cc)
 	return cc->srtt_ns - cc->min_rtt_ns > cc->opts.delay_target_ns;
 }
 
-/* The least round trip of this round and of the last. */
+/* The least round trip of the last round, or of a millisecond. */
 static int64_t cc_least_rtt(const struct xm_cc *cc)
 {
-	int64_t least = cc->round_rtt_ns;
+	int64_t least = cc->round_rtt_ns, t;
+	unsigned int i;
 
-	if (!least || (cc->last_rtt_ns && cc->last_rtt_ns < least))
-		least = cc->last_rtt_ns;
+	for (i = 0; i < 2; i++) {
+		t = cc->span_rtt_ns[i];
+		if (!least || (t && t < least))
+			least = t;
+	}
 	return least;
+}
+
+/* A round is over. */
+static void cc_span_rtt(struct xm_cc *cc)
+{
+	int64_t t = cc->round_rtt_ns;
+
+	if (t && (!cc->span_rtt_ns[0] || t < cc->span_rtt_ns[0]))
+		cc->span_rtt_ns[0] = t;
+	cc->round_rtt_ns = 0;
+	cc->span_ns += cc->srtt_ns;
+	if (cc->span_ns < CC_SPAN_NS)
+		return;
+	cc->span_rtt_ns[1] = cc->span_rtt_ns[0];
+	cc->span_rtt_ns[0] = 0;
+	cc->span_ns = 0;
 }
 
 /* Does a queue stand that losses may come from?  A round trip that varies by more
@@ -207,8 +229,8 @@ static void cc_look_free(struct xm_cc *cc)
 	int64_t rtt = cc->round_rtt_ns, over;
 	uint64_t back;
 
-	if (rtt && !cc->is_lossy && !cc_in_slow_start(cc) && cc->alpha < 16 &&
-	    rtt - cc->min_rtt_ns <= take) {
+	if (rtt && cc->bucket < CC_BUCKET_LEFT && !cc_in_slow_start(cc) &&
+	    cc->alpha < 16 && rtt - cc->min_rtt_ns <= take) {
 		cc->n_free++;
 		return;
 	}
@@ -252,8 +274,7 @@ static bool cc_end_round(struct xm_cc *cc, uint64_t in_flight)
 	cc->frames = cc->frames_ce = cc->frames_lost = 0;
 	cc->cut_in_round = false;
 	cc->n_calm++;
-	cc->last_rtt_ns = cc->round_rtt_ns;
-	cc->round_rtt_ns = 0;
+	cc_span_rtt(cc);
 	cc->round_end = cc->delivered + max_u64(in_flight, cc->opts.mss);
 	return is_cut;
 }
@@ -290,8 +311,6 @@ void xm_cc_on_ack(struct xm_cc *cc, uint64_t in_flight, uint64_t bytes,
 	cc->frames += frames;
 	cc->frames_ce += ce;
 	cc->bucket -= frames < cc->bucket ? frames : cc->bucket;
-	if (cc->bucket < CC_BUCKET / 2)
-		cc->is_lossy = false;
 	if (cc->delivered >= cc->round_end && cc_end_round(cc, cc->cwnd))
 		return;
 	if (cc->cut_in_round || ce || 2 * in_flight < cc->cwnd)
@@ -331,19 +350,18 @@ void xm_cc_on_loss(struct xm_cc *cc, uint32_t frames)
 	uint64_t window = cc->cwnd / cc->opts.mss;
 
 	cc->frames_lost += frames;
-	cc->bucket += frames * (100 / CC_LOSS_PERCENT);
-	if (cc->bucket > CC_BUCKET) {
-		cc->is_lossy = true;
-		cc->bucket = CC_BUCKET;
-	}
+	cc->bucket =
+		min_u64(cc->bucket + (uint64_t)frames * (100 / CC_LOSS_PERCENT),
+			CC_BUCKET + 1);
 	if (cc->cut_in_round)
 		return;
-	if (cc->frames_ce || cc_rtt_is_swollen(cc) || cc->is_lossy ||
+	if (cc->frames_ce || cc_rtt_is_swollen(cc) || cc->bucket > CC_BUCKET ||
 	    (cc->frames_lost >= CC_BURST &&
 	     8 * (uint64_t)cc->frames_lost > max_u64(cc->frames, window)))
 		cc_cut_to(cc, cc_after_loss(cc));
 	else if (!cc_cut_for_queue(cc))
 		return;
+	cc->bucket = min_u64(cc->bucket, CC_BUCKET_LEFT);
 	cc->n_cuts++;
 }
 

@@ -25,16 +25,16 @@ struct xm_cc {
 	uint64_t least; /* cuts leave so much */
 	uint32_t frames, frames_ce, frames_lost; /* of this round */
 	uint32_t alpha;     /* DCTCP's estimate, in 1/1024 */
-	uint32_t bucket;    /* losses above 2 % of frames, in frames */
+	uint64_t bucket;    /* losses above 2 % of frames, in frames */
 	uint64_t round_end; /* a round ends when so much was delivered */
 	uint64_t delivered; /* bytes acknowledged so far */
 	uint64_t grow;      /* bytes towards the next increase */
 	unsigned int n_free, n_calm; /* rounds without a queue; without a cut */
 	uint32_t n_cuts, n_told, n_heard; /* see xm_cc_couple() */
 	bool cut_in_round;
-	bool is_lossy; /* the bucket was full, and is not half empty yet */
-	int64_t round_rtt_ns,
-		last_rtt_ns; /* least of this round, of the last */
+	int64_t round_rtt_ns;   /* least of this round */
+	int64_t span_rtt_ns[2]; /* least of some rounds, and of those before */
+	int64_t span_ns;        /* they took so long so far */
 	int64_t srtt_ns, rttvar_ns, min_rtt_ns;
 	int64_t lag_ns, lagvar_ns; /* smoothed: until a frame is answered */
 	int64_t tokens;            /* bytes that may leave now */
