@@ -298,7 +298,7 @@ static void cc_grow(struct xm_cc *cc, uint64_t bytes)
 	/* as many 64ths of the window, or quarters, as there were free rounds;
 	 * at most two frames for each, so that channels become alike */
 	add = bytes * cc->n_free / (cc->n_calm < CC_CALM_ROUNDS ? 64 : 4);
-	add = min_u64(add, 2 * cc->n_free * mss * bytes / cc->cwnd);
+	add = min_u64(add, 2 * (uint64_t)cc->n_free * mss * bytes / cc->cwnd);
 	add = min_u64(add, bytes / 2);
 	cc->cwnd += add;
 	cc->extra += add;
