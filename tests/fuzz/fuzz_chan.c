@@ -234,17 +234,49 @@ static void push(unsigned int how)
 	w.next_page += n;
 }
 
-static void post(void)
+static void post_frame(const struct xm_tx_frame *tf)
 {
 	uint8_t payload[3 * XM_PAGE_SIZE];
+
+	gather(tf, payload);
+	wire_put(&to_rx, &tf->f, payload);
+	w.posted[w.n_posted++] = tf->f.seq;
+}
+
+/* As many as may leave together, but at most @max. */
+static int post_run(uint32_t max)
+{
+	struct xm_tx_frame tf = { 0 };
+	struct xm_tx_run run;
+	uint32_t i, k;
+	int r;
+
+	r = xm_tx_next_run(tx, w.now, max, &run);
+	if (r)
+		return r;
+	FUZZ_CHECK(run.n && run.n <= max);
+	xm_tx_take_run(tx, w.now, &run, run.n);
+	tf.f = run.f;
+	for (i = 0; i < run.n; i++, tf.f.seq++) {
+		for (k = 0; k < tf.f.n_segs; k++, run.segs += 8)
+			tf.f.seg[k] = xm_be64_get(run.segs);
+		post_frame(&tf);
+		tf.f.page = (uint16_t)(tf.f.page + tf.f.n_segs);
+	}
+	return 0;
+}
+
+static void post(unsigned int how)
+{
+	uint32_t room = sizeof(w.posted) / sizeof(*w.posted) - w.n_posted;
 	struct xm_tx_frame tf;
 
-	if (w.n_posted == sizeof(w.posted) / sizeof(*w.posted) ||
-	    xm_tx_next(tx, w.now, &tf))
+	if (!room)
 		return;
-	gather(&tf, payload);
-	wire_put(&to_rx, &tf.f, payload);
-	w.posted[w.n_posted++] = tf.f.seq;
+	if (how & 1 && post_run(room < how ? room : how) != XM_TX_E_SINGLE)
+		return;
+	if (!xm_tx_next(tx, w.now, &tf))
+		post_frame(&tf);
 }
 
 static void complete(unsigned int how)
@@ -256,7 +288,7 @@ static void complete(unsigned int how)
 	how %= w.n_posted;
 	seq = w.posted[how];
 	w.posted[how] = w.posted[--w.n_posted];
-	FUZZ_CHECK(!xm_tx_on_complete(tx, w.now, w.epoch, seq, how & 1));
+	FUZZ_CHECK(!xm_tx_on_complete(tx, w.now, w.epoch, seq, 1, how & 1));
 }
 
 static void complete_all(void)
@@ -460,7 +492,7 @@ static size_t happen(const uint8_t *data, size_t size)
 		break;
 	case SEND:
 		do
-			post();
+			post(how);
 		while (how--);
 		break;
 	case COMPLETE:

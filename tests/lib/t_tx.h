@@ -167,7 +167,8 @@ static inline void t_tx_run_timer(struct t_tx *t)
 
 static inline int t_tx_complete(struct t_tx *t, uint32_t seq, uint32_t copied)
 {
-	int r = xm_tx_on_complete(t->tx, t->now, t->out.f.epoch, seq, copied);
+	int r = xm_tx_on_complete(t->tx, t->now, t->out.f.epoch, seq, 1,
+				  copied);
 
 	assert_true(xm_tx_check(t->tx));
 	return r;

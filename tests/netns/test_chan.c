@@ -240,14 +240,17 @@ static unsigned int t_complete(struct t_pair *t, struct xsk_chan *at)
 {
 	struct xsk_done done[32];
 	int n = xsk_tx_reap(at, done, 32, &t->e), i;
+	uint32_t k;
 
 	if (n < 0)
 		fail_msg("%s", t->e.msg);
 	for (i = 0; i < n; i++) {
-		assert_true(done[i].token < t->sent);
-		assert_false(t->done[done[i].token]++);
-		t->copied += done[i].copied;
-		t->completed++;
+		for (k = 0; k < done[i].n; k++) {
+			assert_true(done[i].token + k < t->sent);
+			assert_false(t->done[done[i].token + k]++);
+			t->copied += done[i].copied;
+			t->completed++;
+		}
 	}
 	return (unsigned int)n;
 }

@@ -236,7 +236,7 @@ static void src_completed(struct sim_src *c, const struct sim_dev_frame *df)
 {
 	if (df->copied)
 		c->has_copied = true;
-	if (xm_tx_on_complete(c->tx, src_now(c), df->epoch, df->seq,
+	if (xm_tx_on_complete(c->tx, src_now(c), df->epoch, df->seq, 1,
 			      df->copied))
 		world_fail(c->w, WORLD_BROKEN,
 			   "channel %u: completion of epoch %u seq %u refused",
@@ -279,13 +279,38 @@ static void src_post(struct sim_src *c, const struct xm_tx_frame *tf)
 		src_completed(c, df);
 }
 
+/* Post @run frame by frame. */
+static void src_post_run(struct sim_src *c, const struct xm_tx_run *run)
+{
+	struct xm_tx_frame tf = { .f = run->f };
+	unsigned int i, k;
+
+	xm_tx_take_run(c->tx, src_now(c), run, run->n);
+	for (i = 0; i < run->n; i++) {
+		for (k = 0; k < run->f.n_segs; k++)
+			tf.f.seg[k] = xm_be64_get(run->segs +
+						  8 * (i * run->f.n_segs + k));
+		src_post(c, &tf);
+		tf.f.seq++;
+		tf.f.page = (uint16_t)(tf.f.page + run->f.n_segs);
+	}
+}
+
 static void src_send(struct sim_src *c)
 {
 	struct xm_tx_frame tf;
+	struct xm_tx_run run;
 	int r;
 
 	while (c->step != SRC_IDLE && c->dev.n_used < c->dev.opts.depth) {
-		r = xm_tx_next(c->tx, src_now(c), &tf);
+		r = xm_tx_next_run(c->tx, src_now(c),
+				   c->dev.opts.depth - c->dev.n_used, &run);
+		if (!r) {
+			src_post_run(c, &run);
+			continue;
+		}
+		if (r == XM_TX_E_SINGLE)
+			r = xm_tx_next(c->tx, src_now(c), &tf);
 		if (r == XM_TX_E_IDLE || r == XM_TX_E_WAIT)
 			return;
 		if (r) {

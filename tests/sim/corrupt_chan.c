@@ -210,7 +210,7 @@ static void frame_of_tx(struct corrupt_chan *c, struct corrupt_frames *to,
 	MUST(!xm_seal_frame(&c->seal[0], f->data + f->at, hdr_len,
 			    xm_crc32c(0, p, t->f.len), p, t->f.len));
 	frame_done(f, t->f.type, hdr_len);
-	MUST(!xm_tx_on_complete(c->tx, c->now, t->f.epoch, t->f.seq, 0));
+	MUST(!xm_tx_on_complete(c->tx, c->now, t->f.epoch, t->f.seq, 1, 0));
 }
 
 static void send_all(struct corrupt_chan *c, struct corrupt_frames *to)

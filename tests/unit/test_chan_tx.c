@@ -324,14 +324,40 @@ static void xsk_tx_reap__returns_no_more_than_asked(void **state)
 	unsigned int i;
 
 	for (i = 0; i < 6; i++)
-		t_put(t, 1, i);
+		t_put(t, 1, 2 * i);
 	t_kick(t);
 	k_send(t);
 	k_complete_tx(t, 0, 12);
 	assert_int_equal(t_reap(t, done, 4), 4);
 	assert_int_equal(t->comp.cons, 8);
 	assert_int_equal(t_reap(t, done, 4), 2);
-	assert_int_equal(done[1].token, 5);
+	assert_int_equal(done[1].token, 10);
+	assert_int_equal(done[1].n, 1);
+}
+
+/* Tokens in a row, of frames that were copied alike, are one answer. */
+static void xsk_tx_reap__gives_ranges(void **state)
+{
+	struct t_chan *t = *state;
+	struct xsk_done done[4];
+
+	t_put(t, 1, 7);
+	t_put(t, 1, 8);
+	t_put(t, 1, 9);
+	t_put(t, 2, 10); /* more was copied */
+	t_put(t, 2, 12);
+	t_kick(t);
+	k_send(t);
+	k_complete_tx(t, 0, 12);
+	assert_int_equal(t_reap(t, done, 4), 3);
+	assert_int_equal(done[0].token, 7);
+	assert_int_equal(done[0].n, 3);
+	assert_int_equal(done[0].copied, PAGE);
+	assert_int_equal(done[1].token, 10);
+	assert_int_equal(done[1].n, 1);
+	assert_int_equal(done[1].copied, 2 * PAGE);
+	assert_int_equal(done[2].token, 12);
+	assert_int_equal(xsk_tx_posted(&t->chan), 0);
 }
 
 static void xsk_tx_reap__counts_copies(void **state)
@@ -428,8 +454,9 @@ static void xsk_tx_reap__rings_wrap_many_times(void **state)
 				k_complete(t, log[done_descs++ % 256]);
 		n = t_reap(t, done, 3);
 		assert_true(n >= 0);
-		while (n)
-			sum += done[--n].token;
+		while (n--)
+			while (done[n].n)
+				sum += done[n].token + --done[n].n;
 	}
 	assert_int_equal(sum, 3000 * 3001 / 2);
 	assert_int_equal(t->chan.tx.n_free_bufs, 12);
@@ -477,6 +504,7 @@ int main(void)
 		T(xsk_tx_reap__gives_tokens_in_any_order),
 		T(xsk_tx_reap__a_frame_cut_between_batches),
 		T(xsk_tx_reap__returns_no_more_than_asked),
+		T(xsk_tx_reap__gives_ranges),
 		T(xsk_tx_reap__counts_copies),
 		T(xsk_tx_reap__refuses_an_address_never_posted),
 		T(xsk_tx_reap__refuses_a_page_of_another_frame),

@@ -98,8 +98,8 @@ static void xm_tx_on_complete__refuses_another_epochs_frame(void **state)
 	struct t_tx *t = t_tx_begin(*state);
 
 	t_tx_packet(t, 2);
-	assert_int_equal(xm_tx_on_complete(t->tx, t->now, 2, 0, 0), -EPROTO);
-	assert_int_equal(xm_tx_on_complete(t->tx, t->now, 0, 0, 0), -EPROTO);
+	assert_int_equal(xm_tx_on_complete(t->tx, t->now, 2, 0, 1, 0), -EPROTO);
+	assert_int_equal(xm_tx_on_complete(t->tx, t->now, 0, 0, 1, 0), -EPROTO);
 }
 
 static void

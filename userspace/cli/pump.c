@@ -39,6 +39,20 @@
 
 /* -- life ------------------------------------------------------------------------- */
 
+/* Frames of @bytes together, and at most @frames. */
+static unsigned int pump_frames(const struct xm_geometry *geo,
+				unsigned int frames, unsigned int bytes)
+{
+	unsigned int n = (bytes - 1) / xm_geometry_payload(geo) + 1;
+
+	return n < frames ? n : frames;
+}
+
+static unsigned int pump_turn_max(const struct xm_tx_opts *tx)
+{
+	return pump_frames(&tx->geo, PUMP_BATCH, PUMP_BYTES);
+}
+
 static int pump_init_half(struct pump *p, struct xm_error *e)
 {
 	struct pump_opts *o = &p->opts;
@@ -47,6 +61,7 @@ static int pump_init_half(struct pump *p, struct xm_error *e)
 	if (o->is_sender) {
 		o->tx.hdr_ring = xsk_chan_slot(p->chan, 0);
 		o->tx.hdr_stride = XSK_SLOT_LEN;
+		p->turn_max = pump_turn_max(&o->tx);
 		len = xm_tx_footprint(&o->tx);
 	} else {
 		o->rx.credit = xsk_rx_credit(p->chan, o->ip_max + 18u);
@@ -404,19 +419,23 @@ static int pump_reap(struct pump *p, struct xm_time now, struct xm_error *e)
 	struct xsk_done done[PUMP_BATCH];
 	int i, n, r;
 
-	n = xsk_tx_reap(p->chan, done, PUMP_BATCH, e);
-	for (i = 0; i < n; i++) {
-		if (done[i].token == UINT64_MAX)
-			continue; /* an ACK or a PROBE */
-		r = xm_tx_on_complete(p->tx, now,
-				      (uint32_t)(done[i].token >> 32),
-				      (uint32_t)done[i].token, done[i].copied);
-		if (r)
-			return xm_fail(e, r, XM_REASON_INTERNAL,
-				       "channel %u: frame %u completed twice",
-				       p->opts.channel,
-				       (uint32_t)done[i].token);
-	}
+	do {
+		n = xsk_tx_reap(p->chan, done, PUMP_BATCH, e);
+		for (i = 0; i < n; i++) {
+			if (done[i].token == UINT64_MAX)
+				continue; /* an ACK or a PROBE */
+			r = xm_tx_on_complete(p->tx, now,
+					      (uint32_t)(done[i].token >> 32),
+					      (uint32_t)done[i].token,
+					      done[i].n, done[i].copied);
+			if (r)
+				return xm_fail(
+					e, r, XM_REASON_INTERNAL,
+					"channel %u: frame %u completed twice",
+					p->opts.channel,
+					(uint32_t)done[i].token);
+		}
+	} while (n == PUMP_BATCH);
 	return n;
 }
 
@@ -445,7 +464,7 @@ int pump_begin_epoch(struct pump *p, uint32_t epoch,
 	xm_pages_look_at(&p->pages, pump_find_page, p);
 	p->epoch_base = *xm_tx_stats(p->tx);
 	p->has_batch = p->makes_space = false;
-	p->state = PUMP_SEND;
+	p->state = PUMP_BATCH;
 	return 0;
 }
 
@@ -552,7 +571,7 @@ void pump_report(struct pump *p, struct pump_report *ret_report)
 		rep->pages_done =
 			rep->tx.pages_released - p->epoch_base.pages_released;
 		rep->epoch = p->epoch;
-		rep->is_sending = p->state == PUMP_SEND ||
+		rep->is_sending = p->state == PUMP_BATCH ||
 				  p->state == PUMP_FLUSH ||
 				  p->state == PUMP_SYNC;
 		rep->totals.frames = rep->tx_frames;

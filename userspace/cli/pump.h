@@ -86,6 +86,7 @@ struct pump {
 	bool makes_space; /* the ring was full: first there must be space */
 	uint32_t epoch;
 	struct xm_tx_stats epoch_base; /* at the epoch's begin */
+	unsigned int turn_max;         /* frames to send in a turn */
 
 	struct xm_rx *rx;
 	void *mem;       /* of tx or rx */

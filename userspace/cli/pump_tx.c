@@ -26,8 +26,10 @@
 #include "core/hint.h"
 #include "core/multifd.h"
 
-/* Packets made in a turn: enough to keep the device busy, few enough that
- * ACKs are not kept waiting by a scan for zero pages. */
+/* Packets made in a turn, as long as there is not enough to send: few enough that ACKs
+ * are not kept waiting by a scan for zero pages.  None is made before: its pages,
+ * which are looked at for zeros then, would be gone from the caches when they are
+ * summed and sent. */
 #define TX_PUSH_MAX 4
 
 /* -- packets ----------------------------------------------------------------------- */
@@ -48,7 +50,8 @@ void pump_find_page(void *pump, unsigned int block, uint64_t offset,
 			    (struct xm_page_view){ 0, b->len, b->hva };
 }
 
-/* Push packets while there are slots and pages.  Returns steps made: packets
+/* Push packets while there are slots and pages, until there is something to send for
+ * this turn.  Returns steps made: packets
  * pushed, and the one to FLUSH.  A channel without a page makes just that one,
  * and nothing would wake it for the next. */
 static int tx_push(struct pump *p, struct xm_time now, struct xm_error *e)
@@ -197,7 +200,7 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 	size_t prefix = tx_put_prefix(p, buf, &t->f), hdr_len;
 	uint8_t *hdr = buf->data + prefix;
 	unsigned int n = t->f.n_segs;
-	uint32_t crc = tx_sum(p, seg, n);
+	uint32_t crc = 0;
 	void *slot = NULL;
 	int r;
 
@@ -209,6 +212,8 @@ static int tx_post_mapped(struct pump *p, const struct xm_tx_frame *t,
 		if (!xm_seal_covers(&p->seal, t->f.type))
 			crc = xm_crc32c(0, slot, t->f.len);
 		seg[n++] = xsk_seg_slot(p->chan, t->slot, t->f.len);
+	} else {
+		crc = tx_sum(p, seg, n);
 	}
 	r = xm_seal_frame(&p->seal, hdr, hdr_len, crc, slot, t->f.len);
 	if (r)
@@ -223,7 +228,17 @@ static bool tx_has_segments(const struct pump *p)
 	       p->opts.chan.engine == XSK_ZC_SG;
 }
 
-/* Send one frame.  Bytes of payload; 0: nothing to send, or no room. */
+/* Frame or frames from @seq on are not posted: with @r. */
+static XM_SELDOM int tx_fail_post(const struct pump *p, int r, uint32_t seq,
+				  struct xm_error *e)
+{
+	return pump_check_seal(p, e) ?:
+				       xm_fail(e, r, XM_REASON_INTERNAL,
+					       "channel %u: frame %u cannot be posted",
+					       p->opts.channel, seq);
+}
+
+/* Send one frame.  1; 0: nothing to send, or no room. */
 static int tx_send(struct pump *p, struct xm_time now, struct xm_error *e)
 {
 	struct xsk_seg seg[XM_FRAME_SEGS];
@@ -248,18 +263,114 @@ static int tx_send(struct pump *p, struct xm_time now, struct xm_error *e)
 	r = staged ? tx_post_staged(p, &t, &buf, token) :
 		     tx_post_mapped(p, &t, &buf, seg, token);
 	if (r)
-		return pump_check_seal(p, e) ?:
-					       xm_fail(e, r, XM_REASON_INTERNAL,
-						       "channel %u: frame %u cannot be posted",
-						       p->opts.channel, t.f.seq);
-	return t.f.len;
+		return tx_fail_post(p, r, t.f.seq, e);
+	return 1;
+}
+
+/* -- runs of frames -------------------------------------------------------------------- */
+
+/* A run of frames on its way from the protocol to the driver. */
+struct tx_run {
+	struct xm_tx_run core;
+	struct xsk_run bufs;
+	uint32_t crc[XSK_RUN_MAX]; /* of each frame's */
+};
+
+_Static_assert(XM_PACKET_PAGES <= XSK_RUN_PAGES, "a run is of one packet");
+
+/* Sum each frame's pages where they are pinned.  They ascend (pages.h), so they are in a
+ * row if the last is as far from the first as that makes it. */
+static XM_APART void tx_sum_run(struct tx_run *run)
+{
+	const unsigned int n_segs = run->bufs.n_segs;
+	const uint32_t len = n_segs * XM_PAGE_SIZE;
+	const uint8_t *base = run->bufs.base;
+	const uint64_t *at = run->bufs.addr;
+	uint32_t *crc = run->crc, *end = crc + run->bufs.n;
+	unsigned int i;
+
+	for (; crc != end; crc++, at += n_segs) {
+		if (at[n_segs - 1] - at[0] == len - XM_PAGE_SIZE) {
+			*crc = xm_crc32c(0, base + at[0], len);
+			continue;
+		}
+		*crc = 0;
+		for (i = 0; i < n_segs; i++)
+			*crc = xm_crc32c(*crc, base + at[i], XM_PAGE_SIZE);
+	}
+}
+
+/* Write all headers, sum the pages, seal.  Bytes of a header buffer that are used, or
+ * -errno. */
+static int tx_make_run(struct pump *p, struct tx_run *run)
+{
+	const struct xm_frame *f = &run->core.f;
+	size_t hdr_len =
+		XM_WIRE_HEADER_MIN + f->n_segs * sizeof(struct xm_wire_seg);
+	uint8_t prefix[XM_ENCAP_MAX];
+	size_t at = xm_encap_copy(prefix, &p->head, hdr_len + f->len);
+	int r;
+
+	xm_frame_put_run(run->bufs.hdr, run->bufs.n, prefix, at, f,
+			 run->core.segs);
+	tx_sum_run(run);
+	r = xm_seal_run(&p->seal, run->bufs.hdr, run->bufs.n, at, hdr_len,
+			run->crc);
+	return r ? r : (int)(at + hdr_len);
+}
+
+/* Send up to @max frames.  Frames sent; 0: nothing to send, no room, or what is next
+ * goes alone. */
+static int tx_send_run(struct pump *p, struct xm_time now, unsigned int max,
+		       struct xm_error *e)
+{
+	const struct xm_frame *f;
+	struct tx_run run;
+	unsigned int n;
+	int r;
+
+	if (xm_tx_next_run(p->tx, now, max, &run.core))
+		return 0;
+	f = &run.core.f;
+	n = xsk_run_get(p->chan, f->block, run.core.segs, run.core.n, f->n_segs,
+			&run.bufs);
+	if (!n)
+		return 0;
+	r = tx_make_run(p, &run);
+	if (r > 0)
+		r = xsk_run_put(p->chan, &run.bufs, (uint32_t)r,
+				(uint64_t)f->epoch << 32 | f->seq);
+	if (r)
+		return tx_fail_post(p, r, f->seq, e);
+	xm_tx_take_run(p->tx, now, &run.core, n);
+	return (int)n;
 }
 
 /* -- a turn ---------------------------------------------------------------------------- */
 
+/* Frames that fit into a turn.  Returns how many were sent. */
+static int tx_send_all(struct pump *p, struct xm_time now, struct xm_error *e)
+{
+	bool has_runs = tx_has_segments(p) && !xm_seal_encrypts(&p->seal) &&
+			p->opts.tx.geo.pages;
+	unsigned int n = 0;
+	int r;
+
+	p->is_stuck = false;
+	while (n < p->turn_max) {
+		r = has_runs ? tx_send_run(p, now, p->turn_max - n, e) : 0;
+		if (!r)
+			r = tx_send(p, now, e);
+		if (r <= 0)
+			return r < 0 ? r : (int)n;
+		n += (unsigned int)r;
+	}
+	return (int)n;
+}
+
 int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 {
-	int n = 0, i, r = 0, bytes = 0;
+	int n, r = 0;
 
 	if (!xm_time_before(now, xm_tx_expiry(p->tx)))
 		r = xm_tx_expire(p->tx, now);
@@ -276,14 +387,6 @@ int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 	if (r < 0)
 		return r;
 	n = r;
-	for (i = 0; i < PUMP_BATCH && bytes < PUMP_BYTES; i++) {
-		r = tx_send(p, now, e);
-		if (r < 0)
-			return r;
-		if (!r)
-			break;
-		bytes += r;
-		n++;
-	}
-	return n;
+	r = tx_send_all(p, now, e);
+	return r < 0 ? r : n + r;
 }

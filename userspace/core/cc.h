@@ -102,6 +102,21 @@ static inline bool xm_cc_may_send(struct xm_cc *cc, struct xm_time now,
 	return !cc->is_holding;
 }
 
+/* xm_cc_may_send() has said yes to the first of @max frames of @bytes: how many may
+ * leave, one right after the other? */
+static inline uint32_t xm_cc_count(const struct xm_cc *cc, uint64_t in_flight,
+				   uint32_t bytes, uint32_t max)
+{
+	uint64_t room, n = ((uint64_t)cc->tokens + bytes - 1) / bytes;
+
+	if (in_flight + bytes > cc->cwnd)
+		return 1; /* the only one out */
+	room = (cc->cwnd - in_flight) / bytes;
+	if (n > room)
+		n = room;
+	return n < max ? (uint32_t)n : max;
+}
+
 static inline void xm_cc_on_sent(struct xm_cc *cc, uint32_t bytes)
 {
 	cc->tokens -= bytes;

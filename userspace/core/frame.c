@@ -56,11 +56,9 @@ _Static_assert(XM_WIRE_HEADER_MAX ==
 		       XM_WIRE_HEADER_MIN + XM_FRAME_SEGS * SEG_LEN,
 	       "wire.h");
 
-size_t xm_frame_put(void *dst, const struct xm_frame *f)
+/* All in front of the segment table. */
+static inline void frame_put_fixed(uint8_t *p, const struct xm_frame *f)
 {
-	uint8_t *p = dst;
-	unsigned int i;
-
 	assert(f->n_segs <= XM_FRAME_SEGS);
 	xm_be16_put(p, XM_WIRE_MAGIC);
 	p[2] = XM_WIRE_VERSION;
@@ -80,10 +78,62 @@ size_t xm_frame_put(void *dst, const struct xm_frame *f)
 	xm_be32_put(p + 36, f->tx_us);
 	xm_be32_put(p + 40, 0);
 	xm_be32_put(p + 44, 0);
+}
+
+size_t xm_frame_put(void *dst, const struct xm_frame *f)
+{
+	uint8_t *p = dst;
+	unsigned int i;
+
+	frame_put_fixed(p, f);
 	for (i = 0; i < f->n_segs; i++)
 		xm_be64_put(p + FRAME_LEN + i * SEG_LEN, f->seg[i]);
 	memset(p + FRAME_LEN + i * SEG_LEN, 0, XM_WIRE_TAG_LEN);
 	return XM_WIRE_HEADER_MIN + f->n_segs * SEG_LEN;
+}
+
+/* The first @len bytes of @head are those of each frame, but for number and page. */
+static inline void frame_put_heads(uint8_t *const *dst, unsigned int n,
+				   const uint8_t *head, size_t len, size_t at,
+				   const struct xm_frame *f,
+				   const uint8_t *segs, unsigned int n_segs)
+{
+	uint8_t *const *end = dst + n, *p;
+	uint32_t seq = f->seq;
+	uint16_t page = f->page;
+	unsigned int i;
+
+	for (; dst != end; dst++) {
+		p = *dst;
+		memcpy(p, head, len);
+		p += at;
+		xm_be32_put(p + 20, seq++);
+		xm_be16_put(p + 28, page);
+		page = (uint16_t)(page + n_segs);
+		for (i = 0; i < n_segs; i++, segs += SEG_LEN)
+			memcpy(p + FRAME_LEN + i * SEG_LEN, segs, SEG_LEN);
+	}
+}
+
+void xm_frame_put_run(uint8_t *const *dst, unsigned int n, const void *prefix,
+		      size_t prefix_len, const struct xm_frame *f,
+		      const uint8_t *segs)
+{
+	uint8_t head[128] = { 0 };
+
+	_Static_assert(XM_ENCAP_MAX + FRAME_LEN <= sizeof(head) &&
+			       sizeof(head) <= XM_FRAME_HEAD_MAX,
+		       "the largest head");
+	assert(prefix_len <= XM_ENCAP_MAX);
+	memcpy(head, prefix, XM_ENCAP_MAX);
+	frame_put_fixed(head + prefix_len, f);
+	/* Spelt out: the shape at MTU 9000, over IPv4.  Lengths that a compiler
+	 * knows are a few instructions. */
+	if (prefix_len + FRAME_LEN <= 96 && f->n_segs == 2)
+		frame_put_heads(dst, n, head, 96, prefix_len, f, segs, 2);
+	else
+		frame_put_heads(dst, n, head, sizeof(head), prefix_len, f, segs,
+				f->n_segs);
 }
 
 /* The tag of a session without keys: the header's sum, and zeros. */

@@ -20,6 +20,7 @@
 
 #include "be.h"
 #include "drop.h"
+#include "encap.h"
 
 struct xm_frame {
 	uint64_t cookie;
@@ -37,6 +38,16 @@ struct xm_frame {
  * least); CRC, count and tag are zero.  Returns their length in bytes, tag
  * included: the payload's place. */
 size_t xm_frame_put(void *dst, const struct xm_frame *f);
+
+/* The same of @n frames that have the next number each, and begin f->n_segs pages
+ * after the one before; @segs is the segment table of all, one after the other.  In
+ * front of each header are the @prefix_len bytes of @prefix, XM_ENCAP_MAX at most; so
+ * many can be read there.  XM_FRAME_HEAD_MAX bytes of each @dst are overwritten.  A tag's
+ * bytes are not: who seals the frame writes all of them. */
+#define XM_FRAME_HEAD_MAX (XM_ENCAP_MAX + XM_WIRE_HEADER_MAX)
+void xm_frame_put_run(uint8_t *const *dst, unsigned int n, const void *prefix,
+		      size_t prefix_len, const struct xm_frame *f,
+		      const uint8_t *segs);
 
 /* In what _put wrote, set the payload's CRC and the tag of a session without
  * keys. */

@@ -53,6 +53,7 @@
  * about congestion.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "crc32c.h"
@@ -179,7 +180,51 @@ static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 			       ~(TX_F_LOST | TX_F_TIMED_OUT | TX_F_STAGE)) |
 			      TX_F_ACKED);
 	if (!(fs->flags & TX_F_POSTED))
-		tx_close_frame(tx, now, fs->slot);
+		tx_close_frames(tx, now, fs->slot, 1);
+}
+
+/* Do both have the same slot, flags and number of transmissions? */
+static bool loss_is_alike(const struct tx_frame_state *a,
+			  const struct tx_frame_state *b)
+{
+	_Static_assert(offsetof(struct tx_frame_state, bytes) ==
+			       offsetof(struct tx_frame_state, slot) + 4,
+		       "what is compared");
+	return !memcmp(
+		(const uint8_t *)a + offsetof(struct tx_frame_state, slot),
+		(const uint8_t *)b + offsetof(struct tx_frame_state, slot), 4);
+}
+
+/* The same as loss_ack_frame() for as many of the @n frames from @seq on as left
+ * once, one after the other, have been completed, and are of one slot: those come off
+ * the list and out of the flight together.  Returns how many, maybe none. */
+static uint32_t loss_ack_run(struct xm_tx *tx, struct xm_time now, uint32_t seq,
+			     uint32_t n, struct loss_acked *acked)
+{
+	struct tx_frame_state *fs = tx_frame(tx, seq), *last = fs;
+	const struct tx_frame_state first = *fs;
+	uint32_t i = 0, bytes = 0;
+
+	if (first.flags != TX_F_SENT || first.n_sent != 1)
+		return 0;
+	n = tx_row(tx, seq, n);
+	do {
+		last = fs++;
+		bytes += last->bytes;
+		last->flags = TX_F_ACKED;
+	} while (++i != n && last->next == seq + i &&
+		 loss_is_alike(fs, &first));
+	tx_list_cut(tx, &tx->sent, &first, last);
+	tx->n_in_flight -= i;
+	tx->in_flight_bytes -= bytes;
+	acked->bytes += bytes;
+	acked->frames += i;
+	if (!acked->oldest_ns || first.sent_ns < acked->oldest_ns)
+		acked->oldest_ns = first.sent_ns;
+	if (last->sent_ns > tx->rack_ns)
+		tx->rack_ns = last->sent_ns;
+	tx_close_frames(tx, now, first.slot, i);
+	return i;
 }
 
 /* Acknowledge the frames of bitmap word @w that are news; @base is the number
@@ -188,13 +233,19 @@ static void loss_ack_word(struct xm_tx *tx, struct xm_time now, uint32_t base,
 			  uint64_t w, struct loss_acked *acked)
 {
 	uint64_t *was = &tx->acked[(base & tx->mask) / 64];
+	uint32_t i, n;
 
 	w &= ~*was;
 	*was |= w;
 	while (w) {
-		loss_ack_frame(tx, now, base + (uint32_t)__builtin_ctzll(w),
-			       acked);
-		w &= w - 1;
+		i = (uint32_t)__builtin_ctzll(w);
+		n = ~(w >> i) ? (uint32_t)__builtin_ctzll(~(w >> i)) : 64;
+		n = loss_ack_run(tx, now, base + i, n, acked);
+		if (!n) {
+			loss_ack_frame(tx, now, base + i, acked);
+			n = 1;
+		}
+		w &= UINT64_MAX << i << (n - 1) << 1;
 	}
 }
 
@@ -227,6 +278,24 @@ static bool loss_ack_is_sane(const struct xm_tx *tx, uint32_t cum,
 	return true;
 }
 
+/* All below cum are acknowledged, again. */
+static void loss_advance(struct xm_tx *tx)
+{
+	uint32_t left, n;
+	uint64_t gaps;
+
+	while (tx->cum < tx->send_seq) {
+		gaps = ~tx->acked[(tx->cum & tx->mask) / 64] >> (tx->cum & 63);
+		left = 64 - (tx->cum & 63);
+		n = gaps ? (uint32_t)__builtin_ctzll(gaps) : left;
+		if (n > tx->send_seq - tx->cum)
+			n = tx->send_seq - tx->cum;
+		tx->cum += n;
+		if (n < left)
+			break;
+	}
+}
+
 static void loss_apply_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 			   const struct xm_ack *ack, struct loss_acked *acked)
 {
@@ -243,9 +312,7 @@ static void loss_apply_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 							      tx->send_seq),
 			      acked);
 	}
-	while (tx->cum < tx->send_seq &&
-	       (tx_frame(tx, tx->cum)->flags & TX_F_ACKED))
-		tx->cum++;
+	loss_advance(tx);
 }
 
 /* A round-trip sample and the moment RACK goes by. */

@@ -77,6 +77,7 @@ void xm_multifd_init_put(void *dst, const struct xm_multifd_init *init)
 
 void xm_multifd_put(void *dst, const struct xm_multifd *pkt)
 {
+	const unsigned int n = pkt->normal_pages + pkt->zero_pages;
 	uint8_t *p = dst;
 	unsigned int i;
 
@@ -93,7 +94,7 @@ void xm_multifd_put(void *dst, const struct xm_multifd *pkt)
 	xm_be32_put(p + AT_ZERO_PAGES, pkt->zero_pages);
 	memcpy(p + AT_RAMBLOCK, pkt->ramblock,
 	       strnlen(pkt->ramblock, XM_BLOCK_NAME - 1));
-	for (i = 0; i < pkt->normal_pages + pkt->zero_pages; i++)
+	for (i = 0; i < n; i++)
 		xm_be64_put(p + AT_OFFSET + 8 * (size_t)i, pkt->offset[i]);
 }
 

@@ -85,13 +85,27 @@ static bool next_stripe(struct xm_pages *p)
 	return true;
 }
 
+/* Where a row of set bits ends that begins with @page's, at the latest with its word
+ * or at @end. */
+static uint64_t row_end(const uint64_t *bitmap, uint64_t page, uint64_t end)
+{
+	uint64_t gaps, last;
+
+	if (!bitmap)
+		return end;
+	gaps = ~(bitmap[page / 64] >> (page % 64));
+	last = page + (gaps ? (uint64_t)__builtin_ctzll(gaps) : 64);
+	return last < end ? last : end;
+}
+
 /* Pages of this stripe into @batch, until it is full, or there are no more. */
 static void take_pages(struct xm_pages *p, struct xm_page_batch *batch,
 		       uint64_t *zero)
 {
 	const uint64_t *populated = p->set->populated[p->block];
 	unsigned int n_normal = batch->n_normal, n_zero = batch->n_zero;
-	uint64_t page, offset;
+	uint64_t page, end, offset;
+	const uint8_t *at;
 
 	while (n_normal + n_zero < XM_PACKET_PAGES) {
 		page = next_page(p);
@@ -99,13 +113,28 @@ static void take_pages(struct xm_pages *p, struct xm_page_batch *batch,
 			p->page = p->end;
 			break;
 		}
-		p->page = page + 1;
+		if (!bit_is_set(populated, page)) {
+			zero[n_zero++] = page << XM_PAGE_SHIFT;
+			p->page = page + 1;
+			continue;
+		}
+		end = page + XM_PACKET_PAGES - n_normal - n_zero;
+		end = row_end(p->set->todo[p->block], page,
+			      end < p->end ? end : p->end);
+		end = row_end(populated, page, end);
 		offset = page << XM_PAGE_SHIFT;
-		if (!bit_is_set(populated, page) ||
-		    xm_zero_is(see_page(p, offset), XM_PAGE_SIZE))
-			zero[n_zero++] = offset;
-		else
-			batch->offset[n_normal++] = offset;
+		end <<= XM_PAGE_SHIFT;
+		at = see_page(p, offset);
+		if (end > p->view.end)
+			end = p->view.end;
+		p->page = end >> XM_PAGE_SHIFT;
+		for (; offset < end; offset += XM_PAGE_SIZE) {
+			if (xm_zero_is(at, XM_PAGE_SIZE))
+				zero[n_zero++] = offset;
+			else
+				batch->offset[n_normal++] = offset;
+			at += XM_PAGE_SIZE;
+		}
 	}
 	batch->n_normal = n_normal;
 	batch->n_zero = n_zero;

@@ -131,6 +131,60 @@ int xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
 	return 0;
 }
 
+/* Numbers of @count's generation, from it on. */
+static uint32_t seal_left(uint64_t count)
+{
+	const uint32_t all = 1u << XM_REKEY_SHIFT;
+
+	return all - (uint32_t)(count & (all - 1));
+}
+
+/* xm_seal_run() with the numbers from @count on, whose key is ready. */
+static int seal_some(const struct xm_seal *s, uint8_t *const *buf,
+		     unsigned int n, size_t at, size_t hdr_len,
+		     const uint32_t *crc, uint64_t count)
+{
+	struct xm_vec aad = { NULL, hdr_len - XM_WIRE_TAG_LEN };
+	const struct xm_cipher *cipher = s->cipher;
+	uint8_t *const *end = buf + n, *hdr;
+	void *ctx = s->ctx;
+	int r = 0;
+
+	for (; buf != end && !r; buf++, crc++, count++) {
+		hdr = *buf + at;
+		xm_frame_set_crc(hdr, *crc);
+		xm_frame_set_count(hdr, count);
+		aad.base = hdr;
+		r = cipher->seal(ctx, count, &aad, 1, NULL, 0, hdr + aad.len);
+	}
+	return r;
+}
+
+int xm_seal_run(struct xm_seal *s, uint8_t *const *buf, unsigned int n,
+		size_t at, size_t hdr_len, const uint32_t *crc)
+{
+	uint64_t count = 0;
+	unsigned int i, some;
+
+	if (!seal_has_keys(s)) {
+		for (i = 0; i < n; i++)
+			xm_frame_sum(buf[i] + at, crc[i]);
+		return 0;
+	}
+	assert(!s->encrypts);
+	for (i = 0; i < n && !s->err; i += some) {
+		s->err = seal_next(s, &count);
+		some = seal_left(count);
+		if (some > n - i)
+			some = n - i;
+		if (!s->err)
+			s->err = seal_some(s, buf + i, some, at, hdr_len,
+					   crc + i, count);
+		s->count = count + some;
+	}
+	return s->err;
+}
+
 /* -- receiving ---------------------------------------------------------------- */
 
 static bool seal_bit(const struct xm_seal *s, uint64_t count)

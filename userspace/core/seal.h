@@ -88,6 +88,12 @@ __attribute__((warn_unused_result)) int
 xm_seal_frame(struct xm_seal *s, void *hdr, size_t hdr_len,
 	      uint32_t payload_crc, void *payload, size_t len);
 
+/* The same of @n frames of DATA that are not encrypted, and whose headers are @at bytes
+ * behind each @buf, with the CRC in @crc. */
+__attribute__((warn_unused_result)) int
+xm_seal_run(struct xm_seal *s, uint8_t *const *buf, unsigned int n, size_t at,
+	    size_t hdr_len, const uint32_t *crc);
+
 /* Is it the peer's, whole, and new?  @hdr, @hdr_len as xm_frame_begin() said, all
  * of it in one piece; the payload in @n pieces (at most XM_FRAME_DESCS),
  * decrypted where they are; @total as for xm_frame_get().  XM_DROP_NONE with

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* tx.c - the sending half of one channel: packets, frames, flush
+/* tx.c - the sending half of one channel: packets and their slots
  *
  * Header ring.  A packet is QEMU's: a 1344-byte header and up to 128 pages of
  * one RAM block.  Its header stays in a slot of a ring that the caller lends
@@ -29,8 +29,9 @@
  * `stage`: copied first, and the copy summed.  A second retransmission for
  * whatever reason is staged too.  So no page can fail for ever.
  *
- * Not here: waiting for slots (flush.c), which pages to send (epoch by epoch,
- * from the caller), when a frame is lost (loss.c), how fast to send (cc.c).
+ * Not here: how frames leave (tx_send.c), waiting for slots (flush.c), which pages
+ * to send (epoch by epoch, from the caller), when a frame is lost (loss.c), how fast
+ * to send (cc.c).
  *
  * Invariants (xm_tx_check): the lists' lengths agree with the counters; an
  * acked frame is on no list; a slot's `open` is the number of its frames that
@@ -185,56 +186,53 @@ static void tx_encode_header(struct xm_tx *tx, uint32_t slot,
 		       &pkt);
 }
 
-/* Where frame @k (from 1) of a packet starts and what it takes. */
-static void tx_cut(const struct xm_geometry *geo, uint32_t k,
-		   unsigned int n_normal, uint16_t *ret_page,
-		   uint16_t *ret_n_segs, uint16_t *ret_start, uint16_t *ret_len)
+/* The @n frames from @seq on are of slot @s from now on, of @bytes each. */
+static void tx_number(struct xm_tx *tx, uint32_t s, uint32_t seq, uint32_t n,
+		      uint32_t bytes)
 {
-	unsigned int page, left;
+	uint32_t end = seq + n, i, some;
+	struct tx_frame_state *fs, *stop;
 
-	k--;
-	*ret_start = 0;
-	*ret_len = XM_PAGE_SIZE;
-	*ret_n_segs = 1;
-	if (geo->pages) {
-		page = k * geo->pages;
-		left = n_normal - page;
-		*ret_n_segs = (uint16_t)(left < geo->pages ? left : geo->pages);
-	} else {
-		page = k / geo->slices;
-		*ret_start = (uint16_t)(k % geo->slices * geo->slice);
-		left = XM_PAGE_SIZE - *ret_start;
-		*ret_len = (uint16_t)(left < geo->slice ? left : geo->slice);
+	for (i = seq; i != end; i += some) {
+		some = tx_row(tx, i, end - i);
+		fs = tx_frame(tx, i);
+		for (stop = fs + some; fs != stop; fs++) {
+			fs->slot = (uint16_t)s;
+			fs->flags = 0;
+			fs->n_sent = 0;
+			fs->bytes = (uint16_t)bytes;
+		}
 	}
-	*ret_page = (uint16_t)page;
-}
-
-/* Frame @k of @slot's, which is in slot @s, has number @seq from now on. */
-static void tx_number_frame(struct xm_tx *tx, uint32_t s, uint32_t seq,
-			    uint32_t bytes)
-{
-	*tx_frame(tx, seq) = (struct tx_frame_state){
-		.slot = (uint16_t)s,
-		.bytes = (uint16_t)bytes,
-	};
-	tx->acked[(seq & tx->mask) / 64] &= ~(1ULL << (seq & 63));
+	for (i = seq; i != end; i += some) {
+		some = 64 - (i & 63);
+		if (some > end - i)
+			some = end - i;
+		tx->acked[(i & tx->mask) / 64] &=
+			~(UINT64_MAX >> (64 - some) << (i & 63));
+	}
 }
 
 /* Give the frames of slot @s their numbers. */
 static void tx_number_frames(struct xm_tx *tx, uint32_t s)
 {
+	const struct xm_geometry *geo = &tx->opts.geo;
 	const struct tx_slot *slot = &tx->slot[s];
-	uint16_t page, n_segs, start, len;
-	uint32_t k;
+	uint32_t first = slot->first_seq, n = slot->n_frames - 1, k, last;
 
 	_Static_assert(TX_OVERHEAD + XM_FRAME_SEGS * XM_PAGE_SIZE <= UINT16_MAX,
 		       "struct tx_frame_state");
-	tx_number_frame(tx, s, slot->first_seq, TX_OVERHEAD + XM_MULTIFD_LEN);
-	for (k = 1; k < slot->n_frames; k++) {
-		tx_cut(&tx->opts.geo, k, slot->n_normal, &page, &n_segs, &start,
-		       &len);
-		tx_number_frame(tx, s, slot->first_seq + k,
-				TX_OVERHEAD + (uint32_t)n_segs * len);
+	tx_number(tx, s, first, 1, TX_OVERHEAD + XM_MULTIFD_LEN);
+	tx_number(tx, s, first + 1, n, TX_OVERHEAD + xm_geometry_payload(geo));
+	/* The packet's last pages, or each page's last slice, may be less. */
+	if (geo->pages && n) {
+		last = slot->n_normal - (n - 1) * geo->pages;
+		tx_frame(tx, first + n)->bytes =
+			(uint16_t)(TX_OVERHEAD + last * XM_PAGE_SIZE);
+	} else if (!geo->pages) {
+		last = XM_PAGE_SIZE - (geo->slices - 1u) * geo->slice;
+		for (k = geo->slices; k <= n; k += geo->slices)
+			tx_frame(tx, first + k)->bytes =
+				(uint16_t)(TX_OVERHEAD + last);
 	}
 }
 
@@ -270,26 +268,41 @@ static int tx_queue_packet(struct xm_tx *tx, unsigned int block,
 	return 0;
 }
 
+/* Are the @n pages at @offset all of @block and of this channel? */
+static bool tx_has_pages(const struct xm_tx *tx, unsigned int block,
+			 const uint64_t *offset, unsigned int n)
+{
+	const struct xm_map *map = tx->opts.map;
+	const uint64_t first = offset[0];
+	uint64_t odd = 0, differ = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		odd |= offset[i];
+		differ |= offset[i] ^ first;
+	}
+	if (odd % XM_PAGE_SIZE)
+		return false;
+	/* Mostly all are of one stripe, which ends in the block. */
+	if (!(differ >> map->stripe_shift) &&
+	    xm_map_has(map, block, first | ((1ULL << map->stripe_shift) - 1),
+		       1))
+		return xm_map_channel(map, block, first) == tx->opts.channel;
+	for (i = 0; i < n; i++)
+		if (!xm_map_has(map, block, offset[i], XM_PAGE_SIZE) ||
+		    xm_map_channel(map, block, offset[i]) != tx->opts.channel)
+			return false;
+	return true;
+}
+
 int xm_tx_push(struct xm_tx *tx, unsigned int block, const uint64_t *offset,
 	       unsigned int n_normal, unsigned int n_zero)
 {
-	const struct xm_map *map = tx->opts.map;
-	uint64_t stripe = UINT64_MAX; /* of the page before: mostly the same */
-	unsigned int i;
+	unsigned int n = n_normal + n_zero;
 
-	if (!tx->epoch || !(n_normal + n_zero) ||
-	    n_normal + n_zero > XM_PACKET_PAGES)
+	if (!tx->epoch || !n || n > XM_PACKET_PAGES ||
+	    !tx_has_pages(tx, block, offset, n))
 		return -EINVAL;
-	for (i = 0; i < n_normal + n_zero; i++) {
-		if (!xm_map_has(map, block, offset[i], XM_PAGE_SIZE) ||
-		    offset[i] % XM_PAGE_SIZE)
-			return -EINVAL;
-		if (stripe == offset[i] >> map->stripe_shift)
-			continue;
-		stripe = offset[i] >> map->stripe_shift;
-		if (xm_map_channel(map, block, offset[i]) != tx->opts.channel)
-			return -EINVAL;
-	}
 	return tx_queue_packet(tx, block, offset, n_normal, n_zero);
 }
 
@@ -300,197 +313,6 @@ int xm_tx_sync(struct xm_tx *tx)
 	if (tx->n_pending)
 		return -EBUSY;
 	return tx_queue_packet(tx, 0, NULL, 0, 0);
-}
-
-/* -- frames -------------------------------------------------------------------- */
-
-/* Describe frame @seq, whose state is @fs; tx_us and stage are the caller's. */
-static void tx_describe(const struct xm_tx *tx, uint32_t seq,
-			const struct tx_frame_state *fs,
-			struct xm_tx_frame *out)
-{
-	const struct tx_slot *slot = &tx->slot[fs->slot];
-	const uint8_t *hdr = (const uint8_t *)tx->opts.hdr_ring +
-			     fs->slot * tx->opts.hdr_stride;
-	struct xm_frame *f = &out->f;
-	uint32_t k = seq - slot->first_seq;
-	uint16_t n_segs, start;
-	unsigned int i;
-
-	out->slot = fs->slot;
-	f->flags = 0;
-	f->payload_crc = 0;
-	f->is_payload_proven = false;
-	f->channel = tx->opts.channel;
-	f->cookie = tx->opts.cookie;
-	f->epoch = tx->epoch;
-	f->seq = seq;
-	f->packet = slot->packet;
-	if (!k) {
-		f->type = XM_WIRE_HEADER;
-		f->len = XM_MULTIFD_LEN;
-		f->block = f->n_segs = 0;
-		f->page = f->seg_len = 0;
-		return;
-	}
-	f->type = XM_WIRE_DATA;
-	f->block = slot->block;
-	tx_cut(&tx->opts.geo, k, slot->n_normal, &f->page, &n_segs, &start,
-	       &f->seg_len);
-	f->n_segs = (uint8_t)n_segs;
-	f->len = (uint16_t)(n_segs * f->seg_len);
-	for (i = 0; i < n_segs; i++)
-		f->seg[i] = xm_multifd_offset(hdr, f->page + i) + start;
-}
-
-/* May frame @seq, whose state is @fs, leave?  Notes when to ask again. */
-static bool tx_may_send(struct xm_tx *tx, struct xm_time now, uint32_t seq,
-			const struct tx_frame_state *fs)
-{
-	uint32_t bytes = fs->bytes;
-
-	tx->paced_at = XM_TIME_NEVER;
-	if (tx->force)
-		return true;
-	if (tx->n_in_flight >= tx->credit || seq - tx->cum >= XM_WINDOW ||
-	    !xm_cc_has_room(&tx->cc, tx->in_flight_bytes, bytes))
-		return false;
-	if (tx_is_sync(tx, fs))
-		return true;
-	if (xm_cc_may_send(&tx->cc, now, tx->in_flight_bytes, bytes))
-		return true;
-	tx->paced_at = xm_cc_expiry(&tx->cc, now);
-	return false;
-}
-
-/* Account for a transmission of @seq, whose state is @fs. */
-static void tx_mark_sent(struct xm_tx *tx, struct xm_time now, uint32_t seq,
-			 struct tx_frame_state *fs)
-{
-	if (fs->flags & TX_F_LOST)
-		tx_list_remove(tx, &tx->lost, fs);
-	fs->flags = (uint8_t)((fs->flags & ~(TX_F_LOST | TX_F_TIMED_OUT)) |
-			      TX_F_SENT | TX_F_POSTED);
-	if (now.ns > tx->last_sent_ns)
-		tx->last_sent_ns = now.ns;
-	else
-		tx->last_sent_ns++; /* the order inside a batch, see loss.c */
-	fs->sent_ns = tx->last_sent_ns;
-	if (fs->n_sent < UINT8_MAX)
-		fs->n_sent++;
-	tx_list_append(tx, &tx->sent, fs, seq);
-	tx->n_in_flight++;
-	tx->in_flight_bytes += fs->bytes;
-	tx->n_posted++;
-	flush_on_sent(tx, now);
-	if (seq == tx->send_seq)
-		tx->send_seq++;
-	xm_cc_on_sent(&tx->cc, fs->bytes);
-	loss_on_sent(tx, now);
-}
-
-/* What the wire says of this moment. */
-static uint32_t tx_wire_us(struct xm_tx *tx, struct xm_time now)
-{
-	if (tx->told.ns != now.ns) {
-		tx->told = now;
-		tx->told_us = xm_time_wire_us(now);
-	}
-	return tx->told_us;
-}
-
-static void tx_count_sent(struct xm_tx *tx, struct xm_time now,
-			  const struct xm_tx_frame *out, unsigned int n_before)
-{
-	struct xm_tx_stats *st = &tx->stats;
-	bool is_data = out->f.type == XM_WIRE_DATA;
-
-	st->frames_sent++;
-	if (is_data)
-		st->bytes_sent += out->f.len;
-	if (n_before) {
-		tx->n_doubtful++;
-		st->frames_resent++;
-		if (is_data)
-			st->bytes_resent += out->f.len;
-	}
-	if (out->stage) {
-		st->frames_staged++;
-		xm_trace(tx->opts.trace, now, XM_TRACE_STAGE, tx->opts.channel,
-			 out->f.seq, 0);
-	}
-	xm_trace(tx->opts.trace, now, XM_TRACE_SEND, tx->opts.channel,
-		 out->f.seq, n_before);
-}
-
-int xm_tx_next(struct xm_tx *tx, struct xm_time now,
-	       struct xm_tx_frame *ret_frame)
-{
-	struct tx_frame_state *fs;
-	unsigned int n_before;
-	uint32_t seq;
-
-	if (tx->err)
-		return tx->err;
-	seq = tx->lost.head;
-	if (seq == TX_NONE) {
-		if (tx->send_seq == tx->next_seq) {
-			tx->paced_at = XM_TIME_NEVER;
-			return XM_TX_E_IDLE;
-		}
-		seq = tx->send_seq;
-	}
-	fs = tx_frame(tx, seq);
-	if (!tx_may_send(tx, now, seq, fs)) {
-		loss_on_blocked(tx, now);
-		return XM_TX_E_WAIT;
-	}
-	tx->force = false;
-	n_before = fs->n_sent;
-	tx_describe(tx, seq, fs, ret_frame);
-	ret_frame->f.tx_us = tx_wire_us(tx, now);
-	ret_frame->stage = ret_frame->f.type == XM_WIRE_DATA &&
-			   ((fs->flags & TX_F_STAGE) || n_before >= 2);
-	if (n_before)
-		ret_frame->f.flags |= XM_WIRE_F_RESENT;
-	if (ret_frame->stage)
-		ret_frame->f.flags |= XM_WIRE_F_STAGED;
-	tx_mark_sent(tx, now, seq, fs);
-	tx_count_sent(tx, now, ret_frame, n_before);
-	return 0;
-}
-
-/* -- completion ---------------------------------------------------------------- */
-
-void tx_release(struct xm_tx *tx, struct xm_time now, uint32_t s)
-{
-	const struct tx_slot *slot = &tx->slot[s];
-
-	tx->n_pending--;
-	tx->stats.pages_released += slot->n_normal + slot->n_zero;
-	xm_trace(tx->opts.trace, now, XM_TRACE_RELEASE, tx->opts.channel, s,
-		 tx->n_pending);
-}
-
-int xm_tx_on_complete(struct xm_tx *tx, struct xm_time now, uint32_t epoch,
-		      uint32_t seq, uint32_t copied)
-{
-	struct tx_frame_state *fs = tx_frame(tx, seq);
-
-	if (epoch != tx->epoch || !xm_seq_before(seq, tx->send_seq) ||
-	    tx->send_seq - seq > tx->mask + 1 || !(fs->flags & TX_F_POSTED))
-		return -EPROTO;
-	fs->flags &= (uint8_t)~TX_F_POSTED;
-	tx->n_posted--;
-	if (copied) {
-		tx->was_copied = true;
-		tx->stats.bytes_copied += copied;
-	}
-	if (fs->flags & TX_F_ACKED)
-		tx_close_frame(tx, now, fs->slot);
-	loss_on_complete(tx, now, fs->flags & TX_F_ACKED);
-	flush_look_dry(tx, now);
-	return 0;
 }
 
 /* -- the rest ------------------------------------------------------------------- */
@@ -518,6 +340,11 @@ uint32_t xm_tx_pending(const struct xm_tx *tx)
 bool xm_tx_has_posted(const struct xm_tx *tx)
 {
 	return tx->n_posted > 0;
+}
+
+uint32_t xm_tx_unsent(const struct xm_tx *tx)
+{
+	return tx->next_seq - tx->send_seq;
 }
 
 uint32_t xm_tx_frames(const struct xm_tx *tx)

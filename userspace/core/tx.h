@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tx.h - the sending half of one channel (theory in tx.c)
+/* tx.h - the sending half of one channel (theory in tx.c and tx_send.c)
  *
  * Life of a packet: xm_tx_push() takes the next slot of the header ring;
- * xm_tx_next() hands its frames out one by one; xm_tx_on_complete() says that
- * the device is done with a frame's memory; xm_tx_packet() takes the ACKs.
- * When every frame of the packet is complete and acknowledged its slot is
- * released.
+ * xm_tx_next() hands its frames out one by one, or xm_tx_next_run() and
+ * xm_tx_take_run() many at a time; xm_tx_on_complete() says that the device is done
+ * with frames' memory; xm_tx_packet() takes the ACKs.  When every frame of the
+ * packet is complete and acknowledged its slot is released.
  */
 #ifndef XM_CORE_TX_H
 #define XM_CORE_TX_H
@@ -57,6 +57,16 @@ struct xm_tx_frame {
 		     * a live page failed its CRC, or may have */
 };
 
+/* Frames of DATA that leave for the first time, one after the other, of one packet
+ * and with as many whole pages in each. */
+struct xm_tx_run {
+	struct xm_frame f; /* the first, without f.seg; each other has the next
+			    * number, and begins f.n_segs pages later */
+	uint32_t n;
+	const uint8_t *segs; /* the segment table of all, as on the wire;
+			      * lent as long as the first is open */
+};
+
 struct xm_tx_stats {
 	uint64_t packets, frames_sent, frames_resent, frames_staged;
 	uint64_t bytes_sent, bytes_resent; /* payload of DATA */
@@ -81,6 +91,7 @@ enum {
 	XM_TX_E_FULL = 3,    /* push: next slot not released; make space */
 	XM_TX_E_IDLE = 4,    /* next: nothing to send */
 	XM_TX_E_WAIT = 5,    /* next: not allowed to yet, see xm_tx_expiry() */
+	XM_TX_E_SINGLE = 6,  /* next_run: it is xm_tx_next() that knows */
 };
 
 struct xm_tx;
@@ -124,11 +135,22 @@ int xm_tx_make_space(struct xm_tx *tx, struct xm_time now);
 int xm_tx_next(struct xm_tx *tx, struct xm_time now,
 	       struct xm_tx_frame *ret_frame);
 
-/* The device gave back all descriptors of the frame @seq of @epoch.  @copied:
- * payload bytes that a CPU copied to send it (kernel or staging).  Returns 0,
- * or -EPROTO when no such frame is posted. */
+/* Which frames, @max at most, may leave as a run?  0 with @ret_run: nothing has
+ * changed, and xm_tx_take_run() is to follow, before anything else.
+ * XM_TX_E_WAIT, or -errno, as xm_tx_next() would say; XM_TX_E_SINGLE: ask that. */
+int xm_tx_next_run(struct xm_tx *tx, struct xm_time now, uint32_t max,
+		   struct xm_tx_run *ret_run);
+
+/* The first @n of @run, at least 1, count as posted now. */
+void xm_tx_take_run(struct xm_tx *tx, struct xm_time now,
+		    const struct xm_tx_run *run, uint32_t n);
+
+/* The device gave back all descriptors of the @n frames from @seq on of @epoch.
+ * @copied: payload bytes that a CPU copied to send each (kernel or staging).
+ * Returns 0, or -EPROTO when one of them is not posted, and then the channel is of no
+ * further use. */
 int xm_tx_on_complete(struct xm_tx *tx, struct xm_time now, uint32_t epoch,
-		      uint32_t seq, uint32_t copied);
+		      uint32_t seq, uint32_t n, uint32_t copied);
 
 /* A frame arrived: header @f, of an ACK, and its payload in one piece, CRC not
  * checked yet.  Anything that does not fit is counted and dropped. */
@@ -152,6 +174,7 @@ uint32_t xm_tx_couple(struct xm_tx *tx, uint32_t n_all);
 
 uint32_t xm_tx_pending(const struct xm_tx *tx); /* unreleased packets */
 bool xm_tx_has_posted(const struct xm_tx *tx);  /* completions outstanding */
+uint32_t xm_tx_unsent(const struct xm_tx *tx);  /* frames that never left */
 uint32_t xm_tx_frames(const struct xm_tx *tx);  /* numbers used in the epoch */
 const struct xm_tx_stats *xm_tx_stats(struct xm_tx *tx);
 

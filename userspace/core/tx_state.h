@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tx_state.h - what tx.c (packets, frames), flush.c and loss.c (ACKs, timers)
- * share.  Nobody else includes it.
+/* tx_state.h - what tx.c (packets), tx_send.c (frames), flush.c and loss.c (ACKs,
+ * timers) share.  Nobody else includes it.
  *
  * A frame is in exactly one of these places:
  *   unsent   number at or above send_seq
@@ -34,9 +34,9 @@ struct tx_frame_state {
 	int64_t sent_ns;     /* last transmission; no two are the same */
 	uint32_t prev, next; /* sequence numbers, on list sent or lost */
 	uint16_t slot;
-	uint16_t bytes; /* counted in windows: payload and what is around it */
 	uint8_t flags;
 	uint8_t n_sent; /* transmissions, stops at 255 */
+	uint16_t bytes; /* counted in windows: payload and what is around it */
 };
 
 struct tx_list {
@@ -112,6 +112,14 @@ static inline struct tx_frame_state *tx_frame(const struct xm_tx *tx,
 	return &tx->frame[seq & tx->mask];
 }
 
+/* Of the @n frames from @seq on: how many are in a row in memory? */
+static inline uint32_t tx_row(const struct xm_tx *tx, uint32_t seq, uint32_t n)
+{
+	uint32_t left = tx->mask + 1 - (seq & tx->mask);
+
+	return n < left ? n : left;
+}
+
 /* SYNC is one small frame an epoch, after a round trip in which nothing left,
  * and all wait for it: it leaves at once, and what comes next pays for it. */
 static inline bool tx_is_sync(const struct xm_tx *tx,
@@ -135,17 +143,25 @@ static inline void tx_list_append(const struct xm_tx *tx, struct tx_list *list,
 	list->tail = seq;
 }
 
+/* Take off what is from @first to @last, neighbours on @list. */
+static inline void tx_list_cut(const struct xm_tx *tx, struct tx_list *list,
+			       const struct tx_frame_state *first,
+			       const struct tx_frame_state *last)
+{
+	if (first->prev == TX_NONE)
+		list->head = last->next;
+	else
+		tx_frame(tx, first->prev)->next = last->next;
+	if (last->next == TX_NONE)
+		list->tail = first->prev;
+	else
+		tx_frame(tx, last->next)->prev = first->prev;
+}
+
 static inline void tx_list_remove(const struct xm_tx *tx, struct tx_list *list,
 				  const struct tx_frame_state *f)
 {
-	if (f->prev == TX_NONE)
-		list->head = f->next;
-	else
-		tx_frame(tx, f->prev)->next = f->next;
-	if (f->next == TX_NONE)
-		list->tail = f->prev;
-	else
-		tx_frame(tx, f->next)->prev = f->prev;
+	tx_list_cut(tx, list, f, f);
 }
 
 /* @at TX_NONE: at the head. */
@@ -155,12 +171,13 @@ void tx_list_insert_after(struct xm_tx *tx, struct tx_list *list, uint32_t at,
 /* No frame of slot @s is open any more. */
 void tx_release(struct xm_tx *tx, struct xm_time now, uint32_t s);
 
-/* A frame of slot @s is acknowledged and complete: one open frame less. */
-static inline void tx_close_frame(struct xm_tx *tx, struct xm_time now,
-				  uint32_t s)
+/* @n frames of slot @s are acknowledged and complete: so many open ones less. */
+static inline void tx_close_frames(struct xm_tx *tx, struct xm_time now,
+				   uint32_t s, uint32_t n)
 {
-	assert(tx->slot[s].open > 0);
-	if (!--tx->slot[s].open)
+	assert(tx->slot[s].open >= n);
+	tx->slot[s].open -= n;
+	if (!tx->slot[s].open)
 		tx_release(tx, now, s);
 }
 

@@ -133,11 +133,24 @@ struct xsk_seg {
 	uint32_t len;
 };
 
-/* A frame that the device is done with. */
+/* Frames that the device is done with, whose tokens are in a row. */
 struct xsk_done {
-	uint64_t token;  /* as given to _put */
-	uint32_t copied; /* payload bytes that CPUs copied for it: by us when
+	uint64_t token;  /* the first's, as given to _put */
+	uint32_t n;      /* so many: token, token + 1, ... */
+	uint32_t copied; /* payload bytes that CPUs copied for each: by us when
 			  * staged, by the kernel in copy mode; both: twice */
+};
+
+/* Frames that look alike, lent by _run_get until _run_put: a header buffer each, and
+ * as many pages of guest memory behind it. */
+#define XSK_RUN_MAX   64  /* frames */
+#define XSK_RUN_PAGES 128 /* of all together */
+struct xsk_run {
+	uint32_t n, n_segs;           /* frames, pages of each */
+	uint8_t *hdr[XSK_RUN_MAX];    /* XSK_BUF_LEN bytes each */
+	uint64_t addr[XSK_RUN_PAGES]; /* of the pages, all frames' */
+	const uint8_t *base;          /* and from where: to read them */
+	uint32_t idx[XSK_RUN_MAX];    /* for the driver */
 };
 
 /* Lend a header buffer, or with @staged a staging frame to hold header and
@@ -169,14 +182,31 @@ int xsk_tx_put(struct xsk_chan *chan, const struct xsk_buf *buf, uint32_t len,
 	       const struct xsk_seg *seg, unsigned int n_segs,
 	       uint32_t payload_len, uint64_t token);
 
+/* Lend header buffers for a run of up to @n frames, of which each has the next @n_segs
+ * pages of guest block @block whose offsets are in @table, as frames carry it: 8
+ * bytes each, big endian.  Returns how many frames there are in the run: fewer when
+ * buffers or TX ring are short, a frame cannot have so many pieces, or one has a page
+ * that is not in the UMEM, or not in the same map.  0: what comes next has to go by
+ * itself. */
+unsigned int xsk_run_get(struct xsk_chan *chan, uint8_t block,
+			 const uint8_t *table, unsigned int n,
+			 unsigned int n_segs, struct xsk_run *ret_run);
+
+/* Post all of them: @len bytes of each header buffer, and its pages.  The first's
+ * token is @token, the next one's @token + 1, ...  0, or -EINVAL with none posted,
+ * a bug. */
+int xsk_run_put(struct xsk_chan *chan, const struct xsk_run *run, uint32_t len,
+		uint64_t token);
+
 /* Publish what was put and wake the kernel if it wants to be.  0, also when
  * it is busy or dropped a frame (counted; reap and kick again, as long as
  * xsk_tx_posted() says that frames are out); -ENETDOWN while the device is
  * down (@e untouched; come back); else -errno with @e filled. */
 int xsk_tx_kick(struct xsk_chan *chan, struct xm_error *e);
 
-/* Collect completed frames into @done.  Returns how many, or -EPROTO with @e
- * filled when the kernel completes an address that was not posted. */
+/* Collect completed frames into @done, of which there are @max.  Returns how many it
+ * took, or -EPROTO with @e filled when the kernel completes an address that was not
+ * posted. */
 int xsk_tx_reap(struct xsk_chan *chan, struct xsk_done *done, unsigned int max,
 		struct xm_error *e);
 

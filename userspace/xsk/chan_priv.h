@@ -15,12 +15,12 @@ struct chan_frame {
 	uint64_t token;
 	uint32_t copied;
 	uint16_t n_descs; /* 0: not posted */
+	uint64_t addr[];  /* of a header buffer's segments, max_descs - 1 */
 };
 
 struct chan_tx {
-	struct chan_frame *frame;
-	uint64_t *addr; /* of header buffer i's segments: from
-			 * i * (max_descs - 1) on */
+	uint8_t *frames;
+	size_t frame_len; /* bytes of each; see chan_frame_at() */
 	uint32_t *free_bufs, *free_stages; /* stacks: warm in the cache */
 	uint32_t n_free_bufs, n_free_stages;
 	uint32_t stage_descs; /* descriptors of a full staging frame */
@@ -49,6 +49,12 @@ struct xsk_chan {
 	struct chan_rx rx;
 	struct xsk_stats stats;
 };
+
+static inline struct chan_frame *chan_frame_at(const struct chan_tx *tx,
+					       uint32_t idx)
+{
+	return (struct chan_frame *)(void *)(tx->frames + idx * tx->frame_len);
+}
 
 int chan_tx_init(struct xsk_chan *chan);
 void chan_tx_fini(struct xsk_chan *chan);

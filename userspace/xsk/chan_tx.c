@@ -48,8 +48,8 @@
 #include "core/hint.h"
 #include "desc.h"
 
-#define TX_REAP_BATCH 64 /* completions between stores to the consumer */
-#define TX_KICK_MAX   16 /* system calls of one _kick that get somewhere */
+#define TX_REAP_BATCH 256 /* completions between stores to the consumer */
+#define TX_KICK_MAX   16  /* system calls of one _kick that get somewhere */
 
 int chan_tx_init(struct xsk_chan *chan)
 {
@@ -57,13 +57,12 @@ int chan_tx_init(struct xsk_chan *chan)
 	struct chan_tx *tx = &chan->tx;
 	uint32_t i;
 
-	tx->frame =
-		calloc((size_t)o->n_bufs + o->n_stages + 1, sizeof(*tx->frame));
-	tx->addr = calloc((size_t)o->n_bufs * (o->max_descs - 1) + 1,
-			  sizeof(*tx->addr));
+	tx->frame_len = sizeof(struct chan_frame) +
+			(o->max_descs - 1) * sizeof(uint64_t);
+	tx->frames = calloc((size_t)o->n_bufs + o->n_stages + 1, tx->frame_len);
 	tx->free_bufs = calloc((size_t)o->n_bufs + 1, sizeof(uint32_t));
 	tx->free_stages = calloc((size_t)o->n_stages + 1, sizeof(uint32_t));
-	if (!tx->frame || !tx->addr || !tx->free_bufs || !tx->free_stages)
+	if (!tx->frames || !tx->free_bufs || !tx->free_stages)
 		return -ENOMEM;
 	for (i = o->n_bufs; i;)
 		tx->free_bufs[tx->n_free_bufs++] = --i;
@@ -76,8 +75,7 @@ int chan_tx_init(struct xsk_chan *chan)
 
 void chan_tx_fini(struct xsk_chan *chan)
 {
-	free(chan->tx.frame);
-	free(chan->tx.addr);
+	free(chan->tx.frames);
 	free(chan->tx.free_bufs);
 	free(chan->tx.free_stages);
 	memset(&chan->tx, 0, sizeof(chan->tx));
@@ -239,8 +237,7 @@ static int tx_build(const struct xsk_chan *chan, struct xsk_desc_list *l,
 		    uint32_t idx, uint32_t len, const struct xsk_seg *seg,
 		    unsigned int n_segs)
 {
-	uint64_t *addr =
-		chan->tx.addr + (size_t)idx * (chan->opts.max_descs - 1);
+	uint64_t *addr = chan_frame_at(&chan->tx, idx)->addr;
 	unsigned int i;
 
 	if (n_segs >= chan->opts.max_descs || len > XSK_BUF_LEN ||
@@ -260,7 +257,7 @@ static void tx_post(struct xsk_chan *chan, const struct xsk_desc_list *l,
 		    const struct xsk_buf *buf, uint32_t payload_len,
 		    uint64_t token)
 {
-	struct chan_frame *f = &chan->tx.frame[buf->idx];
+	struct chan_frame *f = chan_frame_at(&chan->tx, buf->idx);
 
 	chan->sock.tx.cached_prod += l->n;
 	chan->tx.unpublished += l->n;
@@ -391,7 +388,7 @@ static bool tx_begin_reap(struct xsk_chan *chan, uint64_t addr)
 	struct chan_tx *tx = &chan->tx;
 	uint32_t idx = tx_buf_at(chan, addr);
 
-	if (idx == CHAN_NONE || !tx->frame[idx].n_descs)
+	if (idx == CHAN_NONE || !chan_frame_at(tx, idx)->n_descs)
 		return false;
 	tx->reap = idx;
 	tx->reap_descs = 1;
@@ -417,8 +414,7 @@ static XM_SELDOM uint32_t tx_match_staged(const struct xsk_chan *chan,
 static uint32_t tx_match_segs(const struct xsk_chan *chan, uint32_t idx,
 			      uint32_t i, uint32_t at, uint32_t n)
 {
-	const uint64_t *addr = chan->tx.addr +
-			       (size_t)idx * (chan->opts.max_descs - 1) + i - 1;
+	const uint64_t *addr = chan_frame_at(&chan->tx, idx)->addr + i - 1;
 	uint32_t k;
 
 	for (k = 0; k < n; k++)
@@ -433,7 +429,7 @@ static uint32_t tx_match_segs(const struct xsk_chan *chan, uint32_t idx,
 static uint32_t tx_take_run(struct xsk_chan *chan, uint32_t at, uint32_t n)
 {
 	struct chan_tx *tx = &chan->tx;
-	uint32_t left = tx->frame[tx->reap].n_descs - tx->reap_descs;
+	uint32_t left = chan_frame_at(tx, tx->reap)->n_descs - tx->reap_descs;
 
 	if (n > left)
 		n = left;
@@ -447,23 +443,31 @@ static uint32_t tx_take_run(struct xsk_chan *chan, uint32_t at, uint32_t n)
 	return n;
 }
 
-/* The frame being reaped has all its completions. */
-static void tx_finish(struct xsk_chan *chan, struct xsk_done *ret_done)
+/* Frame @idx is complete: add it to the last of the @n @done, or put it behind them.
+ * Returns how many those are then. */
+static unsigned int tx_finish(struct xsk_chan *chan, uint32_t idx,
+			      struct xsk_done *done, unsigned int n)
 {
 	struct chan_tx *tx = &chan->tx;
-	struct chan_frame *f = &tx->frame[tx->reap];
+	struct chan_frame *f = chan_frame_at(tx, idx);
 
-	ret_done->token = f->token;
-	ret_done->copied = f->copied;
 	f->n_descs = 0;
-	tx_free(chan, tx->reap);
-	tx->reap = CHAN_NONE;
 	tx->posted--;
+	tx_free(chan, idx);
+	if (n && f->token == done[n - 1].token + done[n - 1].n &&
+	    f->copied == done[n - 1].copied) {
+		done[n - 1].n++;
+		return n;
+	}
+	done[n] = (struct xsk_done){ f->token, 1, f->copied };
+	return n + 1;
 }
 
-static XM_SELDOM int tx_fail_complete(struct xsk_chan *chan, uint64_t addr,
+static XM_SELDOM int tx_fail_complete(struct xsk_chan *chan, uint32_t at,
 				      struct xm_error *e)
 {
+	uint64_t addr = *xsk_ring_cons__comp_addr(&chan->sock.comp, at);
+
 	return xm_fail(e, -EPROTO, XM_REASON_DEVICE,
 		       "%s: queue %u: the kernel completed address 0x%" PRIx64
 		       ", which was not posted%s",
@@ -471,35 +475,124 @@ static XM_SELDOM int tx_fail_complete(struct xsk_chan *chan, uint64_t addr,
 		       chan->tx.reap == CHAN_NONE ? "" : " next in its frame");
 }
 
+/* Are the first of @left completions from @c on those of @f, all of them?  Returns how
+ * many those are, or 0. */
+static inline unsigned int tx_whole(const struct chan_frame *f, const __u64 *c,
+				    size_t left)
+{
+	unsigned int i = f->n_descs;
+
+	if (i == 3) /* spelt out: the shape at MTU 9000 */
+		return left >= 3 && c[1] == f->addr[0] && c[2] == f->addr[1] ?
+			       3 :
+			       0;
+	if (!i || i > left)
+		return 0;
+	while (--i && c[i] == f->addr[i - 1])
+		;
+	return i ? 0 : f->n_descs;
+}
+
+/* Whole frames with segments, as nearly all are, of the @left completions from @c on,
+ * which are in a row in memory.  Returns how many completions: the next one is of
+ * something else, or cut, or not posted; or @done is full: *ret_n of @max. */
+static uint32_t tx_reap_whole(struct xsk_chan *chan, const __u64 *c,
+			      size_t left, struct xsk_done *done,
+			      unsigned int max, unsigned int *ret_n)
+{
+	struct chan_tx *tx = &chan->tx;
+	const uint64_t bufs = chan->umem.bufs_addr;
+	const uint64_t bufs_len = (uint64_t)chan->opts.n_bufs * XSK_BUF_LEN;
+	uint32_t *top = tx->free_bufs + tx->n_free_bufs, *bottom = top;
+	/* none yet: no frame's copies are so many */
+	struct xsk_done last = { 0, 0, UINT32_MAX };
+	unsigned int n = *ret_n, n_descs;
+	const __u64 *first = c;
+	struct chan_frame *f;
+	uint64_t at;
+
+	if (n)
+		last = done[--n];
+	for (; left; c += n_descs, left -= n_descs) {
+		at = *c - bufs;
+		if (at >= bufs_len || at % XSK_BUF_LEN)
+			break;
+		f = chan_frame_at(tx, (uint32_t)(at / XSK_BUF_LEN));
+		n_descs = tx_whole(f, c, left);
+		if (!n_descs)
+			break;
+		if (f->token != last.token + last.n ||
+		    f->copied != last.copied) {
+			if (last.n) {
+				if (n + 1 == max)
+					break;
+				done[n++] = last;
+			}
+			last = (struct xsk_done){ f->token, 0, f->copied };
+		}
+		last.n++;
+		f->n_descs = 0;
+		*top++ = (uint32_t)(at / XSK_BUF_LEN);
+	}
+	if (last.n)
+		done[n++] = last;
+	tx->n_free_bufs += (uint32_t)(top - bottom);
+	tx->posted -= (uint32_t)(top - bottom);
+	*ret_n = n;
+	return (uint32_t)(c - first);
+}
+
+/* The same of what is in pieces, or staged: *ret_i of the completions.  False: the
+ * next one is not of a frame, or of the one being reaped. */
+static bool tx_reap_part(struct xsk_chan *chan, uint32_t at, uint32_t avail,
+			 struct xsk_done *done, unsigned int *ret_n,
+			 uint32_t *ret_i)
+{
+	struct chan_tx *tx = &chan->tx;
+	uint32_t i = 0;
+
+	*ret_i = 0;
+	if (tx->reap == CHAN_NONE) {
+		if (!tx_begin_reap(chan, *xsk_ring_cons__comp_addr(
+						 &chan->sock.comp, at)))
+			return false;
+		i++;
+	}
+	i += tx_take_run(chan, at + i, avail - i);
+	*ret_i = i;
+	if (tx->reap_descs < chan_frame_at(tx, tx->reap)->n_descs)
+		return i == avail;
+	*ret_n = tx_finish(chan, tx->reap, done, *ret_n);
+	tx->reap = CHAN_NONE;
+	return true;
+}
+
 int xsk_tx_reap(struct xsk_chan *chan, struct xsk_done *done, unsigned int max,
 		struct xm_error *e)
 {
 	struct xsk_ring_cons *ring = &chan->sock.comp;
-	struct chan_tx *tx = &chan->tx;
-	uint32_t avail, i, idx;
+	uint32_t avail, i, row, part, idx;
+	const __u64 *c;
 	unsigned int n = 0;
-	uint64_t addr;
 
 	while (n < max) {
 		avail = xsk_ring_cons__peek(ring, TX_REAP_BATCH, &idx);
 		if (!avail)
 			break;
-		for (i = 0; i < avail && n < max;) {
-			addr = *xsk_ring_cons__comp_addr(ring, idx + i);
-			if (tx->reap == CHAN_NONE) {
-				if (!tx_begin_reap(chan, addr))
-					return tx_fail_complete(chan, addr, e);
-				i++;
-			}
-			i += tx_take_run(chan, idx + i, avail - i);
-			if (tx->reap_descs == tx->frame[tx->reap].n_descs)
-				tx_finish(chan, &done[n++]);
-			else if (i < avail)
-				return tx_fail_complete(
-					chan,
-					*xsk_ring_cons__comp_addr(ring,
-								  idx + i),
-					e);
+		for (i = 0; i < avail && n < max; i += part) {
+			c = xsk_ring_cons__comp_addr(ring, idx + i);
+			row = ring->size - ((idx + i) & ring->mask);
+			if (row > avail - i)
+				row = avail - i;
+			part = 0;
+			if (chan->tx.reap == CHAN_NONE &&
+			    *c < chan->umem.stages_addr)
+				part = tx_reap_whole(chan, c, row, done, max,
+						     &n);
+			if (!part && !tx_reap_part(chan, idx + i, avail - i,
+						   done, &n, &part))
+				return tx_fail_complete(chan, idx + i + part,
+							e);
 		}
 		xsk_ring_cons__cancel(ring, avail - i);
 		xsk_ring_cons__release(ring, i);

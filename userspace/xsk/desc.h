@@ -7,6 +7,7 @@
 #define XM_XSK_DESC_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "compat.h"
@@ -47,15 +48,21 @@ static inline struct xdp_desc *xsk_desc_at(const struct xsk_desc_list *l,
 	return &l->ring[(l->at + i) & l->mask];
 }
 
+/* May [addr, addr + len) be a descriptor in a UMEM of @umem_len bytes? */
+static inline bool xsk_desc_is_legal(uint64_t addr, uint32_t len,
+				     uint64_t umem_len)
+{
+	return len && len <= XSK_CHUNK_LEN - (addr & (XSK_CHUNK_LEN - 1)) &&
+	       addr < umem_len;
+}
+
 /* Append [addr, addr + len) of the UMEM, which must be inside one chunk.
  * 0; -EINVAL: empty, crosses a chunk or outside the UMEM; -E2BIG: one
  * descriptor too many.  After a failure the list is as before. */
 static inline int xsk_desc_add(struct xsk_desc_list *l, uint64_t addr,
 			       uint32_t len)
 {
-	if (!len || len > XSK_CHUNK_LEN - (addr & (XSK_CHUNK_LEN - 1)))
-		return -EINVAL;
-	if (addr >= l->umem_len || (!l->n && addr & 1))
+	if (!xsk_desc_is_legal(addr, len, l->umem_len) || (!l->n && addr & 1))
 		return -EINVAL;
 	if (l->n == l->max)
 		return -E2BIG;
