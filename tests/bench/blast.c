@@ -503,9 +503,9 @@ static void run_send(void)
 	}
 	b.batch = BATCH;
 	if (b.installs) {
-		b.batch = (PUMP_BYTES - 1) / xm_geometry_payload(&b.geo) + 1;
-		if (b.batch > PUMP_BATCH)
-			b.batch = PUMP_BATCH;
+		b.batch = (PUMP_TX_BYTES - 1) / xm_geometry_payload(&b.geo) + 1;
+		if (b.batch > PUMP_TX_BATCH)
+			b.batch = PUMP_TX_BATCH;
 		errno = -install_warm(&b.ram);
 		if (errno)
 			die("populate");

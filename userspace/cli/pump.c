@@ -50,7 +50,13 @@ static unsigned int pump_frames(const struct xm_geometry *geo,
 
 static unsigned int pump_turn_max(const struct xm_tx_opts *tx)
 {
-	return pump_frames(&tx->geo, PUMP_BATCH, PUMP_BYTES);
+	unsigned int n = pump_frames(&tx->geo, PUMP_TX_BATCH, PUMP_TX_BYTES);
+	unsigned int least =
+		pump_frames(&tx->geo, PUMP_TX_LEAST, PUMP_TX_LEAST_BYTES);
+
+	if (n > tx->credit / 2)
+		n = tx->credit / 2;
+	return n > least ? n : least;
 }
 
 static int pump_init_half(struct pump *p, struct xm_error *e)
@@ -464,7 +470,7 @@ int pump_begin_epoch(struct pump *p, uint32_t epoch,
 	xm_pages_look_at(&p->pages, pump_find_page, p);
 	p->epoch_base = *xm_tx_stats(p->tx);
 	p->has_batch = p->makes_space = false;
-	p->state = PUMP_BATCH;
+	p->state = PUMP_SEND;
 	return 0;
 }
 
@@ -571,7 +577,7 @@ void pump_report(struct pump *p, struct pump_report *ret_report)
 		rep->pages_done =
 			rep->tx.pages_released - p->epoch_base.pages_released;
 		rep->epoch = p->epoch;
-		rep->is_sending = p->state == PUMP_BATCH ||
+		rep->is_sending = p->state == PUMP_SEND ||
 				  p->state == PUMP_FLUSH ||
 				  p->state == PUMP_SYNC;
 		rep->totals.frames = rep->tx_frames;

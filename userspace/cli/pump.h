@@ -153,13 +153,22 @@ int pump_check_seal(const struct pump *p, struct xm_error *e);
 int pump_put_whole(struct pump *p, const struct xsk_buf *buf, size_t frame_len,
 		   uint16_t sport, struct xm_error *e);
 
-/* What one turn moves: what was summed must still be in the second-level cache
- * when the kernel copies it, or the device reads it. */
-#define PUMP_BATCH 32          /* frames, and */
-#define PUMP_BYTES (256 << 10) /* bytes of payload to send */
+/* What a turn sends at most.  It leaves with one system call, and what was summed
+ * should still be in the second-level cache when the kernel copies it there, or the
+ * device reads it.  And it must leave room at the peer: who sends all that fits, and
+ * waits, has nothing to do while the peer works, and the other way round.  So it is at
+ * most half of the peer's credit, but never less than _TX_LEAST. */
+#define PUMP_TX_BATCH       96          /* frames, and */
+#define PUMP_TX_BYTES       (768 << 10) /* bytes of payload */
+#define PUMP_TX_LEAST       32
+#define PUMP_TX_LEAST_BYTES (256 << 10)
+
 /* What a turn receives at most.  It is placed at once, so the caches set no limit,
  * and each acknowledgement costs a system call. */
 #define PUMP_RX_BATCH 128
 #define PUMP_RX_BYTES (2 << 20)
+
+/* Received frames that are lent at a time, and rows of completions that are taken. */
+#define PUMP_BATCH 32
 
 #endif

@@ -66,7 +66,7 @@ static int tx_push(struct pump *p, struct xm_time now, struct xm_error *e)
 			return r;
 		p->makes_space = false;
 	}
-	while (n < TX_PUSH_MAX) {
+	while (n < TX_PUSH_MAX && xm_tx_unsent(p->tx) < p->turn_max) {
 		if (!p->has_batch && !xm_pages_next(&p->pages, &p->batch)) {
 			p->state = PUMP_FLUSH;
 			n++;
