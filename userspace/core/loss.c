@@ -53,7 +53,6 @@
  * about congestion.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "crc32c.h"
@@ -150,13 +149,6 @@ static void loss_trace_cut(const struct xm_tx *tx, struct xm_time now,
 
 /* -- acknowledgements --------------------------------------------------------------- */
 
-struct loss_acked {
-	uint64_t bytes;
-	uint32_t frames;
-	int64_t oldest_ns;  /* when one of them left that was sent once; 0 */
-	bool was_timed_out; /* one of them, and had not been sent again */
-};
-
 static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 			   struct loss_acked *acked)
 {
@@ -183,50 +175,6 @@ static void loss_ack_frame(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 		tx_close_frames(tx, now, fs->slot, 1);
 }
 
-/* Do both have the same slot, flags and number of transmissions? */
-static bool loss_is_alike(const struct tx_frame_state *a,
-			  const struct tx_frame_state *b)
-{
-	_Static_assert(offsetof(struct tx_frame_state, bytes) ==
-			       offsetof(struct tx_frame_state, slot) + 4,
-		       "what is compared");
-	return !memcmp(
-		(const uint8_t *)a + offsetof(struct tx_frame_state, slot),
-		(const uint8_t *)b + offsetof(struct tx_frame_state, slot), 4);
-}
-
-/* The same as loss_ack_frame() for as many of the @n frames from @seq on as left
- * once, one after the other, have been completed, and are of one slot: those come off
- * the list and out of the flight together.  Returns how many, maybe none. */
-static uint32_t loss_ack_run(struct xm_tx *tx, struct xm_time now, uint32_t seq,
-			     uint32_t n, struct loss_acked *acked)
-{
-	struct tx_frame_state *fs = tx_frame(tx, seq), *last = fs;
-	const struct tx_frame_state first = *fs;
-	uint32_t i = 0, bytes = 0;
-
-	if (first.flags != TX_F_SENT || first.n_sent != 1)
-		return 0;
-	n = tx_row(tx, seq, n);
-	do {
-		last = fs++;
-		bytes += last->bytes;
-		last->flags = TX_F_ACKED;
-	} while (++i != n && last->next == seq + i &&
-		 loss_is_alike(fs, &first));
-	tx_list_cut(tx, &tx->sent, &first, last);
-	tx->n_in_flight -= i;
-	tx->in_flight_bytes -= bytes;
-	acked->bytes += bytes;
-	acked->frames += i;
-	if (!acked->oldest_ns || first.sent_ns < acked->oldest_ns)
-		acked->oldest_ns = first.sent_ns;
-	if (last->sent_ns > tx->rack_ns)
-		tx->rack_ns = last->sent_ns;
-	tx_close_frames(tx, now, first.slot, i);
-	return i;
-}
-
 /* Acknowledge the frames of bitmap word @w that are news; @base is the number
  * of its bit 0, a multiple of 64. */
 static void loss_ack_word(struct xm_tx *tx, struct xm_time now, uint32_t base,
@@ -240,7 +188,7 @@ static void loss_ack_word(struct xm_tx *tx, struct xm_time now, uint32_t base,
 	while (w) {
 		i = (uint32_t)__builtin_ctzll(w);
 		n = ~(w >> i) ? (uint32_t)__builtin_ctzll(~(w >> i)) : 64;
-		n = loss_ack_run(tx, now, base + i, n, acked);
+		n = tx_ack_run(tx, now, base + i, n, acked);
 		if (!n) {
 			loss_ack_frame(tx, now, base + i, acked);
 			n = 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* tx_send.c - frames of one channel: they leave, and the device is done with them
+/* tx_send.c - frames of one channel: they leave, and device and peer are done with them
  *
  * Most frames leave for the first time, one after the other, and look alike: whole
  * pages of one packet, as many in each.  Those go as a run.  What is asked, told and
@@ -22,6 +22,8 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "multifd.h"
 #include "tx_state.h"
@@ -396,4 +398,46 @@ int xm_tx_on_complete(struct xm_tx *tx, struct xm_time now, uint32_t epoch,
 	loss_on_complete(tx, now, any & TX_F_ACKED);
 	flush_look_dry(tx, now);
 	return 0;
+}
+
+/* -- acknowledgement ------------------------------------------------------------- */
+
+/* Do both have the same slot, flags and number of transmissions? */
+static bool tx_is_alike(const struct tx_frame_state *a,
+			const struct tx_frame_state *b)
+{
+	_Static_assert(offsetof(struct tx_frame_state, bytes) ==
+			       offsetof(struct tx_frame_state, slot) + 4,
+		       "what is compared");
+	return !memcmp(
+		(const uint8_t *)a + offsetof(struct tx_frame_state, slot),
+		(const uint8_t *)b + offsetof(struct tx_frame_state, slot), 4);
+}
+
+uint32_t tx_ack_run(struct xm_tx *tx, struct xm_time now, uint32_t seq,
+		    uint32_t n, struct loss_acked *acked)
+{
+	struct tx_frame_state *fs = tx_frame(tx, seq), *last = fs;
+	const struct tx_frame_state first = *fs;
+	uint32_t i = 0, bytes = 0;
+
+	if (first.flags != TX_F_SENT || first.n_sent != 1)
+		return 0;
+	n = tx_row(tx, seq, n);
+	do {
+		last = fs++;
+		bytes += last->bytes;
+		last->flags = TX_F_ACKED;
+	} while (++i != n && last->next == seq + i && tx_is_alike(fs, &first));
+	tx_list_cut(tx, &tx->sent, &first, last);
+	tx->n_in_flight -= i;
+	tx->in_flight_bytes -= bytes;
+	acked->bytes += bytes;
+	acked->frames += i;
+	if (!acked->oldest_ns || first.sent_ns < acked->oldest_ns)
+		acked->oldest_ns = first.sent_ns;
+	if (last->sent_ns > tx->rack_ns)
+		tx->rack_ns = last->sent_ns;
+	tx_close_frames(tx, now, first.slot, i);
+	return i;
 }

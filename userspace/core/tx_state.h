@@ -205,6 +205,20 @@ static inline void loss_on_complete(struct xm_tx *tx, struct xm_time now,
 	loss_arm(tx, now);
 }
 
+/* What an ACK has brought so far. */
+struct loss_acked {
+	uint64_t bytes;
+	uint32_t frames;
+	int64_t oldest_ns;  /* when one of them left that was sent once; 0 */
+	bool was_timed_out; /* one of them, and had not been sent again */
+};
+
+/* tx_send.c.  Acknowledge as many of the @n frames from @seq on as left once, one
+ * after the other, have been completed, and are of one slot: those come off the list
+ * and out of the flight together.  Returns how many, maybe none. */
+uint32_t tx_ack_run(struct xm_tx *tx, struct xm_time now, uint32_t seq,
+		    uint32_t n, struct loss_acked *acked);
+
 /* loss.c.  None may be sent: all the same the timers run from here on. */
 void loss_on_blocked(struct xm_tx *tx, struct xm_time now);
 void loss_reset(struct xm_tx *tx, struct xm_time now);

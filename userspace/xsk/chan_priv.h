@@ -56,6 +56,32 @@ static inline struct chan_frame *chan_frame_at(const struct chan_tx *tx,
 	return (struct chan_frame *)(void *)(tx->frames + idx * tx->frame_len);
 }
 
+static inline bool chan_is_stage(const struct xsk_chan *chan, uint32_t idx)
+{
+	return idx >= chan->opts.n_bufs;
+}
+
+/* UMEM address of buffer @idx: a frame's first descriptor. */
+static inline uint64_t chan_buf_addr(const struct xsk_chan *chan, uint32_t idx)
+{
+	if (chan_is_stage(chan, idx))
+		return chan->umem.stages_addr +
+		       (uint64_t)(idx - chan->opts.n_bufs) *
+			       chan->opts.stage_len;
+	return chan->umem.bufs_addr + (uint64_t)idx * XSK_BUF_LEN;
+}
+
+/* Buffer @idx is on its free list again. */
+static inline void chan_free_buf(struct xsk_chan *chan, uint32_t idx)
+{
+	struct chan_tx *tx = &chan->tx;
+
+	if (chan_is_stage(chan, idx))
+		tx->free_stages[tx->n_free_stages++] = idx;
+	else
+		tx->free_bufs[tx->n_free_bufs++] = idx;
+}
+
 int chan_tx_init(struct xsk_chan *chan);
 void chan_tx_fini(struct xsk_chan *chan);
 
