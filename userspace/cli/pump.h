@@ -158,8 +158,8 @@ int pump_put_whole(struct pump *p, const struct xsk_buf *buf, size_t frame_len,
  * device reads it.  And it must leave room at the peer: who sends all that fits, and
  * waits, has nothing to do while the peer works, and the other way round.  So it is at
  * most half of the peer's credit, but never less than _TX_LEAST. */
-#define PUMP_TX_BATCH       96          /* frames, and */
-#define PUMP_TX_BYTES       (768 << 10) /* bytes of payload */
+#define PUMP_TX_BATCH       72          /* frames, and */
+#define PUMP_TX_BYTES       (576 << 10) /* bytes of payload */
 #define PUMP_TX_LEAST       32
 #define PUMP_TX_LEAST_BYTES (256 << 10)
 

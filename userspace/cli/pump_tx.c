@@ -2,9 +2,9 @@
 /* pump_tx.c - the source's part of a turn: packets, frames, flushes
  *
  *   SEND   take pages from the walk, push packets while the ring has slots.
- *          A full ring means flush(N/2), or what --drain says: nothing is
- *          pushed until half of it is released, while the device works on the
- *          other half.
+ *          A full ring means flush(N-1), or what --drain says: nothing is
+ *          pushed until a slot is released, while the device works on the
+ *          others.
  *   FLUSH  the walk is over: flush(0), then SYNC
  *   SYNC   flush(0) again; then the epoch is installed at the peer
  *

@@ -120,7 +120,7 @@ static const struct cli_opt send_opts[] = {
 	  .help = "guest memory that a channel may have on its way at a "
 		  "time" },
 	{ "drain", .type = CLI_ENUM, .names = cli_drain_names,
-	  .offset = SEND(drain), .def = XM_DRAIN_HALF,
+	  .offset = SEND(drain), .def = XM_DRAIN_ONE,
 	  .help = "when that much is on its way, wait until half of it has "
 		  "arrived, all of it, or one packet of 512K" },
 	{ "verify", .type = CLI_FLAG, .offset = SEND(verify),

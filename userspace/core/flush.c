@@ -2,7 +2,7 @@
 /* flush.c - waiting until packets are released
  *
  * Two flushes, two reasons.  xm_tx_make_space() when the ring is full makes
- * space, flush(N/2) unless the user wants another drain, and lets the device run
+ * space, flush(N-1) unless the user wants another drain, and lets the device run
  * on; xm_tx_flush(0) at the end of an epoch is the barrier that keeps an older
  * page from landing after a newer one.  Neither blocks: the caller drives the
  * channel until the answer is no longer XM_TX_E_PENDING.
@@ -10,7 +10,7 @@
  * Dry.  While space is waited for, every frame that was pushed may be with the
  * peer, or on the way to it, and its ACK on the way back: then the device has
  * nothing to do although there is work, and only the ring is in the way.  That
- * is counted and timed: it is what half a drain is for.
+ * is counted and timed: it is what a drain of a part is for.
  *
  *      ring full          last frame complete   its ACK: released
  *         |--- space_ns -------------------------------------|
