@@ -98,6 +98,7 @@ bad() {
 		echo "BAD: $AT: $1: $(tail -n 3 "$2" | tr '\n' '|')"
 		return
 	fi
+	tail -n 20 "$2"
 	fail "$1"
 }
 

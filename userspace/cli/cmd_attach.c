@@ -145,7 +145,8 @@ static int attach_user(const char *name, uid_t *ret_uid, struct xm_error *e)
 		       "--user %s: there is no such user here", name);
 }
 
-static int attach_keep(struct steer_info *info, uid_t user, struct xm_error *e)
+static int attach_start_keeper(struct steer_info *info, uid_t user,
+			       struct xm_error *e)
 {
 	struct steer s;
 	int r = steer_open(&s, info->ifname, e);
@@ -158,6 +159,14 @@ static int attach_keep(struct steer_info *info, uid_t user, struct xm_error *e)
 	info->keeper = s.info.keeper;
 	info->user = s.info.user;
 	steer_close(&s);
+	return r;
+}
+
+/* Without a keeper nothing stays attached. */
+static int attach_keep(struct steer_info *info, uid_t user, struct xm_error *e)
+{
+	int r = attach_start_keeper(info, user, e);
+
 	if (r)
 		(void)steer_detach(info->ifname, true, NULL);
 	return r;
