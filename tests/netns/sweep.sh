@@ -104,7 +104,7 @@ scenario_rings_that_cannot_be_had() {
 # Who may lock 8 MiB, and locks more than half of it: what the run before had locked is
 # not free at once.
 scenario_of_a_user_with_a_limit() {
-	local limited=(setpriv --bounding-set -ipc_lock,-sys_resource
+	local limited=(setpriv "--bounding-set=-ipc_lock,-sys_resource"
 		prlimit --memlock=8388608:8388608 --)
 
 	net_up queues=2

@@ -465,22 +465,23 @@ static void sweep_hint_frames(struct sweep *s, unsigned int channels)
 static void sweep_hint_memory(struct sweep *s, unsigned int channels)
 {
 	const struct sweep_grid *g = &s->grid;
-	const struct sweep_cell *c = NULL;
+	const struct sweep_cell *c;
 	double share = s->memory_bytes / g->channels[channels];
 	unsigned int d;
 
 	for (d = 0; d < g->n_drains; d++) {
 		c = sweep_flat(g, channels, d);
-		if (c && (double)c->slots * XM_PACKET_SIZE >= share)
-			break;
-	}
-	if (d == g->n_drains)
+		if (!c || (double)c->slots * XM_PACKET_SIZE < share)
+			continue;
+		cli_info(
+			s->cli,
+			"%u channel%s: %u slots hold all that a channel sends, "
+			"so they were never full (%s): take more memory "
+			"(--size)",
+			c->channels, sweep_plural(c->channels), c->slots,
+			sweep_drain_name(c->drain));
 		return;
-	cli_info(s->cli,
-		 "%u channel%s: %u slots hold all that a channel sends, so "
-		 "they were never full (%s): take more memory (--size)",
-		 c->channels, sweep_plural(c->channels), c->slots,
-		 sweep_drain_name(c->drain));
+	}
 }
 
 static void sweep_hint(struct sweep *s)

@@ -186,7 +186,7 @@ static void plot_default(const struct plot *p)
 	fprintf(p->f,
 		"<path class=\"g d\" d=\"M%.1f %.1fV%.1f\"/>\n"
 		"<text class=\"s\" x=\"%.1f\" y=\"%.1f\" "
-		"text-anchor=\"%s\">default, %u MiB</text>\n",
+		"text-anchor=\"%s\">default, %d MiB</text>\n",
 		x, p->top, bottom, is_right ? x - 3 : x + 3, plot_y(p, 0) - 5,
 		is_right ? "end" : "start", XM_IN_FLIGHT >> 20);
 }

@@ -417,7 +417,7 @@ static bool tx_is_alike(const struct tx_frame_state *a,
 uint32_t tx_ack_run(struct xm_tx *tx, struct xm_time now, uint32_t seq,
 		    uint32_t n, struct loss_acked *acked)
 {
-	struct tx_frame_state *fs = tx_frame(tx, seq), *last = fs;
+	struct tx_frame_state *fs = tx_frame(tx, seq), *last;
 	const struct tx_frame_state first = *fs;
 	uint32_t i = 0, bytes = 0;
 
