@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* fault.c - SIGBUS in guest memory
  *
- * The handler does two system calls and an atomic store: it maps an anonymous
- * page over the one that failed, writable, and remembers the address.  The
- * instruction is then run again and succeeds.  Whoever conducts the migration
+ * The handler does system calls, one mostly, and an atomic store: it maps an
+ * anonymous page over the one that failed, writable, and remembers the address.
+ * The instruction is then run again and succeeds.  Whoever conducts the migration
  * asks guest_fault_check() before saying that an epoch is good.
  *
  * Guest memory is mapped once as a whole, and at a source once more, channel by
@@ -43,19 +43,24 @@ static bool range_has(struct range *r, uintptr_t addr)
 	return addr >= atomic_load(&r->first) && addr < atomic_load(&r->end);
 }
 
-/* Put a page there, of the size that the mapping has: a smaller one is refused. */
-static bool fault_patch(uintptr_t addr)
+/* Put a page there, of the size that the mapping has.  Where pages are huge a smaller
+ * one is refused: with EINVAL, before Linux 6.12 with ENOMEM, which can mean other
+ * things.  So a larger one is tried for whatever reason, but not beside @r. */
+static bool fault_patch(struct range *r, uintptr_t addr)
 {
 	static const size_t size[] = { 1 << 12, 1 << 21, 1 << 30 };
 	int err = errno; /* of whom we interrupted */
 	void *page = MAP_FAILED;
+	uintptr_t first;
 	unsigned int i;
 
 	for (i = 0; i < sizeof(size) / sizeof(*size); i++) {
-		page = mmap((void *)(addr & ~(uintptr_t)(size[i] - 1)), size[i],
-			    PROT_READ | PROT_WRITE,
+		first = addr & ~(uintptr_t)(size[i] - 1);
+		if (!range_has(r, first) || !range_has(r, first + size[i] - 1))
+			break;
+		page = mmap((void *)first, size[i], PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-		if (page != MAP_FAILED || errno != EINVAL)
+		if (page != MAP_FAILED)
 			break;
 	}
 	errno = err;
@@ -71,7 +76,7 @@ static void fault_handler(int sig, siginfo_t *info, void *context)
 	for (i = 0; i < XM_BLOCK_MAX + XM_CHAN_MAX; i++) {
 		if (!range_has(&fault_range[i], addr))
 			continue;
-		if (!fault_patch(addr))
+		if (!fault_patch(&fault_range[i], addr))
 			break;
 		atomic_store(&fault_at, addr);
 		return;
