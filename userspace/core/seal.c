@@ -174,13 +174,14 @@ int xm_seal_run(struct xm_seal *s, uint8_t *const *buf, unsigned int n,
 	assert(!s->encrypts);
 	for (i = 0; i < n && !s->err; i += some) {
 		s->err = seal_next(s, &count);
+		if (s->err)
+			break;
 		some = seal_left(count);
 		if (some > n - i)
 			some = n - i;
-		if (!s->err)
-			s->err = seal_some(s, buf + i, some, at, hdr_len,
-					   crc + i, count);
-		s->count = count + some;
+		s->count = count + some; /* used, whatever becomes of them */
+		s->err = seal_some(s, buf + i, some, at, hdr_len, crc + i,
+				   count);
 	}
 	return s->err;
 }
