@@ -373,6 +373,71 @@ static void xm_encap_get__leaves_the_result_alone_on_a_drop(void **state)
 	assert_memory_equal(&e, &before, sizeof(e));
 }
 
+/* -- the frames of a flow ---------------------------------------------------------- */
+
+static void next_is_get(struct xm_encap_last *last, const struct t_frame *f,
+			size_t first, size_t total)
+{
+	struct xm_encap e = { 0 };
+	enum xm_drop want = xm_encap_get(&e, f->b, first, total);
+
+	assert_int_equal(xm_encap_next(last, f->b, first, total), want);
+	if (want)
+		return;
+	assert_int_equal(last->is.payload, e.payload);
+	assert_int_equal(last->is.len, e.len);
+	assert_int_equal(last->is.ip_len, e.ip_len);
+	assert_int_equal(last->is.sport, e.sport);
+	assert_int_equal(last->is.dport, e.dport);
+	assert_int_equal(last->is.ce, e.ce);
+}
+
+/* A frame like @good comes, and then @f. */
+static void after(const struct t_frame *good, const struct t_frame *f,
+		  size_t first, size_t total)
+{
+	struct xm_encap_last last = { 0 };
+
+	next_is_get(&last, good, good->len, good->len);
+	next_is_get(&last, f, first, total);
+	next_is_get(&last, good, good->len, good->len);
+}
+
+static void after_another(const struct xm_path *p)
+{
+	struct t_frame good = frame(p), f = good;
+	size_t bit, len;
+
+	after(&good, &good, good.len, good.len);
+	for (bit = 0; bit < 8 * xm_encap_len(p); bit++) {
+		f.b[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		after(&good, &f, f.len, f.len);
+		f.b[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	for (len = 0; len < good.len + 8; len++) {
+		after(&good, &good, len, len);
+		after(&good, &good, len, good.len);
+	}
+	if (!p->ipv6) {
+		set4(&f, 1, 3); /* Congestion Experienced, and a right sum */
+		after(&good, &f, f.len, f.len);
+	}
+}
+
+/* Whatever is another byte, or length, in each kind of prefix. */
+static void xm_encap_next__is_get_whatever_came_before(void **state)
+{
+	struct xm_path tagged4 = path4, plain6 = path6;
+
+	(void)state;
+	tagged4.vlan = 5;
+	plain6.vlan = 0;
+	after_another(&path4);
+	after_another(&tagged4);
+	after_another(&plain6);
+	after_another(&path6);
+}
+
 #define T(name) cmocka_unit_test(name)
 
 int main(void)
@@ -401,6 +466,7 @@ int main(void)
 		T(xm_encap_get__udp_length_against_ip_length),
 		T(xm_encap_get__udp_checksum_decides_nothing),
 		T(xm_encap_get__leaves_the_result_alone_on_a_drop),
+		T(xm_encap_next__is_get_whatever_came_before),
 	};
 
 	return cmocka_run_group_tests_name("encap", tests, NULL, NULL);
