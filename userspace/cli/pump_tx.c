@@ -12,9 +12,15 @@
  * a staging frame where the engine has one descriptor a frame, a page is not
  * in the UMEM (it became populated later, or there were too many extents), or
  * the protocol asks for it (a live page failed its CRC), or the session encrypts.
- * Which of the two is
- * known only after xm_tx_next() has chosen the frame, and then it counts as
- * posted: so there must be room for either before that is called.
+ * Which of the two is known only after xm_tx_next() has chosen the frame, and then
+ * it counts as posted: so there must be room for either before that is called.  A
+ * run (tx_send.c) is only looked at, and what of it the driver cannot have is not
+ * taken: that goes the other way.
+ *
+ * Pages are looked at for zeros, and summed, in the UMEM's own mapping of them where
+ * they have one: what is summed there is what the kernel has pinned, unless a hole
+ * was made in the file since; then the sum is that of the new page, the peer rejects
+ * the frame, and what it gets is a copy.
  */
 #include "pump.h"
 
@@ -51,9 +57,8 @@ void pump_find_page(void *pump, unsigned int block, uint64_t offset,
 }
 
 /* Push packets while there are slots and pages, until there is something to send for
- * this turn.  Returns steps made: packets
- * pushed, and the one to FLUSH.  A channel without a page makes just that one,
- * and nothing would wake it for the next. */
+ * this turn.  Returns steps made: packets pushed, and the one to FLUSH.  A channel
+ * without a page makes just that one, and nothing would wake it for the next. */
 static int tx_push(struct pump *p, struct xm_time now, struct xm_error *e)
 {
 	int n = 0, r;

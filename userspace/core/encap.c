@@ -66,7 +66,8 @@ static uint64_t encap_ip4_sum(const uint8_t *ip)
 	return (a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c;
 }
 
-/* Such a sum, less than 2^48, as the checksum that it makes; 0 over a header with its right one. */
+/* Such a sum, less than 2^48, as the checksum that it makes; 0 over a header with its
+ * right one. */
 static uint16_t encap_fold(uint64_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);

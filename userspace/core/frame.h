@@ -3,10 +3,10 @@
  *
  * Two steps each way.  To send: xm_frame_put() writes header and segment
  * table, and returns where the payload may follow; the caller, who knows where
- * that is, sums it, and xm_seal_frame() (seal.h) finishes the header.  To receive: all that can be checked without the payload is checked
- * first, whether the header is whole and the peer's included, so that a payload
- * may be placed while it is being summed: its address is known to be right
- * before its bytes are.
+ * that is, sums it, and xm_seal_frame() (seal.h) finishes the header.  To receive:
+ * all that can be checked without the payload is checked first, whether the header
+ * is whole and the peer's included, so that a payload may be placed while it is
+ * being summed: its address is known to be right before its bytes are.
  */
 #ifndef XM_CORE_FRAME_H
 #define XM_CORE_FRAME_H
@@ -42,8 +42,8 @@ size_t xm_frame_put(void *dst, const struct xm_frame *f);
 /* The same of @n frames that have the next number each, and begin f->n_segs pages
  * after the one before; @segs is the segment table of all, one after the other.  In
  * front of each header are the @prefix_len bytes of @prefix, XM_ENCAP_MAX at most; so
- * many can be read there.  XM_FRAME_HEAD_MAX bytes of each @dst are overwritten.  A tag's
- * bytes are not: who seals the frame writes all of them. */
+ * many can be read there.  Of each @dst XM_FRAME_HEAD_MAX bytes may be overwritten, and
+ * what is in the tag's place means nothing: who seals the frame writes all of it. */
 #define XM_FRAME_HEAD_MAX (XM_ENCAP_MAX + XM_WIRE_HEADER_MAX)
 void xm_frame_put_run(uint8_t *const *dst, unsigned int n, const void *prefix,
 		      size_t prefix_len, const struct xm_frame *f,

@@ -21,8 +21,8 @@ struct xm_rx_opts {
 	uint64_t cookie;
 	uint8_t channel;
 	uint32_t credit; /* frames the receiver can hold */
-	struct xm_seal *
-		seal; /* for ACKs and xm_rx_next(); NULL: a session without keys */
+	/* For ACKs and xm_rx_next(); NULL: a session without keys. */
+	struct xm_seal *seal;
 	struct xm_trace *trace; /* or NULL */
 };
 
@@ -82,7 +82,8 @@ void xm_rx_drop(struct xm_rx *rx, enum xm_drop reason);
 
 /* Is an ACK due?  If so write a whole sealed frame (header and payload) to
  * @dst, XM_WIRE_HEADER_MAX + XM_ACK_LEN_MAX bytes, and return its length; else,
- * or when it cannot be sealed (opts.seal->err), return 0.  Call after each batch of frames and at xm_rx_expiry(). */
+ * or when it cannot be sealed (opts.seal->err), return 0.  Call after each batch
+ * of frames and at xm_rx_expiry(). */
 size_t xm_rx_fill(struct xm_rx *rx, struct xm_time now, void *dst);
 
 struct xm_time xm_rx_expiry(const struct xm_rx *rx);

@@ -135,8 +135,9 @@ int xm_tx_make_space(struct xm_tx *tx, struct xm_time now);
 int xm_tx_next(struct xm_tx *tx, struct xm_time now,
 	       struct xm_tx_frame *ret_frame);
 
-/* Which frames, @max at most, may leave as a run?  0 with @ret_run: nothing has
- * changed, and xm_tx_take_run() is to follow, before anything else.
+/* Which frames, @max at most, may leave as a run?  0 with @ret_run: it was only
+ * looked at, and holds until anything else is asked of @tx.  If any of it leaves
+ * xm_tx_take_run() is to come before that; if not, xm_tx_next() has the first.
  * XM_TX_E_WAIT, or -errno, as xm_tx_next() would say; XM_TX_E_SINGLE: ask that. */
 int xm_tx_next_run(struct xm_tx *tx, struct xm_time now, uint32_t max,
 		   struct xm_tx_run *ret_run);

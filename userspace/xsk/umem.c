@@ -19,7 +19,8 @@
  *   stages  stage_len          the same
  *   rx      4096-byte chunk    fill ring -> RX ring -> lent by xsk_rx ->
  *                              xsk_rx_done -> fill ring
- *   guest   4096-byte page     the guest, always; the kernel only reads it
+ *   guest   4096-byte page     the guest, always; the kernel only reads it, as
+ *                              do we, to look for zeros and to sum
  *
  * Registration pins every page of [base, base + len) and faults in what is
  * absent.  Therefore only populated extents are mapped, one right after the
