@@ -372,6 +372,36 @@ static void xm_cc_expiry__not_beyond_a_tenth_of_a_second(void **state)
 
 #define T(name) cmocka_unit_test(name)
 
+/* -- how many ---------------------------------------------------------------- */
+
+/* As many as would leave one by one, whatever limits it. */
+static void xm_cc_count__as_one_by_one(void **state)
+{
+	struct xm_cc cc = capped(0), one;
+	int64_t tokens;
+	uint64_t out;
+	uint32_t n;
+
+	(void)state;
+	(void)xm_cc_may_send(&cc, at(0), 0, MSS);
+	for (tokens = 1; tokens < 6 * MSS; tokens += MSS / 6)
+		for (out = 26 * MSS; out <= 31 * MSS; out += MSS / 2) {
+			cc.tokens = tokens;
+			one = cc;
+			for (n = 0; n < 4; n++) {
+				if (!xm_cc_may_send(&one, at(0), out + n * MSS,
+						    MSS))
+					break;
+				xm_cc_on_sent(&one, MSS);
+			}
+			assert_int_equal(xm_cc_count(&cc, out, MSS, 4), n);
+		}
+	cc.tokens = 2 * MSS; /* and not one more, on credit */
+	assert_int_equal(xm_cc_count(&cc, 0, MSS, 4), 2);
+	cc.tokens++;
+	assert_int_equal(xm_cc_count(&cc, 0, MSS, 4), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +433,7 @@ int main(void)
 		T(xm_cc_expiry__then_a_frame_may_leave),
 		T(xm_cc_expiry__wakes_for_a_batch_but_not_late),
 		T(xm_cc_expiry__not_beyond_a_tenth_of_a_second),
+		T(xm_cc_count__as_one_by_one),
 	};
 
 	return cmocka_run_group_tests_name("cc_pace", tests, NULL, NULL);

@@ -405,6 +405,19 @@ static void xsk_tx_reap__refuses_a_page_of_another_frame(void **state)
 	assert_int_equal(t_reap(t, done, 4), -EPROTO);
 }
 
+static void xsk_tx_reap__refuses_a_page_twice(void **state)
+{
+	struct t_chan *t = *state;
+	struct xsk_done done[4];
+
+	t_put(t, 2, 1);
+	t_kick(t);
+	k_send(t);
+	k_complete_tx(t, 0, 2);
+	k_complete_tx(t, 1, 2);
+	assert_int_equal(t_reap(t, done, 4), -EPROTO);
+}
+
 static void xsk_tx_reap__refuses_a_second_completion(void **state)
 {
 	struct t_chan *t = *state;
@@ -508,6 +521,7 @@ int main(void)
 		T(xsk_tx_reap__counts_copies),
 		T(xsk_tx_reap__refuses_an_address_never_posted),
 		T(xsk_tx_reap__refuses_a_page_of_another_frame),
+		T(xsk_tx_reap__refuses_a_page_twice),
 		T(xsk_tx_reap__refuses_a_second_completion),
 		T(xsk_tx_reap__refuses_what_is_no_buffer),
 		T(xsk_tx_reap__rings_wrap_many_times),

@@ -9,6 +9,7 @@
 #include "core/rx.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -264,7 +265,8 @@ static enum xm_drop arrive(struct both *b, struct side *s,
 	return (enum xm_drop)r;
 }
 
-static void check_figures(struct both *b)
+/* Returns the totals. */
+static struct xm_rx_totals check_same(struct both *b)
 {
 	struct xm_rx_totals t[SIDES];
 	size_t len[SIDES];
@@ -277,13 +279,20 @@ static void check_figures(struct both *b)
 		len[i] = xm_rx_fill(s->t->rx, s->t->now, s->ack);
 	}
 	assert_memory_equal(&t[SHORT], &t[LONG], sizeof(*t));
-	assert_true(t[SHORT].sum_announced == b->announced);
-	assert_true(t[SHORT].sum_placed == b->placed);
 	assert_memory_equal(xm_rx_stats(b->side[SHORT].t->rx),
 			    xm_rx_stats(b->side[LONG].t->rx),
 			    sizeof(struct xm_rx_stats));
 	assert_int_equal(len[SHORT], len[LONG]);
 	assert_memory_equal(b->side[SHORT].ack, b->side[LONG].ack, len[LONG]);
+	return t[SHORT];
+}
+
+static void check_figures(struct both *b)
+{
+	struct xm_rx_totals t = check_same(b);
+
+	assert_true(t.sum_announced == b->announced);
+	assert_true(t.sum_placed == b->placed);
 }
 
 /* True: it was taken. */
@@ -381,19 +390,28 @@ static void rx_next__is_the_long_way_encrypted(void **state)
 	play("encrypt");
 }
 
-/* Seal @f, with the payload that t_rx.h has made for it. */
-static struct sent *seal(struct both *b, const struct xm_frame *f)
+/* Seal @f, with the payload that t_rx.h has made for it, and bit @bit of its header
+ * turned; UINT_MAX: none. */
+static struct sent *seal_turned(struct both *b, const struct xm_frame *f,
+				unsigned int bit)
 {
 	struct sent *s = &b->sent[0];
 	size_t hdr_len = xm_frame_put(s->b, f);
 
 	memcpy(s->b + hdr_len, b->side[SHORT].t->payload, f->len);
+	if (bit / 8 < hdr_len)
+		s->b[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	assert_int_equal(xm_seal_frame(&b->source, s->b, hdr_len,
 				       f->payload_crc, s->b + hdr_len, f->len),
 			 0);
 	s->f = *f;
 	s->len = hdr_len + f->len;
 	return s;
+}
+
+static struct sent *seal(struct both *b, const struct xm_frame *f)
+{
+	return seal_turned(b, f, UINT_MAX);
 }
 
 /* Two pages with number @seq arrive.  Returns the outcome, and whether it was the short
@@ -409,10 +427,51 @@ static enum xm_drop arrive_pages(struct both *b, uint32_t seq, bool *ret_short)
 	return drop;
 }
 
+/* The peer says bit @bit of a header otherwise than it would be in the frame behind the
+ * one before, and means it. */
+static void turn_bit(struct both *b, unsigned int bit)
+{
+	uint32_t before = b->n_short, seq;
+	const struct sent *s;
+	struct xm_frame f;
+
+	next_epoch(b);
+	for (seq = 0; seq < 3; seq++) {
+		f = t_rx_pages(b->side[SHORT].t, seq, seq * 2ull * XM_PAGE_SIZE,
+			       2);
+		s = seal_turned(b, &f, seq == 2 ? bit : UINT_MAX);
+		assert_int_equal(arrive(b, &b->side[SHORT], s, false),
+				 arrive(b, &b->side[LONG], s, false));
+		(void)check_same(b);
+		if (seq == 1)
+			assert_int_equal(b->n_short, before + 1);
+	}
+}
+
+static void turn_each_bit(const char *what)
+{
+	struct both *b = begin(what);
+	unsigned int bit;
+
+	for (bit = 0; bit < 8 * (XM_WIRE_HEADER_MIN - XM_WIRE_TAG_LEN + 16);
+	     bit++)
+		turn_bit(b, bit);
+	check_memory(b);
+	end(b);
+}
+
+static void rx_next__looks_at_each_bit(void **state)
+{
+	(void)state;
+	turn_each_bit("none");
+	turn_each_bit("tag");
+}
+
 /* Bytes that were right in one epoch say nothing in the next. */
 static void rx_next__knows_nothing_of_another_epoch(void **state)
 {
 	struct both *b = begin("none");
+	struct xm_frame f;
 	bool is_short;
 
 	(void)state;
@@ -425,6 +484,11 @@ static void rx_next__knows_nothing_of_another_epoch(void **state)
 	assert_false(is_short);
 	xm_rx_close(b->side[SHORT].t->rx);
 	assert_int_equal(arrive_pages(b, 1, &is_short), XM_DROP_STALE_EPOCH);
+	/* nor of one that a closed receiver could take for its own */
+	f = t_rx_pages(b->side[SHORT].t, 1, 2 * XM_PAGE_SIZE, 2);
+	f.epoch = 0;
+	assert_int_equal(arrive(b, &b->side[SHORT], seal(b, &f), false),
+			 XM_DROP_STALE_EPOCH);
 	end(b);
 }
 
@@ -467,6 +531,7 @@ int main(void)
 		cmocka_unit_test(rx_next__is_the_long_way),
 		cmocka_unit_test(rx_next__is_the_long_way_with_tags),
 		cmocka_unit_test(rx_next__is_the_long_way_encrypted),
+		cmocka_unit_test(rx_next__looks_at_each_bit),
 		cmocka_unit_test(rx_next__knows_nothing_of_another_epoch),
 		cmocka_unit_test(rx_next__takes_nothing_behind_sync),
 		cmocka_unit_test(rx_next__follows_a_new_key),

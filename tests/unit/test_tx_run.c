@@ -139,6 +139,92 @@ static void xm_tx_next_run__credit_limits_it(void **state)
 	assert_int_equal(t_next_run(t, 32, &run), XM_TX_E_WAIT);
 }
 
+/* Frame 0 got lost. */
+static void xm_tx_next_run__ends_with_the_window(void **state)
+{
+	struct t_tx *t = *state;
+	struct xm_tx_run run = { .n = 0 };
+	struct xm_ack a;
+	uint32_t seq;
+
+	t->opts.n_slots = 128;
+	t->opts.cc.mss = 4 << 20; /* no limit */
+	t_tx_begin(t);
+	for (seq = 0; seq < 127; seq++)
+		assert_int_equal(t_tx_push(t, 128, 0), 0);
+	for (seq = 0; seq < XM_WINDOW; seq += run.n) {
+		run.n = 1;
+		if (xm_tx_next_run(t->tx, t->now, 70, &run))
+			assert_int_equal(xm_tx_next(t->tx, t->now, &t->out), 0);
+		else
+			xm_tx_take_run(t->tx, t->now, &run, run.n);
+	}
+	assert_int_equal(seq, XM_WINDOW);
+	assert_int_equal(t_next_run(t, 70, &run), XM_TX_E_WAIT);
+	a = t_tx_ack(t);
+	for (seq = 1; seq < XM_WINDOW; seq++)
+		t_tx_ack_bit(&a, 0, seq);
+	t_tx_give(t, 0, &a);
+	assert_int_equal(t_next_run(t, 70, &run), XM_TX_E_WAIT);
+	t_tx_give_cum(t, 1);
+	assert_int_equal(t_next_run(t, 70, &run), 0);
+	assert_int_equal(run.f.seq, XM_WINDOW);
+	assert_int_equal(run.n, 62); /* the rest of its packet */
+}
+
+/* No credit, and nobody tells of more: one frame is to ask. */
+static void xm_tx_next_run__not_when_one_is_forced(void **state)
+{
+	struct t_tx *t = t_tx_begin(*state);
+	struct xm_tx_run run;
+	struct xm_ack a;
+
+	assert_int_equal(t_tx_push(t, 20, 0), 0);
+	t_tx_send(t, 2);
+	t_tx_complete_all(t, 0, 1);
+	t_tx_wait(t, 100);
+	a = t_tx_ack(t);
+	a.credit = 0;
+	t_tx_give(t, 2, &a);
+	assert_int_equal(t_next_run(t, 32, &run), XM_TX_E_WAIT);
+	t_tx_run_timer(t);
+	assert_int_equal(t_next_run(t, 32, &run), XM_TX_E_SINGLE);
+	t_tx_send(t, 1);
+	assert_int_equal(t->out.f.seq, 2);
+	assert_int_equal(t_next_run(t, 32, &run), XM_TX_E_WAIT);
+}
+
+/* 1 was sent again between 4 and 5, and is still out when those arrive. */
+static void xm_tx_packet__a_row_with_another_between(void **state)
+{
+	struct t_tx *t = t_tx_begin(*state);
+	struct xm_ack a;
+
+	assert_int_equal(t_tx_push(t, 20, 0), 0);
+	t_tx_send(t, 4);
+	t_tx_complete_all(t, 0, 3);
+	t_tx_wait(t, 1000);
+	t_tx_give_gap(t, 1, 4);
+	t_tx_send(t, 1);
+	assert_int_equal(t->out.f.seq, 4);
+	t_tx_run_timer(t); /* the reorder window is over */
+	t_tx_send(t, 1);
+	assert_int_equal(t->out.f.seq, 1);
+	t_tx_send(t, 1);
+	assert_int_equal(t->out.f.seq, 5);
+	t_tx_complete_all(t, 1, 1);
+	t_tx_complete_all(t, 4, 5);
+	a = t_tx_ack(t);
+	t_tx_ack_bit(&a, 1, 4);
+	t_tx_ack_bit(&a, 1, 5);
+	t_tx_give(t, 1, &a);
+	t_tx_give_cum(t, 6);
+	t_tx_send(t, 5);
+	t_tx_complete_all(t, 6, 10);
+	t_tx_give_cum(t, 11);
+	assert_int_equal(xm_tx_pending(t->tx), 0);
+}
+
 static void xm_tx_next_run__refused_on_a_failed_channel(void **state)
 {
 	struct t_tx *t = t_tx_begin(*state);
@@ -330,6 +416,9 @@ int main(void)
 		T(xm_tx_next_run__never_slices),
 		T(xm_tx_next_run__lost_frames_go_before),
 		T(xm_tx_next_run__credit_limits_it),
+		T(xm_tx_next_run__ends_with_the_window),
+		T(xm_tx_next_run__not_when_one_is_forced),
+		T(xm_tx_packet__a_row_with_another_between),
 		T(xm_tx_next_run__refused_on_a_failed_channel),
 		T(xm_tx_take_run__is_as_one_by_one),
 	};
