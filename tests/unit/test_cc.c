@@ -238,6 +238,20 @@ static void xm_cc_extra__is_all_that_a_queue_gets(void **state)
 	assert_in_range(cc.cwnd, 20 * MSS, 21 * MSS);
 }
 
+/* Many cuts have left little that is TCP's. */
+static void xm_cc_extra__is_not_given_back_below_the_least(void **state)
+{
+	struct xm_cc cc = avoiding(1);
+
+	(void)state;
+	round_at(&cc, XM_MS);
+	cc.cwnd = cc.ssthresh = 20 * MSS;
+	cc.extra = 19 * MSS;
+	xm_cc_on_rtt(&cc, 20 * XM_MS);
+	xm_cc_on_ack(&cc, 0, 21 * MSS, 21, 0);
+	assert_int_equal(cc.cwnd, 4 * MSS);
+}
+
 /* -- marks ----------------------------------------------------------------- */
 
 static void xm_cc_on_ack__first_marks_halve_and_end_slow_start(void **state)
@@ -521,3 +535,4 @@ int main(void)
 
 	return cmocka_run_group_tests_name("cc", tests, NULL, NULL);
 }
+		T(xm_cc_extra__is_not_given_back_below_the_least),

@@ -239,7 +239,7 @@ static void cc_look_free(struct xm_cc *cc)
 	if (!rtt || over <= 0 || !cc->extra)
 		return;
 	back = cc->cwnd / 16 * (uint64_t)over / (uint64_t)rtt * 16;
-	back = min_u64(back, cc->extra);
+	back = min_u64(back, min_u64(cc->extra, cc->cwnd - cc->least));
 	cc->extra -= back;
 	cc->cwnd -= back;
 	cc->ssthresh = min_u64(cc->ssthresh, cc->cwnd);

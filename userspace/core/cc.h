@@ -22,7 +22,7 @@ struct xm_cc {
 	uint64_t prior_cwnd, prior_ssthresh; /* before a timeout; 0 = none */
 	uint64_t cwnd, ssthresh;             /* bytes */
 	uint64_t extra; /* of cwnd: taken while nothing waited in a queue */
-	uint64_t least; /* cuts leave so much */
+	uint64_t least; /* cwnd is never below */
 	uint32_t frames, frames_ce, frames_lost; /* of this round */
 	uint32_t alpha;     /* DCTCP's estimate, in 1/1024 */
 	uint64_t bucket;    /* losses above 2 % of frames, in frames */
