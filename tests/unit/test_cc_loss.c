@@ -230,6 +230,22 @@ static void xm_cc_on_timeout__closes_and_remembers_half(void **state)
 	assert_int_equal(cc.cwnd, 8 * MSS);
 }
 
+static void
+xm_cc_undo_timeout__what_was_taken_besides_is_that_again(void **state)
+{
+	struct xm_cc cc = wide();
+
+	(void)state;
+	xm_cc_end_timeout(&cc);
+	cc.extra = 300 * MSS;
+	xm_cc_on_timeout(&cc);
+	xm_cc_on_timeout(&cc);
+	assert_int_equal(cc.extra, 0);
+	xm_cc_undo_timeout(&cc);
+	assert_int_equal(cc.cwnd, 1000 * MSS);
+	assert_int_equal(cc.extra, 300 * MSS);
+}
+
 #define T(name) cmocka_unit_test(name)
 
 int main(void)
@@ -252,6 +268,7 @@ int main(void)
 		T(xm_cc_couple__but_not_without_a_queue),
 		T(xm_cc_couple__nor_twice_for_a_window),
 		T(xm_cc_on_timeout__closes_and_remembers_half),
+		T(xm_cc_undo_timeout__what_was_taken_besides_is_that_again),
 	};
 
 	return cmocka_run_group_tests_name("cc_loss", tests, NULL, NULL);

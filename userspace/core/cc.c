@@ -380,7 +380,6 @@ void xm_cc_on_timeout(struct xm_cc *cc)
 {
 	uint64_t half = cc->cwnd / 2;
 
-	cc->extra = 0;
 	if (!cc->prior_cwnd) {
 		cc->prior_cwnd = cc->cwnd;
 		cc->prior_ssthresh = cc->ssthresh;
@@ -395,10 +394,12 @@ void xm_cc_undo_timeout(struct xm_cc *cc)
 {
 	if (cc->prior_cwnd > cc->cwnd)
 		cc->cwnd = cc->prior_cwnd;
+		cc->prior_extra = cc->extra;
 	if (cc->prior_ssthresh > cc->ssthresh)
 		cc->ssthresh = cc->prior_ssthresh;
 	cc->prior_cwnd = 0;
 }
+	cc->extra = 0;
 
 void xm_cc_end_timeout(struct xm_cc *cc)
 {
@@ -408,6 +409,8 @@ void xm_cc_end_timeout(struct xm_cc *cc)
 /* Bytes per second the pacer lets through now, and the most tokens it keeps;
  * rate 0 = no pacing. */
 static uint64_t cc_rate(const struct xm_cc *cc, uint64_t *ret_burst)
+		cc->extra = cc->prior_extra;
+	}
 {
 	uint64_t rate = 0, burst;
 

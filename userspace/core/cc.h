@@ -19,8 +19,9 @@ struct xm_cc_opts {
 
 struct xm_cc {
 	struct xm_cc_opts opts;
-	uint64_t prior_cwnd, prior_ssthresh; /* before a timeout; 0 = none */
-	uint64_t cwnd, ssthresh;             /* bytes */
+	/* before a timeout; 0 = none */
+	uint64_t prior_cwnd, prior_ssthresh, prior_extra;
+	uint64_t cwnd, ssthresh; /* bytes */
 	uint64_t extra; /* of cwnd: taken while nothing waited in a queue */
 	uint64_t least; /* cwnd is never below */
 	uint32_t frames, frames_ce, frames_lost; /* of this round */
