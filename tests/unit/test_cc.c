@@ -409,6 +409,30 @@ static void xm_cc_on_ack__delay_target_is_an_option(void **state)
 	assert_in_range(cc.cwnd, 17500, 18300);
 }
 
+/* Which it would never know with a window that stays at its least. */
+static void grows_on_a_path_that_is_longer_now(unsigned int n_channels)
+{
+	struct xm_cc cc = avoiding(n_channels);
+	uint64_t least = UINT64_MAX;
+	unsigned int i;
+
+	swell(&cc, 0);
+	for (i = 0; i < 500; i++) {
+		xm_cc_on_rtt(&cc, 41 * XM_MS);
+		round_of(&cc, 0);
+		least = cc.cwnd < least ? cc.cwnd : least;
+	}
+	assert_in_range(least, cc.least, 3 * cc.least);
+	assert_true(cc.cwnd > 20 * MSS);
+}
+
+static void xm_cc_on_ack__a_path_may_become_longer(void **state)
+{
+	(void)state;
+	grows_on_a_path_that_is_longer_now(1);
+	grows_on_a_path_that_is_longer_now(16);
+}
+
 /* -- retransmission timer -------------------------------------------------- */
 
 static void xm_cc_rto_ns__before_a_sample(void **state)
@@ -511,6 +535,7 @@ int main(void)
 		T(xm_cc_extra__is_not_taken_with_a_queue),
 		T(xm_cc_extra__is_given_back_to_a_queue),
 		T(xm_cc_extra__is_all_that_a_queue_gets),
+		T(xm_cc_extra__is_not_given_back_below_the_least),
 		T(xm_cc_on_ack__first_marks_halve_and_end_slow_start),
 		T(xm_cc_on_ack__marks_cut_at_the_end_of_the_round),
 		T(xm_cc_on_ack__marks_cut_by_half_of_alpha),
@@ -525,6 +550,7 @@ int main(void)
 		T(xm_cc_on_ack__delay_below_the_target_is_fine),
 		T(xm_cc_on_ack__a_long_path_is_no_delay),
 		T(xm_cc_on_ack__delay_target_is_an_option),
+		T(xm_cc_on_ack__a_path_may_become_longer),
 		T(xm_cc_rto_ns__before_a_sample),
 		T(xm_cc_rto_ns__is_rfc_6298s_and_the_ack_delay),
 		T(xm_cc_rto_ns__at_least_two_round_trips),
@@ -535,4 +561,3 @@ int main(void)
 
 	return cmocka_run_group_tests_name("cc", tests, NULL, NULL);
 }
-		T(xm_cc_extra__is_not_given_back_below_the_least),

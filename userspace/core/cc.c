@@ -5,7 +5,10 @@
  *   CE marks   DCTCP (RFC 8257): the window shrinks by half the marked
  *              fraction, once a round;
  *   delay      when the smoothed round trip exceeds the least one seen by
- *              more than the target, the window shrinks by an eighth;
+ *              more than the target, the window shrinks by an eighth.  Near the
+ *              least window it is not this sender's queue: the path is longer
+ *              than it was, or others fill theirs, and the least round trip is
+ *              what is seen then;
  *   loss       x 0.7 (Cubic's factor, RFC 9438), once for each window in flight,
  *              if the loss is congestive: marks go with it, or a queue stands, or
  *              more than 2 % are lost (what BBRv2 allows).  Slow start, which has
@@ -245,6 +248,16 @@ static void cc_look_free(struct xm_cc *cc)
 	cc->ssthresh = min_u64(cc->ssthresh, cc->cwnd);
 }
 
+/* End of a round with the delay over its target. */
+static void cc_yield(struct xm_cc *cc)
+{
+	uint64_t left = cc->cwnd - cc->cwnd / 8;
+
+	if (left < 2 * cc->least && cc->round_rtt_ns)
+		cc->min_rtt_ns = cc->round_rtt_ns;
+	cc_cut_to(cc, left);
+}
+
 /* End of a round: DCTCP's estimate, the delay signal, and a new round.  True: the
  * window was cut. */
 static bool cc_end_round(struct xm_cc *cc, uint64_t in_flight)
@@ -266,7 +279,7 @@ static bool cc_end_round(struct xm_cc *cc, uint64_t in_flight)
 
 		cc_cut_to(cc, cc->cwnd - cc->cwnd * alpha / CC_ALPHA_ONE / 2);
 	} else if (cc_rtt_is_swollen(cc)) {
-		cc_cut_to(cc, cc->cwnd - cc->cwnd / 8);
+		cc_yield(cc);
 	} else {
 		cc_look_free(cc);
 	}
@@ -381,10 +394,12 @@ void xm_cc_on_timeout(struct xm_cc *cc)
 	uint64_t half = cc->cwnd / 2;
 
 	if (!cc->prior_cwnd) {
+		cc->prior_extra = cc->extra;
 		cc->prior_cwnd = cc->cwnd;
 		cc->prior_ssthresh = cc->ssthresh;
 	}
 	cc_cut_to(cc, CC_WINDOW_MIN * (uint64_t)cc->opts.mss);
+	cc->extra = 0;
 	cc->ssthresh = max_u64(half, cc->cwnd);
 	cc->cut_in_round = false; /* nothing is out: slow start begins */
 	cc->round_end = cc->delivered + cc->cwnd;
@@ -392,14 +407,14 @@ void xm_cc_on_timeout(struct xm_cc *cc)
 
 void xm_cc_undo_timeout(struct xm_cc *cc)
 {
-	if (cc->prior_cwnd > cc->cwnd)
+	if (cc->prior_cwnd > cc->cwnd) {
 		cc->cwnd = cc->prior_cwnd;
-		cc->prior_extra = cc->extra;
+		cc->extra = cc->prior_extra;
+	}
 	if (cc->prior_ssthresh > cc->ssthresh)
 		cc->ssthresh = cc->prior_ssthresh;
 	cc->prior_cwnd = 0;
 }
-	cc->extra = 0;
 
 void xm_cc_end_timeout(struct xm_cc *cc)
 {
@@ -409,8 +424,6 @@ void xm_cc_end_timeout(struct xm_cc *cc)
 /* Bytes per second the pacer lets through now, and the most tokens it keeps;
  * rate 0 = no pacing. */
 static uint64_t cc_rate(const struct xm_cc *cc, uint64_t *ret_burst)
-		cc->extra = cc->prior_extra;
-	}
 {
 	uint64_t rate = 0, burst;
 

@@ -111,7 +111,7 @@ static inline uint32_t xm_cc_count(const struct xm_cc *cc, uint64_t in_flight,
 	uint64_t room, n = ((uint64_t)cc->tokens + bytes - 1) / bytes;
 
 	if (in_flight + bytes > cc->cwnd)
-		return 1; /* the only one out */
+		return 1; /* of the four that are out also then */
 	room = (cc->cwnd - in_flight) / bytes;
 	if (n > room)
 		n = room;
