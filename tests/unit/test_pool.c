@@ -24,6 +24,7 @@ static atomic_bool is_installed, must_fail;
 static atomic_bool pins_slowly, is_pinned; /* pinning lasts until the latter */
 static atomic_uint n_made, n_pinned, n_opened;
 static atomic_bool was_early, cannot_make;
+static atomic_uint n_cuts[8], n_heard[8]; /* by channel: see pump_couple() */
 
 /* -- the pumps ---------------------------------------------------------------------- */
 
@@ -110,14 +111,14 @@ void pump_end_epoch(struct pump *p)
 	p->state = PUMP_IDLE;
 }
 
-/* Only channel 1 fails, and says nothing of why. */
+/* Tells of its cuts once. */
 uint32_t pump_couple(struct pump *p, uint32_t n_all)
 {
-	(void)p;
-	(void)n_all;
-	return 0;
+	atomic_store(&n_heard[p->opts.channel], n_all);
+	return atomic_exchange(&n_cuts[p->opts.channel], 0);
 }
 
+/* Only channel 1 fails, and says nothing of why. */
 int pump_turn(struct pump *p, struct xm_time now, struct xm_error *e)
 {
 	(void)now;
@@ -184,6 +185,10 @@ static int setup_threads(void **state, unsigned int n_threads)
 	atomic_store(&n_opened, 0);
 	atomic_store(&was_early, false);
 	atomic_store(&cannot_make, false);
+	for (i = 0; i < N_PUMPS; i++) {
+		atomic_store(&n_cuts[i], 0);
+		atomic_store(&n_heard[i], 0);
+	}
 	*state = &t;
 	return pool_new(&t.pool, &opts, &t.e);
 }
@@ -270,6 +275,31 @@ static void pool_check__a_failure_has_a_story(void **state)
 	assert_int_equal(t->e.err, -EPROTO);
 	assert_int_equal(t->e.reason, XM_REASON_INTERNAL);
 	assert_true(t->e.msg[0] != '\0');
+}
+
+/* How many channels have heard of exactly @n cuts? */
+static unsigned int t_heard(unsigned int n)
+{
+	unsigned int i, sum = 0;
+
+	for (i = 0; i < N_PUMPS; i++)
+		sum += atomic_load(&n_heard[i]) == n;
+	return sum;
+}
+
+static void pool_begin__channels_hear_of_each_others_cuts(void **state)
+{
+	struct t_pool *t = *state;
+	unsigned int i;
+
+	t_phase(t, POOL_OPEN, 0);
+	atomic_store(&is_installed, false);
+	pool_begin(t->pool, POOL_EPOCH, 1, NULL);
+	atomic_store(&n_cuts[0], 2);
+	atomic_store(&n_cuts[3], 1);
+	for (i = 0; i < 500 && t_heard(3) < N_PUMPS; i++)
+		assert_int_equal(t_news(t, 10), POOL_E_BUSY);
+	assert_int_equal(t_heard(3), N_PUMPS);
 }
 
 static void pool_report__is_exact_when_the_phase_is_done(void **state)
@@ -401,6 +431,8 @@ int main(void)
 		T(pool_check__tells_the_end_of_a_phase_once),
 		T(pool_check__busy_until_all_are_done),
 		T(pool_check__a_failure_has_a_story),
+		T(pool_begin__channels_hear_of_each_others_cuts),
+		T1(pool_begin__channels_hear_of_each_others_cuts),
 		T(pool_report__is_exact_when_the_phase_is_done),
 		T(pool_free__in_the_middle_of_a_phase),
 		T(pool_begin__takes_all_a_step_further_at_once),
