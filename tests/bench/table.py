@@ -98,8 +98,8 @@ def against_qemu(groups):
             return text(figure(ours) / best, ".2f")
 
         def fewer(field):
-            best = min(median(r, field, "bytes") or 0 for r in theirs)
-            return text(best / median(ours, field, "bytes"), ".1f")
+            counted = [v for v in (median(r, field, "bytes") for r in theirs) if v]
+            return text(min(counted) / median(ours, field, "bytes") if counted else None, ".1f")
 
         print(f"| {LABEL[key[1]]} | {key[0]} | {key[2]} | "
               + " | ".join([of_best(lambda r: median(r, "total_ms")), of_best(together),
