@@ -7,8 +7,8 @@
 # Two hosts, joined by a relay: a link of --rate, 50 us each way, in turns without
 # losses and with 1e-4, 1e-3, 1e-2 of the frames lost both ways; the medians' ratios
 # count.  Then iperf3 beside a migration, 0.5 ms each way, behind a queue of one
-# bandwidth-delay product: what TCP gets of the link, and what it leaves.  Prints
-# Markdown.  The relay and both hosts share the machine: nothing else should run.
+# bandwidth-delay product: what each gets of the link, as the relay's device to the
+# destination counts it.  Prints Markdown.  The relay and both hosts share the machine: nothing else should run.
 
 if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 	cat <<-EOT
@@ -110,11 +110,13 @@ goodput() {
 	done
 }
 
+out_bytes() { ip -n "$MID_NS" -j -s link show "$MID_B" | jq '.[0].stats64.tx.bytes'; }
+
 # TCP runs while pages move: the migration is long enough, and is then ended.
 share() {
-	local n tcp
+	local n before us
 
-	echo "| channels | TCP, Mbit/s | left of the link | ratio |"
+	echo "| channels | TCP, Mbit/s | xdpmig | ratio |"
 	echo "|---:|---:|---:|---:|"
 	relay_start --delay 500us --rate "${rate}M" --queue $((rate * 125))
 	spawn iperf dst iperf3 -s
@@ -124,11 +126,16 @@ share() {
 			--size $((rate * (seconds + 4) / 8))M --slots 20 \
 			--channels "$n" --drains half --repeat 1 --seed 1 "$DST4"
 		wait_for 10 grep -q . "$(err_of move)"
+		before=$(out_bytes) us=${EPOCHREALTIME/[.,]/}
 		src iperf3 -c "$DST4" -C cubic -t "$seconds" -J >"$TMP/tcp.json"
-		tcp=$(jq '.end.sum_received.bits_per_second / 1e6 * 9014 / 8948' \
-			"$TMP/tcp.json")
-		awk -v n="$n" -v t="$tcp" -v r="$rate" 'BEGIN {
-			printf "| %s | %.0f | %.0f | %.2f |\n", n, t, r - t, (r - t) / t }'
+		us=$((${EPOCHREALTIME/[.,]/} - us))
+		is_gone "$(pid_of move)" && fail "the migration ended before TCP did"
+		jq -r --arg n "$n" --argjson all $(($(out_bytes) - before)) \
+			--argjson us "$us" '
+			(.end.sum_received.bytes * 9014 / 8948) as $tcp |
+			($all - $tcp) as $ours |
+			"| \($n) | \($tcp * 8 / $us | round) | \($ours * 8 / $us | round) | \($ours / $tcp * 100 | round / 100) |"' \
+			"$TMP/tcp.json"
 		stop move
 	done
 	stop iperf
