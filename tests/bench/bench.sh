@@ -127,8 +127,9 @@ fill_memory() {
 	        f.truncate(size)
 	        with mmap.mmap(f.fileno(), size) as memory:
 	            for at in range(0, size, PIECE):
-	                # another line in front, so that no two pages are the same
-	                piece = b"%d\n" % at + random if is_random else bytes(PIECE)
+	                # a byte more in front of each, so that no two pages are the same
+	                front = bytes(at // PIECE)
+	                piece = front + random if is_random else bytes(PIECE)
 	                end = min(at + PIECE, size)
 	                memory[at:end] = piece[:end - at]
 	EOT

@@ -49,18 +49,19 @@ each_piece() {
 }
 
 fill_memory() { # SIZE POPULATED
-	local at
+	local at n=0
 	rm -f "$memory/src" "$memory/dst"
 	truncate -s "${1}M" "$memory/src" "$memory/dst"
 	for at in $(each_piece "$1" "$2"); do
 		# another line in front, so that no two pages are the same
 		{
-			echo "piece $at"
-			cat "$memory/seed"
+			head -c $n /dev/zero
+			head -c $(((PIECE << 20) - n)) "$memory/seed"
 		} | dd of="$memory/src" bs=${PIECE}M count=1 seek="$at" \
 			iflag=fullblock conv=notrunc status=none
 		dd if=/dev/zero of="$memory/dst" bs=${PIECE}M count=1 seek="$at" \
 			iflag=fullblock conv=notrunc status=none
+		n=$((n + 1))
 	done
 }
 
