@@ -92,7 +92,10 @@ mkdir "$memory"
 mount -t tmpfs -o size=$((2 * size + 1024))M xm-bench "$memory"
 bench_end() {
 	local status=$?
-	umount --lazy "$memory" "$TMP/guests" 2>/dev/null # a program may still be there
+
+	set +e # or the first that fails would end all here
+	umount --lazy "$memory" # a program may still be there
+	[ "$guests" = "$memory" ] || umount --lazy "$guests"
 	[ -z "$had_hugepages" ] || sysctl -q "vm.nr_hugepages=$had_hugepages"
 	(exit "$status") # what cleanup looks at
 	cleanup

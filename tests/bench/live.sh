@@ -103,6 +103,8 @@ mkdir "$memory"
 mount -t tmpfs -o "size=$((3 * ram + 256))M,huge=never" xm-live "$memory"
 live_end() {
 	local status=$?
+
+	set +e # or its failing status would end all here
 	umount --lazy "$memory" # a program may still be there
 	(exit "$status") # what cleanup looks at
 	cleanup

@@ -51,6 +51,8 @@ mkdir "$memory"
 mount -t tmpfs -o size=$((2 * size + 1024))M xm-profile "$memory"
 profile_end() {
 	local status=$?
+
+	set +e # or its failing status would end all here
 	umount --lazy "$memory" # a program may still be there
 	(exit "$status")        # what cleanup looks at
 	cleanup

@@ -34,6 +34,8 @@ mkdir "$memory"
 mount -t tmpfs -o size=100% xm-size "$memory"
 size_end() {
 	local status=$?
+
+	set +e # or its failing status would end all here
 	umount --lazy "$memory" # a program may still be there
 	(exit "$status")        # what cleanup looks at
 	cleanup
@@ -53,15 +55,15 @@ fill_memory() { # SIZE POPULATED
 	rm -f "$memory/src" "$memory/dst"
 	truncate -s "${1}M" "$memory/src" "$memory/dst"
 	for at in $(each_piece "$1" "$2"); do
-		# another line in front, so that no two pages are the same
+		# a byte more in front of each, so that no two pages are the same
 		{
 			head -c $n /dev/zero
 			head -c $(((PIECE << 20) - n)) "$memory/seed"
 		} | dd of="$memory/src" bs=${PIECE}M count=1 seek="$at" \
 			iflag=fullblock conv=notrunc status=none
+		n=$((n + 1))
 		dd if=/dev/zero of="$memory/dst" bs=${PIECE}M count=1 seek="$at" \
 			iflag=fullblock conv=notrunc status=none
-		n=$((n + 1))
 	done
 }
 

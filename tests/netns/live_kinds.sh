@@ -131,6 +131,7 @@ hugepages_back() {
 kinds_cleanup() {
 	local status=$?
 
+	set +e # or its failing status ended all here
 	live_quit "$A" "$B" || true
 	hugepages_back
 	(exit $status)

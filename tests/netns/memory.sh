@@ -140,21 +140,29 @@ scenario_from_a_disk() {
 # and given back whatever happens.
 scenario_hugepages() {
 	HUGE_BEFORE=$(cat "$HUGEPAGES")
-	trap 'huge_end $?; cleanup' EXIT
+	trap huge_cleanup EXIT
 	echo $((HUGE_BEFORE + 20)) >"$HUGEPAGES"
 	if [ "$(cat "$HUGEPAGES")" -lt $((HUGE_BEFORE + 20)) ]; then
 		say "skipped: this machine has no 20 hugepages to spare"
 	else
 		hugepages
 	fi
-	huge_end 0
+	huge_end
 	trap cleanup EXIT
 }
 
-huge_end() { # STATUS
+huge_end() {
 	umount --lazy "$TMP/huge" 2>/dev/null || true
 	echo "$HUGE_BEFORE" >"$HUGEPAGES"
-	return "$1"
+}
+
+huge_cleanup() {
+	local status=$?
+
+	set +e # or its failing status ended all here
+	huge_end
+	(exit $status)
+	cleanup
 }
 
 hugepages() {
