@@ -11,9 +11,12 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/pool.h"
@@ -25,6 +28,7 @@ static atomic_bool pins_slowly, is_pinned; /* pinning lasts until the latter */
 static atomic_uint n_made, n_pinned, n_opened;
 static atomic_bool was_early, cannot_make;
 static atomic_uint n_cuts[8], n_heard[8]; /* by channel: see pump_couple() */
+static unsigned int n_threads_left = UINT_MAX; /* that can be had */
 
 /* -- the pumps ---------------------------------------------------------------------- */
 
@@ -150,6 +154,22 @@ int xsk_chan_fd(const struct xsk_chan *chan)
 {
 	(void)chan;
 	return -1;
+}
+
+/* -- the system --------------------------------------------------------------------- */
+
+int __real_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
+			  void *(*main)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
+			  void *(*main)(void *), void *arg);
+
+int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
+			  void *(*main)(void *), void *arg)
+{
+	if (!n_threads_left)
+		return EAGAIN;
+	n_threads_left--;
+	return __real_pthread_create(ret_thread, attr, main, arg);
 }
 
 /* -- helpers ------------------------------------------------------------------------- */
@@ -422,6 +442,33 @@ static void pool_free__pins_no_further_channel(void **state)
 	assert_int_equal(atomic_load(&n_opened), 0);
 }
 
+/* Those that there are end, and the error says which is missing. */
+static void pool_new__without_threads_enough(void **state)
+{
+	struct t_pool *t = *state;
+	struct pool_opts opts = {
+		.pumps = t->pumps,
+		.n_pumps = N_PUMPS,
+		.n_threads = N_PUMPS,
+		.numa_node = -1,
+	};
+	struct pool *pool = NULL;
+	unsigned int n;
+
+	for (n = 0; n < N_PUMPS; n++) {
+		char text[32];
+
+		(void)snprintf(text, sizeof(text), "make thread %u:", n);
+		t->e = (struct xm_error){ 0 };
+		n_threads_left = n;
+		assert_int_equal(pool_new(&pool, &opts, &t->e), -EAGAIN);
+		n_threads_left = UINT_MAX;
+		assert_null(pool);
+		assert_int_equal(t->e.reason, XM_REASON_MEMORY);
+		assert_non_null(strstr(t->e.msg, text));
+	}
+}
+
 #define T(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define T1(f) cmocka_unit_test_setup_teardown(f, setup_one_thread, teardown)
 
@@ -442,6 +489,7 @@ int main(void)
 		T(pool_begin__pins_none_when_one_cannot_be_made),
 		T(pool_free__does_not_wait_for_the_kernel),
 		T1(pool_free__pins_no_further_channel),
+		T(pool_new__without_threads_enough),
 	};
 
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

@@ -114,11 +114,12 @@ int pool_new(struct pool **ret_pool, const struct pool_opts *opts,
  * True: it is no more. */
 static bool worker_join(struct worker *w, int64_t until)
 {
-	struct pollfd ended = { .fd = w->pool->done_fd, .events = POLLIN };
+	struct pollfd ended = { .events = POLLIN };
 	int64_t left;
 
-	if (!w->has_thread)
+	if (!w->has_thread) /* and perhaps no pool */
 		return true;
+	ended.fd = w->pool->done_fd;
 	while (!atomic_load(&w->has_ended)) {
 		left = until - xm_clock().ns;
 		if (left <= 0 && atomic_load(&w->is_opening))
