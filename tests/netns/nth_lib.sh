@@ -37,14 +37,16 @@ fail_at() { # at $AT: "KIND N"; "files N": no descriptor from N on
 #   libgmp, below GnuTLS, has no way to report that memory is out, and aborts
 #   libbpf 1.1 loads the dispatcher for libxdp with a table missing, whose memory it
 #   could not have, and does not look
-#   libseccomp 2.5 crashes in seccomp_load(), or frees twice there; where that ends
-#   the guardian, send says so and ends with status 1
+#   libseccomp 2.5 crashes in seccomp_load(), or frees twice there, or loads a filter
+#   that permits nothing (159: SIGSYS); where that ends the guardian, send says so and
+#   ends with status 1
 # What must be true after any crash must be true after these, too.
 is_librarys() {
 	case $1 in
 	134) grep -qE '^memory [^ ]* [^ ]* lib(gmp|seccomp)' "$TMP/failed" ;;
 	139) grep -qE '^memory [^ ]* (calloc libbpf.*<libxdp|[^ ]* libseccomp)' \
 		"$TMP/failed" ;;
+	159) grep -q '^memory [^ ]* [^ ]* libseccomp' "$TMP/failed" ;;
 	1) grep -q '^memory [^ ]* [^ ]* libseccomp' "$TMP/failed" &&
 		grep -q 'the guardian .* is gone' "$2" ;;
 	*) false ;;
@@ -119,7 +121,7 @@ judge() {
 		return 0
 	fi
 	[ "$lines" = 1 ] || bad "$1: $lines messages for status $2" "$4"
-	grep -E "^xdpmig: $1: " "$4" | sed 's/^/  /' >>"$TMP/messages"
+	sed -nE "s/^xdpmig: $1: /  &/p" "$4" >>"$TMP/messages"
 }
 
 # ends NAME: within 20 s, whatever happened to it; exit status in $RC
