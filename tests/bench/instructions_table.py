@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """instructions_table.py FOLDER MTU KEYS LEAST - from callgrind's counts to Markdown
 

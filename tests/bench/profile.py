@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """profile.py SAMPLES RECV_PID MTU SEND_JSON RECV_JSON - a table of profile.sh's
 

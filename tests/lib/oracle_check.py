@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """oracle_check.py - is the memory of an oracle guest (oracle.s) right?
 
