@@ -115,7 +115,7 @@ guest_until() { # DIR SECONDS COMMAND...
 	shift 2
 	until "$@" 2>/dev/null; do
 		guest_alive "$dir" && [ $SECONDS -lt $deadline ] || return
-		sleep 0.1
+		sleep 0.03
 	done
 }
 

@@ -49,8 +49,12 @@ LIVE_UUID=6f4a6d1e-3c56-4b8e-9d2a-0d5b1c7e8f90
 
 # -- what it is made of ------------------------------------------------------------
 
-live_get() { # DIR KEY
-	sed -n "s/^$2=//p" "$1/spec" | tail -n 1
+live_get() { # DIR KEY; the last counts
+	local key value last=''
+	while IFS='=' read -r key value; do
+		[ "$key" != "$2" ] || last=$value
+	done <"$1/spec"
+	echo "$last"
 }
 
 live_spec() { # DIR KEY=VALUE...

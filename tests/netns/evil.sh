@@ -85,7 +85,7 @@ ends() {
 
 cancelled() {
 	kill -INT "$PRODUCT" || wrong "it has ended"
-	ends 8
+	ends 20
 	RESULT=cancelled SAYS="cancelled by SIGINT"
 }
 
@@ -158,7 +158,7 @@ judge() {
 		until_so 20 is_told
 		kill -USR2 "$PRODUCT"
 		RESULT=stalled
-		ends 10
+		ends 20
 		;;
 	after) # COMMIT was said: there is no way back, and no deadline
 		until_so 20 is_told

@@ -230,10 +230,11 @@ err_of() { echo "$TMP/$1.err"; }
 pid_of() { echo "${PIDS[$1]}"; }
 
 is_gone() { # PID; a zombie is gone
-	local state
+	local key state
 
-	state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) ||
-		return 0
+	while read -r key state _; do
+		[ "$key" != State: ] || break
+	done 2>/dev/null <"/proc/$1/status" || return 0
 	[ -z "$state" ] || [ "$state" = Z ]
 }
 
