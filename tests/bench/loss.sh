@@ -72,7 +72,7 @@ hosts_down() {
 
 move() { # CHANNELS MIB CSV
 	src "$XDPMIG" sweep --dev "$SRC_DEV" --size "$2M" --slots 20 --channels "$1" \
-		--drains half --repeat 1 --seed 1 --csv "$3" "$DST4"
+		--drains one --repeat 1 --seed 1 --csv "$3" "$DST4"
 }
 
 median() { sort -n | sed -n "$(((repeat + 1) / 2))p"; }
@@ -124,7 +124,7 @@ share() {
 	for n in ${channels//,/ }; do
 		spawn move src "$XDPMIG" sweep --dev "$SRC_DEV" \
 			--size $((rate * (seconds + 4) / 8))M --slots 20 \
-			--channels "$n" --drains half --repeat 1 --seed 1 "$DST4"
+			--channels "$n" --drains one --repeat 1 --seed 1 "$DST4"
 		wait_for 10 grep -q . "$(err_of move)"
 		before=$(out_bytes) us=${EPOCHREALTIME/[.,]/}
 		src iperf3 -c "$DST4" -C cubic -t "$seconds" -J >"$TMP/tcp.json"
