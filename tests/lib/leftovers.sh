@@ -30,14 +30,14 @@
 leak_note_programs() {
 	local ns
 
-	for ns in "$SRC_NS" "$DST_NS"; do
-		[ -e "/run/netns/$ns" ] || continue
-		ip -n "$ns" -d -j link show |
-			jq '.[].xdp | .. | .prog?.id? // empty' || return
-	done
-	bpftool -j -f prog show |
-		jq '.[] | select(any(.pinned[]?; startswith("/sys/fs/bpf/"))) |
-			.id'
+	{
+		for ns in "$SRC_NS" "$DST_NS"; do
+			[ -e "/run/netns/$ns" ] || continue
+			ip -n "$ns" -d -j link show || exit
+		done
+		bpftool -j -f prog show
+	} | jq '.[] | (.xdp | .. | .prog?.id? // empty),
+		(select(any(.pinned[]?; startswith("/sys/fs/bpf/"))) | .id)'
 }
 
 # Processes in a namespace that is about to be deleted, each with its start, since
