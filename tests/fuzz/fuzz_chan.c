@@ -23,12 +23,12 @@
 #include <string.h>
 
 #include "core/crc32c.h"
-#include "core/multifd.h"
 #include "core/rx.h"
 #include "core/tx.h"
 #include "core/zero.h"
 
 #include "../sim/cipher.h"
+#include "forge.h"
 #include "fuzz.h"
 #include "wire.h"
 
@@ -373,95 +373,43 @@ static void wait(unsigned int how)
 
 /* -- what nobody sent -------------------------------------------------------------------- */
 
-/* Takes up to @n bytes of the input, zeros behind its end. */
-static size_t take(uint8_t *buf, size_t n, const uint8_t *data, size_t size)
+/* To the sender, in a heap block of its size. */
+static void forge_ack(const struct forged *p)
 {
-	size_t have = n < size ? n : size;
+	struct xm_frame f = p->f;
+	uint8_t *payload = malloc(f.len + 1u);
 
-	memset(buf, 0, n);
-	memcpy(buf, data, have);
-	return have;
+	FUZZ_CHECK(payload);
+	memcpy(payload, p->payload, f.len);
+	f.payload_crc = xm_crc32c(0, payload, f.len);
+	xm_tx_packet(tx, w.now, &f, payload);
+	free(payload);
 }
 
-/* Of this session, if bits 0-2 of @how are clear. */
-static struct xm_frame forged(uint8_t type, unsigned int how)
+/* It arrives at once.  Of this session, if bits 0-2 of @how are clear.  How many
+ * bytes of the input it took. */
+static size_t forge_frame(uint8_t type, unsigned int how, const uint8_t *data,
+			  size_t size)
 {
+	static struct forged p;
+	size_t n;
+
 	w.is_forged = w.is_forged || !(how & 7);
-	return (struct xm_frame){
+	p.f = (struct xm_frame){
 		.type = type,
 		.channel = how & 1,
 		.cookie = COOKIE ^ (how >> 1 & 1),
 		.epoch = w.epoch + (how >> 2 & 1),
 		.tx_us = xm_time_wire_us(w.now),
 	};
-}
-
-/* @f arrives at the receiver at once. */
-static void give(const struct xm_frame *f, const uint8_t *payload,
-		 unsigned int how)
-{
-	wire_put(&to_rx, f, payload);
+	n = forge(&p, how & 8, data, size);
+	if (type == XM_WIRE_ACK) {
+		forge_ack(&p);
+		return n;
+	}
+	wire_put(&to_rx, &p.f, p.payload);
 	arrive(wire_piece(&to_rx, to_rx.n - 1), true, how >> 1);
 	wire_remove(&to_rx, to_rx.n - 1);
-}
-
-/* An ACK: its number, 16 bits; the length of its payload; that payload. */
-static size_t forge_ack(unsigned int how, const uint8_t *data, size_t size)
-{
-	struct xm_frame f = forged(XM_WIRE_ACK, how);
-	uint8_t b[3], *payload;
-	size_t n = take(b, 3, data, size);
-
-	f.seq = (uint32_t)(b[0] << 8 | b[1]);
-	f.len = b[2];
-	payload = malloc(f.len + 1u);
-	FUZZ_CHECK(payload);
-	n += take(payload, f.len, data + n, size - n);
-	f.payload_crc = xm_crc32c(0, payload, f.len);
-	xm_tx_packet(tx, w.now, &f, payload);
-	free(payload);
-	return n;
-}
-
-/* DATA of one page or a part: number 16 bits, block, where 16 bits (pages of
- * 256 bytes), length in units of 32 bytes, what it is filled with. */
-static size_t forge_data(unsigned int how, const uint8_t *data, size_t size)
-{
-	struct xm_frame f = forged(XM_WIRE_DATA, how);
-	static uint8_t payload[256 * 32];
-	uint8_t b[7];
-	size_t n = take(b, 7, data, size);
-
-	f.seq = (uint32_t)(b[0] << 8 | b[1]) << (how & 8 ? 16 : 0);
-	f.block = b[2];
-	f.seg[0] = (uint64_t)(int64_t)(int16_t)(b[3] << 8 | b[4]) << 8;
-	f.n_segs = 1;
-	f.seg_len = f.len = (uint16_t)((b[5] + 1) * 32);
-	memset(payload, b[6], f.len);
-	give(&f, payload, how);
-	return n;
-}
-
-/* A packet's header: number 16 bits; then eight bytes of pages: flags, normal,
- * zero, block's name, and the pages. */
-static size_t forge_header(unsigned int how, const uint8_t *data, size_t size)
-{
-	struct xm_frame f = forged(XM_WIRE_HEADER, how);
-	struct xm_multifd pkt = { .pages_alloc = XM_PACKET_PAGES };
-	uint8_t payload[XM_MULTIFD_LEN], b[10];
-	size_t n = take(b, 10, data, size);
-	unsigned int i;
-
-	f.seq = (uint32_t)(b[0] << 8 | b[1]);
-	f.len = sizeof(payload);
-	pkt.flags = b[2] & XM_MULTIFD_F_SYNC;
-	pkt.normal_pages = b[3] & 3;
-	pkt.zero_pages = b[4] & 3;
-	pkt.ramblock[0] = "\0abc"[b[5] & 3];
-	for (i = 0; i < pkt.normal_pages + pkt.zero_pages && i < 4; i++)
-		pkt.offset[i] = (uint64_t)(int8_t)b[6 + i] * XM_PAGE_SIZE;
-	xm_multifd_put(payload, &pkt);
-	give(&f, payload, how);
 	return n;
 }
 
@@ -528,11 +476,11 @@ static size_t happen(const uint8_t *data, size_t size)
 		next_epoch();
 		break;
 	case FORGE_ACK:
-		return 1 + forge_ack(how, data + 1, size - 1);
+		return 1 + forge_frame(XM_WIRE_ACK, how, data + 1, size - 1);
 	case FORGE_DATA:
-		return 1 + forge_data(how, data + 1, size - 1);
+		return 1 + forge_frame(XM_WIRE_DATA, how, data + 1, size - 1);
 	case FORGE_HEADER:
-		return 1 + forge_header(how, data + 1, size - 1);
+		return 1 + forge_frame(XM_WIRE_HEADER, how, data + 1, size - 1);
 	case RATE:
 		xm_tx_set_rate(tx, how ? 1000ull << how : 0);
 		break;
