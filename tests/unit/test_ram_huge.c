@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Guest RAM on hugetlbfs.  Needs root: it borrows a few hugepages from the
  * system and mounts a hugetlbfs of its own, both undone at the end. */
+#include "guest/fault.h"
 #include "guest/ram.h"
 
 #include <errno.h>
@@ -231,6 +232,42 @@ static void guest_ram_extents__all_populated(void **state)
 	assert_string_equal(text, "0+2");
 }
 
+/* -- guest_fault_catch ------------------------------------------------------------ */
+
+static void t_expect_zeros(const uint8_t *page)
+{
+	assert_int_equal(*(const volatile uint8_t *)page, 0);
+	assert_int_equal(*(const volatile uint8_t *)(page + HUGE - 1), 0);
+}
+
+/* What a smaller page in a hugepage's place is refused with depends on the kernel. */
+static void guest_fault_catch__a_file_cut_short(void **state)
+{
+	struct t_huge *t = *state;
+	uint8_t *first, *chan;
+
+	t_file(t, 3);
+	assert_int_equal(guest_ram_open(&t->ram, t->path, "m", &t->e), 0);
+	first = t->ram.map.block[0].hva;
+	chan = mmap(NULL, 2 * HUGE, PROT_READ, MAP_SHARED | MAP_NORESERVE,
+		    t->ram.block[0].fd, HUGE);
+	assert_ptr_not_equal(chan, MAP_FAILED);
+	t_touch(t->path, 0);
+	t_touch(t->path, 1);
+	assert_int_equal(guest_fault_catch(&t->ram, &t->e), 0);
+	guest_fault_watch(0, chan, 2 * HUGE);
+	assert_int_equal(truncate(t->path, HUGE), 0);
+	assert_int_equal(first[1234], 1);
+	assert_int_equal(guest_fault_check(&t->ram, &t->e), 0);
+	t_expect_zeros(first + HUGE); /* was there */
+	t_expect_zeros(chan + HUGE);  /* never was */
+	assert_int_equal(first[1234], 1);
+	guest_fault_watch(0, NULL, 0);
+	munmap(chan, 2 * HUGE);
+	assert_int_equal(guest_fault_check(&t->ram, &t->e), -ENOSPC);
+	assert_non_null(strstr(t->e.msg, t->path));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static void setting_restore(void)
@@ -249,6 +286,7 @@ int main(void)
 		T(guest_ram_extents__are_found_without_allocating),
 		T(guest_ram_extents__all_hole),
 		T(guest_ram_extents__all_populated),
+		T(guest_fault_catch__a_file_cut_short),
 	};
 
 	setting_before = setting_get();

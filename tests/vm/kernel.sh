@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # kernel.sh - on Debian 12's own kernel, 6.1: writes are logged by soft-dirty
-# bits, other XDP programs are joined in libxdp's dispatcher, and what it cannot
-# do is said
+# bits, other XDP programs are joined in libxdp's dispatcher, hugepages that go away
+# are an error, and what it cannot do is said
 #
 # The kernel of /boot, or Debian's, fetched; in one machine, which has programs
 # and libraries of this one.  kernel_inside.sh is what runs there.
@@ -53,7 +53,7 @@ furnish() { # DIR
 	top=$(cd "$top" && pwd)
 	vm_put "$dir" "$top/vm" "$top/netns" "$top/lib" "$XDPMIG" \
 		"$BUILD"/tests/vm/vm-soft_{dirty,guest} \
-		"$BUILD/tests/guest/guest-synth" \
+		"$BUILD/tests/guest/guest-synth" "$BUILD/tests/unit/unit-ram_huge" \
 		"$BUILD"/tests/bpf/{bpf-attach,bpf-dispatcher,bpf-session,pass.bpf.o} \
 		/usr/share/seabios /usr/share/qemu/{kvmvapic.bin,linuxboot_dma.bin} \
 		/usr/lib/x86_64-linux-gnu/{bpf,qemu/accel-*.so}

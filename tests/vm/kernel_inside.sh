@@ -23,6 +23,9 @@ scenario_soft_dirty() {
 	runs_well guest/guest-synth
 }
 
+# Before 6.12 a smaller page in the place of a hugepage is ENOMEM, not EINVAL.
+scenario_hugepages() { runs_well unit/unit-ram_huge; }
+
 # Beside another's program, in either order, and gone again.
 scenario_dispatcher() { runs_well bpf/bpf-dispatcher; }
 
