@@ -2,7 +2,8 @@
 /* send_opts.c - the command lines of send and recv
  *
  * An option stands where it has an effect: what both ends decide for
- * themselves is in cli_xfer_opts, what only the source decides is send's.
+ * themselves is in cli_xfer_opts, what only the source decides is send's.  What
+ * sweep has as well is written here, once.
  * Options are never removed or changed in meaning once released.
  */
 #include "send_opts.h"
@@ -16,7 +17,7 @@
 #define S  (1000 * MS)
 
 /* in the order of enum xsk_zero_copy */
-const char *const cli_zero_copy_names[] = {
+static const char *const zero_copy_names[] = {
 	[XSK_ZERO_COPY_AUTO] = "auto",
 	[XSK_ZERO_COPY_REQUIRE] = "require",
 	[XSK_ZERO_COPY_PREFER] = "prefer",
@@ -42,11 +43,7 @@ const char *const cli_drain_names[] = {
 #define SEND(field) offsetof(struct cli_send_opts, field)
 #define RECV(field) offsetof(struct cli_recv_opts, field)
 
-static const struct cli_opt xfer_opts[] = {
-	{ "dev", .alias = "device", .type = CLI_STR, .arg = "DEV",
-	  .offset = XFER(dev), .max = 15,
-	  .help = "network device (default: the one where 'xdpmig attach' was "
-		  "run)" },
+static const struct cli_opt what_opts[] = {
 	{ "ram", .type = CLI_STR, .arg = "FILE", .offset = XFER(ram),
 	  .help = "memory of a guest that does not run: a file of shared "
 		  "memory, such as that of a QEMU memory-backend-file with "
@@ -59,20 +56,28 @@ static const struct cli_opt xfer_opts[] = {
 	  .max = 63,
 	  .help = "what 'xdpmig status', 'cancel', 'continue' and 'set' call "
 		  "this migration (default: the guest's name)" },
-	{ "zero-copy", .type = CLI_ENUM, .names = cli_zero_copy_names,
-	  .offset = XFER(zero_copy), .def = XSK_ZERO_COPY_AUTO,
-	  .help = "require: fail without it; prefer: take what there is, "
-		  "staging too; auto: require on a device that has it" },
+	{ "dry-run", .type = CLI_FLAG, .offset = XFER(dry_run),
+	  .help = "print the plan and every option with its origin; touch "
+		  "nothing" },
+	{ 0 },
+};
+
+const struct cli_opt cli_where_opts[] = {
+	{ "dev", .alias = "device", .type = CLI_STR, .arg = "DEV",
+	  .offset = XFER(dev), .max = 15,
+	  .help = "network device (default: the one where 'xdpmig attach' was "
+		  "run)" },
 	{ "port", .type = CLI_UINT, .arg = "BASE", .offset = XFER(port),
 	  .min = 1024, .max = 65535 - XM_CHAN_MAX + 1, .def = XM_PORT_DATA,
 	  .help = "UDP port of channel 0; channel i has BASE + i" },
+	{ "zero-copy", .type = CLI_ENUM, .names = zero_copy_names,
+	  .offset = XFER(zero_copy), .def = XSK_ZERO_COPY_AUTO,
+	  .help = "require: fail without it; prefer: take what there is, "
+		  "staging too; auto: require on a device that has it" },
 	{ "stall", .type = CLI_DURATION, .arg = "TIME",
 	  .offset = XFER(stall_ns), .min = 100 * MS, .max = 3600 * S,
 	  .def = XM_STALL_MS * MS,
 	  .help = "fail after so long without any progress" },
-	{ "dry-run", .type = CLI_FLAG, .offset = XFER(dry_run),
-	  .help = "print the plan and every option with its origin; touch "
-		  "nothing" },
 	{ 0 },
 };
 
@@ -171,7 +176,8 @@ static const struct cli_opt send_pos[] = {
 };
 
 static const struct cli_group send_groups[] = {
-	{ "What and where", xfer_opts, SEND(x) },
+	{ "What to migrate", what_opts, SEND(x) },
+	{ "Where and how", cli_where_opts, SEND(x) },
 	{ "Who may be the peer", cli_trust_opts, SEND(x.trust) },
 	{ "Sending", send_opts },
 	{ "A running guest", live_opts },
@@ -217,7 +223,8 @@ static const struct cli_opt recv_opts[] = {
 _Static_assert(XM_PORT_CTL == 61951, "say so in recv's help and the man page");
 
 static const struct cli_group recv_groups[] = {
-	{ "What and where", xfer_opts, RECV(x) },
+	{ "What to migrate", what_opts, RECV(x) },
+	{ "Where and how", cli_where_opts, RECV(x) },
 	{ "Who may be the peer", cli_trust_opts, RECV(x.trust) },
 	{ "Receiving", recv_opts },
 	{ "Tuning", cli_tuning_opts, RECV(x) },

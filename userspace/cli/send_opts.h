@@ -58,8 +58,7 @@ struct cli_recv_opts {
 };
 
 /* Options that all have who migrate; base 0: struct cli_xfer_opts. */
-extern const struct cli_opt cli_tuning_opts[];
-extern const char *const cli_zero_copy_names[];
+extern const struct cli_opt cli_where_opts[], cli_tuning_opts[];
 
 /* Words for enum xm_drain, in its order; NULL ends. */
 extern const char *const cli_drain_names[];

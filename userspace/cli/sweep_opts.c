@@ -8,36 +8,16 @@
 #include "sweep_opts.h"
 
 #include "sweep.h"
-#include "xdpmig/limits.h"
-#include "xsk/chan.h"
-
-#define MS 1000000ull /* ns */
-#define S  (1000 * MS)
 
 #define SWEEP(field) offsetof(struct cli_sweep_opts, field)
-#define XFER(field)  SWEEP(x.field)
 
 static const struct cli_opt what_opts[] = {
-	{ "dev", .alias = "device", .type = CLI_STR, .arg = "DEV",
-	  .offset = XFER(dev), .max = 15,
-	  .help = "network device (default: the one where 'xdpmig attach' was "
-		  "run)" },
 	{ "size", .type = CLI_BYTES, .arg = "BYTES", .offset = SWEEP(size),
 	  .min = 1 << 20, .max = 1ull << 42, .def = 256 << 20,
 	  .help = "memory to send in each run, all of it random" },
-	{ "ram", .type = CLI_STR, .arg = "FILE", .offset = XFER(ram),
+	{ "ram", .type = CLI_STR, .arg = "FILE", .offset = SWEEP(x.ram),
 	  .help = "send this file instead: memory of a guest that does not "
 		  "run" },
-	{ "zero-copy", .type = CLI_ENUM, .names = cli_zero_copy_names,
-	  .offset = XFER(zero_copy), .def = XSK_ZERO_COPY_AUTO,
-	  .help = "as of send" },
-	{ "port", .type = CLI_UINT, .arg = "BASE", .offset = XFER(port),
-	  .min = 1024, .max = 65535 - XM_CHAN_MAX + 1, .def = XM_PORT_DATA,
-	  .help = "UDP port of channel 0; channel i has BASE + i" },
-	{ "stall", .type = CLI_DURATION, .arg = "TIME",
-	  .offset = XFER(stall_ns), .min = 100 * MS, .max = 3600 * S,
-	  .def = XM_STALL_MS * MS,
-	  .help = "a run has failed after so long without any progress" },
 	{ 0 },
 };
 
@@ -80,7 +60,8 @@ static const struct cli_opt sweep_pos[] = {
 };
 
 static const struct cli_group sweep_groups[] = {
-	{ "What and where", what_opts },
+	{ "What to send", what_opts },
+	{ "Where and how", cli_where_opts, SWEEP(x) },
 	{ "Who may be the peer", cli_trust_opts, SWEEP(x.trust) },
 	{ "What is compared", grid_opts },
 	{ "Output", out_opts },
