@@ -11,21 +11,18 @@
  * measured until then is printed and written.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "child.h"
 #include "clock.h"
 #include "opt.h"
 #include "side.h"
 #include "sweep.h"
+#include "sweep_files.h"
 #include "sweep_opts.h"
-#include "util/fd.h"
 
 #define SWEEP_FAILURES 3
 #define SWEEP_CHANNELS 16 /* at most, when nothing is said */
@@ -41,7 +38,7 @@ struct sweep {
 	struct xm_time begun;
 	char dev[16], engine[16];
 	double frame_bytes, memory_bytes; /* of the last run */
-	FILE *csv, *svg, *html;
+	struct sweep_files files;
 };
 
 static const char *sweep_plural(unsigned int n)
@@ -144,62 +141,6 @@ static int sweep_plan(struct sweep *s)
 		 s->dev, g->n_slots, g->n_channels, g->n_drains, g->repeats,
 		 s->n_runs, s->seed);
 	return 0;
-}
-
-/* Before anything is done: what was measured must not be lost at the end.  Nor
- * what the file holds, when nothing is: it is cut when there is something to
- * write. */
-static int sweep_open_file(struct sweep *s, const char *path, FILE **ret)
-{
-	int fd;
-
-	if (!path)
-		return 0;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	*ret = fd < 0 ? NULL : fdopen(fd, "w");
-	if (*ret)
-		return 0;
-	(void)xm_fail(sweep_err(s), -errno, XM_REASON_USAGE,
-		      "%s: cannot be written: %s", path, strerror(errno));
-	(void)fd_close(fd);
-	return -EINVAL;
-}
-
-static bool sweep_is_same(const struct stat *a, const struct stat *b)
-{
-	return S_ISREG(a->st_mode) && a->st_dev == b->st_dev &&
-	       a->st_ino == b->st_ino;
-}
-
-/* One would be written over the other, or over the memory that is sent. */
-static int sweep_check_files(struct sweep *s)
-{
-	const struct cli_sweep_opts *o = s->opts;
-	const char *const path[] = { o->x.ram, o->csv, o->svg, o->html };
-	struct stat st[4];
-	unsigned int i, k;
-
-	for (i = 0; i < 4; i++) {
-		if (!path[i] || stat(path[i], &st[i]))
-			memset(&st[i], 0, sizeof(st[i]));
-		for (k = 0; k < i; k++)
-			if (sweep_is_same(&st[i], &st[k]))
-				return xm_fail(sweep_err(s), -EINVAL,
-					       XM_REASON_USAGE,
-					       "%s: given twice", path[i]);
-	}
-	return 0;
-}
-
-static int sweep_open_files(struct sweep *s)
-{
-	int r = sweep_open_file(s, s->opts->csv, &s->csv);
-
-	if (!r)
-		r = sweep_open_file(s, s->opts->svg, &s->svg);
-	if (!r)
-		r = sweep_open_file(s, s->opts->html, &s->html);
-	return r ? r : sweep_check_files(s);
 }
 
 /* -- one run ------------------------------------------------------------------------ */
@@ -492,44 +433,6 @@ static void sweep_hint(struct sweep *s)
 	}
 }
 
-/* Its end: 0, or -errno with the error. */
-static int sweep_close_file(struct sweep *s, FILE *f, const char *path)
-{
-	int r = 0;
-
-	if (!f)
-		return 0;
-	if (fflush(f))
-		r = -errno;
-	else if (ferror(f))
-		r = -EIO;
-	if (fclose(f) && !r)
-		r = -errno;
-	return r ? xm_fail(sweep_err(s), r, XM_REASON_INTERNAL,
-			   "%s: could not be written: %s", path, strerror(-r)) :
-		   0;
-}
-
-/* All of them, whether something was written or not. */
-static int sweep_close_files(struct sweep *s)
-{
-	const struct cli_sweep_opts *o = s->opts;
-	int r = sweep_close_file(s, s->csv, o->csv);
-	int r2 = sweep_close_file(s, s->svg, o->svg);
-	int r3 = sweep_close_file(s, s->html, o->html);
-
-	s->csv = s->svg = s->html = NULL;
-	return r ?: r2 ?: r3;
-}
-
-/* What it held before goes; a pipe holds nothing. */
-static FILE *sweep_cut(FILE *f)
-{
-	if (f)
-		(void)!ftruncate(fileno(f), 0);
-	return f;
-}
-
 static void sweep_write(struct sweep *s)
 {
 	const struct cli_sweep_opts *o = s->opts;
@@ -553,12 +456,7 @@ static void sweep_write(struct sweep *s)
 	cli_make_printable(note);
 	if (!s->cli->out.json)
 		sweep_put_table(s->cli->out.out, &s->grid);
-	if (sweep_cut(s->csv))
-		sweep_put_csv(s->csv, &s->grid);
-	if (sweep_cut(s->svg))
-		sweep_put_svg(s->svg, &s->grid, title, note);
-	if (sweep_cut(s->html))
-		sweep_put_html(s->html, &s->grid, title, note);
+	sweep_files_put(&s->files, &s->grid, title, note);
 }
 
 int cmd_sweep(struct cli_ctx *cli, const void *opts)
@@ -577,7 +475,7 @@ int cmd_sweep(struct cli_ctx *cli, const void *opts)
 	if (!r)
 		r = sweep_look(s);
 	if (!r)
-		r = sweep_open_files(s);
+		r = sweep_files_open(&s->files, s->opts, sweep_err(s));
 	if (!r)
 		r = sweep_plan(s);
 	if (!r) {
@@ -586,7 +484,7 @@ int cmd_sweep(struct cli_ctx *cli, const void *opts)
 		sweep_result(s);
 		sweep_hint(s);
 	}
-	r2 = sweep_close_files(s);
+	r2 = sweep_files_close(&s->files, sweep_err(s));
 	if (!r)
 		r = r2;
 	sweep_grid_free(&s->grid);
