@@ -83,15 +83,17 @@ def together(runs):
 
 def against_qemu(groups):
     """Each of xdpmig's rows against the best of QEMU's in that figure."""
+    compared = sorted(k for k in groups if k[1].startswith("xdpmig") and any(
+        q[0] == k[0] and q[1].startswith("qemu") for q in groups))
+    if not compared:
+        return
     print("\n| xdpmig | MTU | channels | total time, of QEMU's best | CPU/GiB | in user space "
           "| QEMU's system calls/GiB, of ours: source | destination |")
     print("|---|" + "---:|" * 7)
-    for key in sorted(k for k in groups if k[1].startswith("xdpmig")):
+    for key in compared:
         ours = groups[key]
         theirs = [runs for k, runs in groups.items()
                   if k[0] == key[0] and k[1].startswith("qemu")]
-        if not theirs:
-            continue
 
         def of_best(figure):
             best = min(v for v in map(figure, theirs) if v)
