@@ -2,8 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """profile.py SAMPLES RECV_PID MTU SEND_JSON RECV_JSON - a table of profile.sh's
 
-SAMPLES is what perf script prints of a run, 1999 samples a second of each CPU.  Each
-sample belongs to the first of these that its functions say:
+SAMPLES is what perf script prints of a run, 1999 samples a second of each CPU.  Three
+rows: source and destination are the processes, softirq is what the kernel did of
+receiving under somebody else: ksoftirqd, which has it when a CPU's frames are too many
+for the calls that send them, or whom an interrupt found there.  That is neither end's
+time, but the frames': it is to be added.  All other work of others does not count.
+
+Each sample belongs to the first of these that its functions say:
 
   payload    user space: summing, copying, looking for zeros
   tag        user space: GnuTLS and what it calls
@@ -11,7 +16,8 @@ sample belongs to the first of these that its functions say:
   setup      kernel: registering and binding, faulting in, unmapping, files, program
              start and end
   copies     kernel: memcpy
-  receive    kernel: from a veth's queue to the socket's ring, whoever it runs under
+  receive    kernel: from a veth's queue to the socket's ring, whoever it runs under;
+             besides copies all that softirq has
   transmit   kernel: the rest of sendto(2)
   sleep      kernel: ppoll(2), and waking others up
   other      kernel: control connection, interrupts
@@ -49,22 +55,29 @@ def kind_of(frames):
     return "sleep" if "__x64_sys_ppoll" in symbols else "other"
 
 
+def row_of(comm, pid, recv_pid, frames):
+    """None: of nobody here."""
+    if comm == "xdpmig":
+        return "destination" if pid == recv_pid else "source"
+    return "softirq" if any(symbol == "veth_poll" for symbol, _ in frames) else None
+
+
 def samples(path):
-    """(pid, frames) of each."""
-    pid, frames = 0, []
+    """(comm, pid, frames) of each."""
+    comm, pid, frames = "", 0, []
     with open(path, encoding="utf-8", errors="replace") as f:
         for line in f:
-            head = re.match(r"\s*(\d+)\s+[\d.]+:", line)
+            head = re.match(r"\s*(\S.*?)\s+(\d+)\s+[\d.]+:", line)
             at = re.match(r"\s+[0-9a-f]+ (.+?) \((.*)\)$", line)
             if head:
-                pid, frames = int(head.group(1)), []
+                comm, pid, frames = head.group(1), int(head.group(2)), []
             elif at:
                 frames.append((at.group(1), at.group(2)))
             elif frames:
-                yield pid, frames
+                yield comm, pid, frames
                 frames = []
     if frames:
-        yield pid, frames
+        yield comm, pid, frames
 
 
 def last_object(path):
@@ -74,20 +87,25 @@ def last_object(path):
 
 def main(path, recv_pid, mtu, send_json, recv_json):
     sent, got = last_object(send_json), last_object(recv_json)
-    ns = {end: dict.fromkeys(KINDS, 0.0) for end in ("source", "destination")}
-    for pid, frames in samples(path):
-        end = "destination" if pid == int(recv_pid) else "source"
-        ns[end][kind_of(frames)] += PERIOD_NS
+    ns = {row: dict.fromkeys(KINDS, 0.0) for row in ("source", "destination", "softirq")}
+    for comm, pid, frames in samples(path):
+        row = row_of(comm, pid, int(recv_pid), frames)
+        if row:
+            ns[row][kind_of(frames)] += PERIOD_NS
     n = sent["frames_sent"]
     print(f"\nMTU {mtu}, {sent['channels']} channels, {sent['gbit_per_s']:.1f} Gbit/s, "
           f"{n} frames\n")
     print("| ns/frame | " + " | ".join(KINDS[:-1]) + " | busy | waiting | setup and end, ms |")
     print("|---|" + "---:|" * (len(KINDS) + 2))
-    for end, figures in (("source", sent), ("destination", got)):
-        busy = sum(ns[end][k] for k in KINDS[:-1])
-        wait = max(figures["threads"] * figures["transfer_ms"] * 1e6 - busy, 0)
-        print(f"| {end} | " + " | ".join(f"{ns[end][k] / n:.0f}" for k in KINDS[:-1])
-              + f" | {busy / n:.0f} | {wait / n:.0f} | {ns[end]['setup'] / 1e6:.0f} |")
+    for row, figures in (("source", sent), ("destination", got), ("softirq", None)):
+        busy = sum(ns[row][k] for k in KINDS[:-1])
+        wait = setup = "-"
+        if figures:
+            wait = max(figures["threads"] * figures["transfer_ms"] * 1e6 - busy, 0)
+            wait = f"{wait / n:.0f}"
+            setup = f"{ns[row]['setup'] / 1e6:.0f}"
+        print(f"| {row} | " + " | ".join(f"{ns[row][k] / n:.0f}" for k in KINDS[:-1])
+              + f" | {busy / n:.0f} | {wait} | {setup} |")
 
 
 if __name__ == "__main__":
