@@ -38,12 +38,12 @@ RECEIVE = re.compile(r"^(veth_poll|net_rx_action|__napi_poll|napi_busy_loop)$")
 
 
 def kind_of(frames):
-    """frames: (symbol, object), innermost first."""
-    symbols = [symbol for symbol, _ in frames]
-    if not frames[0][1].startswith("[kernel"):
+    """frames: (address, symbol, object), innermost first."""
+    symbols = [symbol for _, symbol, _ in frames]
+    if not frames[0][0].startswith("ffff"):  # of modules and BPF the object's name is theirs
         if PAYLOAD.match(symbols[0]):
             return "payload"
-        return "tag" if TAG.search(frames[0][1]) else "protocol"
+        return "tag" if TAG.search(frames[0][2]) else "protocol"
     if any(SETUP.match(s) for s in symbols):
         return "setup"
     if re.search("memcpy|copy_from_user", symbols[0]):
@@ -59,7 +59,7 @@ def row_of(comm, pid, recv_pid, frames):
     """None: of nobody here."""
     if comm == "xdpmig":
         return "destination" if pid == recv_pid else "source"
-    return "softirq" if any(symbol == "veth_poll" for symbol, _ in frames) else None
+    return "softirq" if any(symbol == "veth_poll" for _, symbol, _ in frames) else None
 
 
 def samples(path):
@@ -68,11 +68,11 @@ def samples(path):
     with open(path, encoding="utf-8", errors="replace") as f:
         for line in f:
             head = re.match(r"\s*(\S.*?)\s+(\d+)\s+[\d.]+:", line)
-            at = re.match(r"\s+[0-9a-f]+ (.+?) \((.*)\)$", line)
+            at = re.match(r"\s+([0-9a-f]+) (.+?) \((.*)\)$", line)
             if head:
                 comm, pid, frames = head.group(1), int(head.group(2)), []
             elif at:
-                frames.append((at.group(1), at.group(2)))
+                frames.append(at.groups())
             elif frames:
                 yield comm, pid, frames
                 frames = []
