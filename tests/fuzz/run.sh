@@ -5,7 +5,8 @@
 # Each target runs for some time on a copy of its corpus; what was found stays
 # in build/fuzz/found/NAME, and nothing in the source changes unless --keep says
 # so.  An input that breaks something is saved in build/fuzz/crashes, its name
-# printed, and the exit status is 1.  docs/testing.md 5 has more.
+# printed, and the exit status is 1; it is 3 if nothing broke, but a fuzzer was killed
+# or interrupted before its time.  docs/testing.md 5 has more.
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -121,8 +122,18 @@ stat() { # NAME KEY
 	sed -n "s/^stat::$2: *//p" "$out/found/$1.log"
 }
 
-fuzz() { # NAME
-	local name=$1 found=$out/found/$1 log=$out/found/$1.log dict=() status=ok kept
+# What exit status $1 of a fuzzer means.  A signal's is above 128; libFuzzer takes
+# SIGINT and SIGTERM itself, and has 72 for them.  SIGABRT and the like it reports.
+verdict() {
+	case $1 in
+	0) echo ok ;;
+	72 | $((128 + 1)) | $((128 + 2)) | $((128 + 9)) | $((128 + 15))) echo killed ;;
+	*) echo CRASHED ;;
+	esac
+}
+
+fuzz() { # NAME: 0, 1 it crashed, 3 it was killed
+	local name=$1 found=$out/found/$1 log=$out/found/$1.log dict=() status=0 kept
 	rm -rf "$found"
 	mkdir -p "$found" $out/crashes
 	cp -r "tests/fuzz/corpus/$name/." "$found"
@@ -130,17 +141,19 @@ fuzz() { # NAME
 	[ ! -e "tests/fuzz/$name.dict" ] || dict=(-dict="tests/fuzz/$name.dict")
 	$out/tests/fuzz/fuzz-"$name" "$found" -max_total_time="$seconds" -print_final_stats=1 \
 		-max_len="${longest[$name]:-4096}" -timeout=20 -rss_limit_mb=2048 -artifact_prefix=$out/crashes/"$name"- \
-		"${dict[@]}" >"$log" 2>&1 </dev/null || status=CRASHED
+		"${dict[@]}" >"$log" 2>&1 </dev/null || status=$?
+	status=$(verdict $status)
 	printf '%-9s %11s runs %8s/s %6s new inputs  %s\n' "$name" \
 		"$(stat "$name" number_of_executed_units)" \
 		"$(stat "$name" average_exec_per_sec)" \
-		"$(($(find "$found" -type f | wc -l) - kept))" $status
-	[ $status = ok ] || {
+		"$(($(find "$found" -type f | wc -l) - kept))" "$status"
+	[ "$status" != killed ] || return 3
+	[ "$status" = ok ] || {
 		grep -aE '^(SUMMARY|==.*ERROR|.*runtime error|.*fuzz_[a-z]*\.c:[0-9]*: |Test unit)' "$log" |
 			head -n 5
 		return 1
 	}
-	[ $keep = no ] || keep "$name" >>"$log" 2>&1
+	[ $keep = no ] || keep "$name" >>"$log" 2>&1 || return 1
 }
 
 # Into the corpus goes as little as reaches each branch once; counters are for
@@ -156,16 +169,20 @@ keep() { # NAME
 build $out clang '' -Dfuzz=true
 mkdir -p $out/found
 failed=0 running=0
+
+await() { # one of them
+	local status=0
+	wait -n || status=$?
+	running=$((running - 1))
+	[ $status = 0 ] || [ $failed = 1 ] || failed=$status
+}
+
 for name in "${names[@]}"; do
-	if [ $running -ge "$jobs" ]; then
-		wait -n || failed=1
-		running=$((running - 1))
-	fi
+	[ $running -lt "$jobs" ] || await
 	fuzz "$name" &
 	running=$((running + 1))
 done
 while [ $running -gt 0 ]; do
-	wait -n || failed=1
-	running=$((running - 1))
+	await
 done
 exit $failed
