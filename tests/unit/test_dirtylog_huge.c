@@ -1,35 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Writes to hugepages.  Needs root: it borrows a few from the system. */
 #include "../lib/t_dirtylog.h"
+#include "../lib/t_huge.h"
 
 #include "guest/dirtylog_priv.h"
 
-#define HUGE    512UL /* pages of a hugepage */
-#define N_HUGE  6UL
-#define SETTING "/proc/sys/vm/nr_hugepages"
-
-static long setting_get(void)
-{
-	FILE *f = fopen(SETTING, "re");
-	long n = -1;
-
-	if (f && fscanf(f, "%ld", &n) != 1)
-		n = -1;
-	if (f)
-		fclose(f);
-	return n;
-}
-
-static int setting_set(long n)
-{
-	FILE *f = fopen(SETTING, "we");
-	int r;
-
-	if (!f)
-		return -1;
-	r = fprintf(f, "%ld\n", n) < 0;
-	return fclose(f) || r ? -1 : 0;
-}
+#define HUGE   (T_HUGE / PAGE) /* pages of a hugepage */
+#define N_HUGE 6UL
 
 static void dirtylog_harvest__hugepages(void **state)
 {
@@ -74,19 +51,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dirtylog_harvest__hugepages),
 	};
-	long before = setting_get();
-	int r;
 
-	if (geteuid() || before < 0 || !dirtylog_uffd.is_known() ||
-	    setting_set(before + (long)N_HUGE) ||
-	    setting_get() < before + (long)N_HUGE) {
-		print_message(
-			"1..0 # SKIP needs root, Linux 6.7 and 12 MiB of hugepages\n");
-		if (before >= 0)
-			(void)setting_set(before);
+	if (!dirtylog_uffd.is_known() || !t_huge_borrow(N_HUGE)) {
+		puts("1..0 # SKIP needs root, Linux 6.7 and 12 MiB of hugepages");
 		return 0;
 	}
-	r = cmocka_run_group_tests(tests, NULL, NULL);
-	(void)setting_set(before);
-	return r;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

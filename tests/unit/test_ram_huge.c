@@ -19,9 +19,10 @@
 
 #include <cmocka.h>
 
-#define HUGE    (2UL << 20)
-#define N_HUGE  8
-#define SETTING "/proc/sys/vm/nr_hugepages"
+#include "../lib/t_huge.h"
+
+#define HUGE   T_HUGE
+#define N_HUGE 8
 
 struct t_huge {
 	char dir[64];
@@ -29,31 +30,6 @@ struct t_huge {
 	struct guest_ram ram;
 	struct xm_error e;
 };
-
-static long setting_before;
-
-static long setting_get(void)
-{
-	FILE *f = fopen(SETTING, "re");
-	long n = -1;
-
-	if (f && fscanf(f, "%ld", &n) != 1)
-		n = -1;
-	if (f)
-		fclose(f);
-	return n;
-}
-
-static int setting_set(long n)
-{
-	FILE *f = fopen(SETTING, "we");
-	int r;
-
-	if (!f)
-		return -1;
-	r = fprintf(f, "%ld\n", n) < 0;
-	return fclose(f) || r ? -1 : 0;
-}
 
 /* Write a byte into hugepage @i, and so populate it. */
 static void t_touch(const char *path, unsigned int i)
@@ -270,11 +246,6 @@ static void guest_fault_catch__a_file_cut_short(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-static void setting_restore(void)
-{
-	setting_set(setting_before);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,17 +260,11 @@ int main(void)
 		T(guest_fault_catch__a_file_cut_short),
 	};
 
-	setting_before = setting_get();
-	if (geteuid() || setting_before < 0 ||
-	    setting_set(setting_before + N_HUGE) ||
-	    setting_get() < setting_before + N_HUGE) {
-		if (setting_before >= 0)
-			setting_set(setting_before);
+	if (!t_huge_borrow(N_HUGE)) {
 		printf("1..0 # SKIP needs root and %d free hugepages\n",
 		       N_HUGE);
 		return 0;
 	}
-	atexit(setting_restore);
 	if (unshare(CLONE_NEWNS) ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
 		printf("1..0 # SKIP no mount namespace of its own: %s\n",
