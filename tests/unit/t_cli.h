@@ -122,6 +122,32 @@ static inline void t_text_close(struct t_text *t)
 	free(t->text);
 }
 
+/* A command's streams, for cmocka. */
+struct t_said {
+	struct cli_ctx cli;
+	struct t_text out, err;
+};
+
+static inline int t_said_setup(void **state)
+{
+	static struct t_said t;
+
+	memset(&t, 0, sizeof(t));
+	cli_out_open(&t.cli.out, t_text_open(&t.out), t_text_open(&t.err));
+	*state = &t;
+	return 0;
+}
+
+static inline int t_said_teardown(void **state)
+{
+	struct t_said *t = *state;
+
+	cli_out_close(&t->cli.out);
+	t_text_close(&t->out);
+	t_text_close(&t->err);
+	return 0;
+}
+
 #define assert_has(text, part)     assert_non_null(strstr(text, part))
 #define assert_has_not(text, part) assert_null(strstr(text, part))
 

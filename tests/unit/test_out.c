@@ -6,11 +6,6 @@
 
 #define S 1000000000ll /* ns */
 
-struct t {
-	struct cli_ctx cli;
-	struct t_text out, err;
-};
-
 static const struct cli_progress half = {
 	.done = 1ull << 30,
 	.total = 2ull << 30,
@@ -20,29 +15,9 @@ static const struct cli_progress half = {
 	.epoch = 1,
 };
 
-static int setup(void **state)
-{
-	static struct t t;
-
-	memset(&t, 0, sizeof(t));
-	cli_out_open(&t.cli.out, t_text_open(&t.out), t_text_open(&t.err));
-	*state = &t;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct t *t = *state;
-
-	cli_out_close(&t->cli.out);
-	t_text_close(&t->out);
-	t_text_close(&t->err);
-	return 0;
-}
-
 static void cli_say__one_line_on_stderr(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_say(&t->cli, CLI_ERROR, "%s: gone", "eth7");
 	cli_warn(&t->cli, "careful");
@@ -53,7 +28,7 @@ static void cli_say__one_line_on_stderr(void **state)
 
 static void cli_say__control_characters_are_harmless(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_info(&t->cli, "%s", "a\nb\033[2J");
 	assert_string_equal(t_text(&t->err), "xdpmig: a?b?[2J\n");
@@ -62,7 +37,7 @@ static void cli_say__control_characters_are_harmless(void **state)
 /* C1 controls, by themselves, as UTF-8, and C0's in longer forms than they have. */
 static void cli_say__only_characters_of_utf8(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_info(&t->cli, "%s",
 		 "\x9b"
@@ -74,7 +49,7 @@ static void cli_say__only_characters_of_utf8(void **state)
 
 static void cli_say__other_alphabets(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	/* a continuation byte may be that of CSI */
 	cli_info(&t->cli, "%s",
@@ -86,7 +61,7 @@ static void cli_say__other_alphabets(void **state)
 
 static void cli_say__levels(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_debug(&t->cli, "debug");
 	cli_out_set(&t->cli.out, &(struct cli_std){ .quiet = true });
@@ -100,7 +75,7 @@ static void cli_say__levels(void **state)
 
 static void cli_say__journal_gets_the_level(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	t->cli.out.is_journal = true;
 	cli_say(&t->cli, CLI_ERROR, "gone");
@@ -142,7 +117,7 @@ static void cli_out_open__journal_is_recognised(void **state)
 
 static void cli_progress_at__line_every_5_seconds(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 	size_t line;
 
 	cli_progress_at(&t->cli, &half, 100 * S);
@@ -159,7 +134,7 @@ static void cli_progress_at__line_every_5_seconds(void **state)
 static void cli_progress_at__eta_not_known(void **state)
 {
 	struct cli_progress p = half;
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	p.eta_ms = -1;
 	cli_progress_at(&t->cli, &p, S);
@@ -169,7 +144,7 @@ static void cli_progress_at__eta_not_known(void **state)
 static void cli_progress_at__nothing_to_send_is_all_done(void **state)
 {
 	const struct cli_progress p = { .epoch = 1 };
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_progress_at(&t->cli, &p, S);
 	assert_has(t_text(&t->err), "100 %  0.0 MiB left");
@@ -178,7 +153,7 @@ static void cli_progress_at__nothing_to_send_is_all_done(void **state)
 static void cli_progress_at__more_done_than_expected(void **state)
 {
 	const struct cli_progress p = { .done = 2 << 20, .total = 1 << 20 };
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_progress_at(&t->cli, &p, S);
 	assert_has(t_text(&t->err), "100 %  0.0 MiB left");
@@ -186,7 +161,7 @@ static void cli_progress_at__more_done_than_expected(void **state)
 
 static void cli_progress_at__terminal_line_is_rewritten(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	t->cli.out.is_terminal = true;
 	cli_progress_at(&t->cli, &half, S);
@@ -202,7 +177,7 @@ static void cli_progress_at__terminal_line_is_rewritten(void **state)
 
 static void cli_progress_at__terminal_line_is_left_at_the_end(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	t->cli.out.is_terminal = true;
 	cli_progress_at(&t->cli, &half, S);
@@ -212,7 +187,7 @@ static void cli_progress_at__terminal_line_is_left_at_the_end(void **state)
 
 static void cli_progress_at__quiet(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_out_set(&t->cli.out, &(struct cli_std){ .quiet = true });
 	cli_progress_at(&t->cli, &half, S);
@@ -221,7 +196,7 @@ static void cli_progress_at__quiet(void **state)
 
 static void cli_progress_at__json_event_every_second(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_out_set(&t->cli.out, &(struct cli_std){ .json = true });
 	cli_progress_at(&t->cli, &half, S);
@@ -238,7 +213,7 @@ static void cli_progress_at__json_event_every_second(void **state)
 static void cli_progress_at__json_field_stays_when_not_known(void **state)
 {
 	struct cli_progress p = half;
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	p.eta_ms = -1;
 	cli_out_set(&t->cli.out, &(struct cli_std){ .json = true });
@@ -248,13 +223,14 @@ static void cli_progress_at__json_field_stays_when_not_known(void **state)
 
 static void cli_out_set__pretty_is_json(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_out_set(&t->cli.out, &(struct cli_std){ .pretty = true });
 	assert_true(t->cli.out.json);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, t_said_setup, t_said_teardown)
 
 int main(void)
 {

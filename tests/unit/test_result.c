@@ -6,34 +6,9 @@
 #include <errno.h>
 #include <math.h>
 
-struct t {
-	struct cli_ctx cli;
-	struct t_text out, err;
-};
-
-static int setup(void **state)
+static struct t_said *with_json(void **state)
 {
-	static struct t t;
-
-	memset(&t, 0, sizeof(t));
-	cli_out_open(&t.cli.out, t_text_open(&t.out), t_text_open(&t.err));
-	*state = &t;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct t *t = *state;
-
-	cli_out_close(&t->cli.out);
-	t_text_close(&t->out);
-	t_text_close(&t->err);
-	return 0;
-}
-
-static struct t *with_json(void **state)
-{
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	t->cli.out.json = true;
 	return t;
@@ -41,7 +16,7 @@ static struct t *with_json(void **state)
 
 static void cli_event_emit__is_one_line_event_first(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 	json_t *o = cli_event_new("start");
 
 	cli_put_str(o, "command", "send");
@@ -54,7 +29,7 @@ static void cli_event_emit__is_one_line_event_first(void **state)
 
 static void cli_event_emit__is_silent_without_json(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_event_emit(&t->cli, cli_event_new("start"));
 	assert_string_equal(t_text(&t->out), "");
@@ -62,7 +37,7 @@ static void cli_event_emit__is_silent_without_json(void **state)
 
 static void cli_put__types(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 	json_t *o = cli_event_new("x");
 
 	cli_put_int(o, "int", -5);
@@ -81,7 +56,7 @@ static void cli_put__types(void **state)
 
 static void cli_put_str__not_utf8(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 	json_t *o = cli_event_new("x");
 
 	cli_put_str(o, "file",
@@ -93,7 +68,7 @@ static void cli_put_str__not_utf8(void **state)
 
 static void cli_put_real__not_a_number_is_left_out(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 	json_t *o = cli_event_new("x");
 
 	cli_put_real(o, "nan", (double)NAN);
@@ -105,7 +80,7 @@ static void cli_put_real__not_a_number_is_left_out(void **state)
 
 static void cli_put_ms__only_between_two_times(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 	struct xm_time from = { 5 * XM_MS }, to = { 7 * XM_MS + 250 * XM_US };
 	struct xm_time never = { 0 };
 	json_t *o = cli_event_new("x");
@@ -130,7 +105,7 @@ static void cli_put__nothing_into_nothing(void **state)
 
 static void cli_result_emit__success(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 	json_t *channels;
 	int i;
 
@@ -148,7 +123,7 @@ static void cli_result_emit__success(void **state)
 
 static void cli_result_emit__success_by_another_word(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 
 	cli_put_str(cli_result(&t->cli), "status", "planned");
 	cli_result_emit(&t->cli, CLI_EXIT_DONE);
@@ -157,7 +132,7 @@ static void cli_result_emit__success_by_another_word(void **state)
 			    "\"status\":\"planned\",\"exit_status\":0}\n");
 }
 
-static void emit_failure(struct t *t, enum xm_reason reason)
+static void emit_failure(struct t_said *t, enum xm_reason reason)
 {
 	xm_fail(&t->cli.err, -EIO, reason, "it broke");
 	cli_result_emit(&t->cli, cli_exit_status(reason));
@@ -165,7 +140,7 @@ static void emit_failure(struct t *t, enum xm_reason reason)
 
 static void cli_result_emit__failure(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 
 	cli_put_str(cli_result(&t->cli), "status", "planned");
 	cli_put_u64(cli_result(&t->cli), "frames_sent", 7);
@@ -179,7 +154,7 @@ static void cli_result_emit__failure(void **state)
 
 static void cli_result_emit__cancelled(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 
 	emit_failure(t, XM_REASON_CANCELLED);
 	assert_has(t_text(&t->out), "\"status\":\"cancelled\"");
@@ -188,7 +163,7 @@ static void cli_result_emit__cancelled(void **state)
 
 static void cli_result_emit__outcome_unknown(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 
 	emit_failure(t, XM_REASON_UNKNOWN_OUTCOME);
 	assert_has(t_text(&t->out), "\"status\":\"unknown\"");
@@ -197,7 +172,7 @@ static void cli_result_emit__outcome_unknown(void **state)
 
 static void cli_result_emit__pretty_is_the_same_object(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 	json_t *o;
 
 	t->cli.out.pretty = true;
@@ -212,7 +187,7 @@ static void cli_result_emit__pretty_is_the_same_object(void **state)
 
 static void cli_result_emit__nothing_to_say_is_no_text(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_result_emit(&t->cli, CLI_EXIT_DONE);
 	assert_string_equal(t_text(&t->out), "");
@@ -220,7 +195,7 @@ static void cli_result_emit__nothing_to_say_is_no_text(void **state)
 
 static void cli_result_emit__failure_as_text_has_no_message(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_put_u64(cli_result(&t->cli), "frames_sent", 7);
 	emit_failure(t, XM_REASON_STALLED);
@@ -231,7 +206,7 @@ static void cli_result_emit__failure_as_text_has_no_message(void **state)
 
 static void cli_result_text__units_from_names(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 	json_t *o = cli_result(&t->cli);
 
 	cli_put_u64(o, "total_ms", 812);
@@ -264,7 +239,7 @@ static void cli_result_text__units_from_names(void **state)
 
 static void cli_result_text__counters_without_zeros(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 	json_t *drops = cli_put_object(cli_result(&t->cli), "drops");
 	json_t *none = cli_put_object(cli_result(&t->cli), "losses");
 
@@ -280,7 +255,7 @@ static void cli_result_text__counters_without_zeros(void **state)
 
 static void cli_result_text__flat_objects_are_a_table(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 	json_t *a = cli_put_array(cli_result(&t->cli), "channels");
 	json_t *o = cli_add_object(a);
 
@@ -300,7 +275,7 @@ static void cli_result_text__flat_objects_are_a_table(void **state)
 /* Nothing is left out because another row is the first. */
 static void cli_result_text__rows_of_two_kinds_are_no_table(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 	json_t *a = cli_put_array(cli_result(&t->cli), "channels");
 	json_t *o = cli_add_object(a);
 
@@ -315,7 +290,7 @@ static void cli_result_text__rows_of_two_kinds_are_no_table(void **state)
 					     "  engine             x\n");
 }
 
-static void put_details(struct t *t)
+static void put_details(struct t_said *t)
 {
 	json_t *a = cli_put_array(cli_result(&t->cli), "per_channel");
 
@@ -326,7 +301,7 @@ static void put_details(struct t *t)
 
 static void cli_result_emit__text_is_without_details(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	put_details(t);
 	assert_string_equal(t_text(&t->out), "pages                1\n");
@@ -334,7 +309,7 @@ static void cli_result_emit__text_is_without_details(void **state)
 
 static void cli_result_emit__verbose_text_has_details(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	t->cli.out.level = CLI_DEBUG;
 	put_details(t);
@@ -346,7 +321,7 @@ static void cli_result_emit__verbose_text_has_details(void **state)
 
 static void cli_result_emit__json_has_details(void **state)
 {
-	struct t *t = with_json(state);
+	struct t_said *t = with_json(state);
 
 	put_details(t);
 	assert_has(t_text(&t->out), "\"per_channel\":[{\"queue\":7}]");
@@ -354,7 +329,7 @@ static void cli_result_emit__json_has_details(void **state)
 
 static void cli_result_text__deep_objects_are_blocks(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 	json_t *a = cli_put_array(cli_result(&t->cli), "devices");
 	int i;
 
@@ -383,14 +358,15 @@ static void cli_result_text__deep_objects_are_blocks(void **state)
 
 static void cli_result_text__control_characters_are_harmless(void **state)
 {
-	struct t *t = *state;
+	struct t_said *t = *state;
 
 	cli_put_str(cli_result(&t->cli), "trace", "a\033[2Jb");
 	cli_result_emit(&t->cli, CLI_EXIT_DONE);
 	assert_string_equal(t_text(&t->out), "trace                a?[2Jb\n");
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, t_said_setup, t_said_teardown)
 
 int main(void)
 {
