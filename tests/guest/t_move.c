@@ -196,15 +196,21 @@ void t_move_close(struct t_move *m)
 static const struct t_vm_opts source = { .pace = 100 };
 const struct t_vm_opts t_move_target = { .pace = 100, .is_target = true };
 
+int t_move_setup_none(void **state)
+{
+	*state = calloc(1, sizeof(struct t_move));
+	return !*state;
+}
+
 int t_move_setup(void **state)
 {
-	struct t_move *m = calloc(1, sizeof(*m));
+	struct t_move *m;
 
-	if (!m)
+	if (t_move_setup_none(state))
 		return 1;
+	m = *state;
 	t_vm_start(&m->a, &source);
 	t_vm_start(&m->b, &t_move_target);
-	*state = m;
 	return 0;
 }
 

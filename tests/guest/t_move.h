@@ -56,8 +56,10 @@ void t_move_close(struct t_move *m);
 
 extern const struct t_vm_opts t_move_target;
 
-/* For cmocka: a struct t_move whose source runs a guest, and whose target waits. */
+/* For cmocka: a struct t_move whose source runs a guest, and whose target waits; or that
+ * has none of both yet. */
 int t_move_setup(void **state);
+int t_move_setup_none(void **state);
 int t_move_teardown(void **state);
 
 #endif

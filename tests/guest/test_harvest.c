@@ -24,23 +24,6 @@
 
 static char disk[64];
 
-static int t_setup(void **state)
-{
-	*state = calloc(1, sizeof(struct t_move));
-	return !*state;
-}
-
-static int t_teardown(void **state)
-{
-	struct t_move *m = *state;
-
-	t_move_close(m);
-	t_vm_quit(&m->a);
-	t_vm_quit(&m->b);
-	free(m);
-	return 0;
-}
-
 static bool t_make_disk(void)
 {
 	int fd;
@@ -530,7 +513,8 @@ static void guest_source_pause__ends_the_throttle(void **state)
 	t_vm_goes_on(&m->a);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, t_setup, t_teardown)
+#define CASE(f) \
+	cmocka_unit_test_setup_teardown(f, t_move_setup_none, t_move_teardown)
 
 int main(void)
 {

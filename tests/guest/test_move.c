@@ -21,23 +21,6 @@
 static struct t_vm_opts source = { .pace = 100 };
 static struct t_vm_opts target = { .pace = 100, .is_target = true };
 
-static int t_setup(void **state)
-{
-	*state = calloc(1, sizeof(struct t_move));
-	return !*state;
-}
-
-static int t_teardown(void **state)
-{
-	struct t_move *m = *state;
-
-	t_move_close(m);
-	t_vm_quit(&m->a);
-	t_vm_quit(&m->b);
-	free(m);
-	return 0;
-}
-
 /* A capability or parameter of QEMU's, as text. */
 static void t_setting(struct t_vm *vm, const char *name, char *text, size_t len)
 {
@@ -420,7 +403,8 @@ static void guest_target_turn__says_that_rubbish_did_not_load(void **state)
 	t_vm_has_quit(&m->b);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, t_setup, t_teardown)
+#define CASE(f) \
+	cmocka_unit_test_setup_teardown(f, t_move_setup_none, t_move_teardown)
 
 int main(void)
 {

@@ -15,23 +15,6 @@
 /* As fast as it can: a timer's interrupts are dear where all is emulated twice. */
 static const struct t_vm_opts no_timer = { .pace = 0 };
 
-static int t_setup(void **state)
-{
-	*state = calloc(1, sizeof(struct t_move));
-	return !*state;
-}
-
-static int t_teardown(void **state)
-{
-	struct t_move *m = *state;
-
-	t_move_close(m);
-	t_vm_quit(&m->a);
-	t_vm_quit(&m->b);
-	free(m);
-	return 0;
-}
-
 static void start_both(struct t_move *m)
 {
 	struct t_vm_opts opts = no_timer;
@@ -94,7 +77,8 @@ static void guest__comes_back(void **state)
 	t_vm_check(&m->a);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, t_setup, t_teardown)
+#define CASE(f) \
+	cmocka_unit_test_setup_teardown(f, t_move_setup_none, t_move_teardown)
 
 int main(void)
 {
