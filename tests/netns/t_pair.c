@@ -73,11 +73,9 @@ struct t_pair *t_pair_new(unsigned int mtu, const char *qdisc,
 	struct t_pair *t = calloc(1, sizeof(*t));
 	uint64_t i;
 
-	snprintf(t->va, sizeof(t->va), "a%d", getpid());
-	snprintf(t->vb, sizeof(t->vb), "b%d", getpid());
-	t_veth_add(t->va, t->vb, 2, mtu);
+	t_veth_add(t_va, t_vb, 2, mtu);
 	if (qdisc)
-		t_run("tc qdisc add dev %s root %s", t->va, qdisc);
+		t_run("tc qdisc add dev %s root %s", t_va, qdisc);
 	t->guest_fd = memfd_create("t_guest", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(t->guest_fd, T_GUEST * T_PAGE), 0);
 	t->guest = mmap(NULL, T_GUEST * T_PAGE, PROT_READ | PROT_WRITE,
@@ -85,10 +83,10 @@ struct t_pair *t_pair_new(unsigned int mtu, const char *qdisc,
 	assert_ptr_not_equal(t->guest, MAP_FAILED);
 	for (i = 0; i < T_POPULATED * T_PAGE / 8; i++)
 		t->guest[i] = i * 0x9e3779b97f4a7c15;
-	t->a = t_open(t, t->va, true, busy_poll_us);
-	t->b = t_open(t, t->vb, false, busy_poll_us);
-	t->map_a = t_redirect(t->va);
-	t->map_b = t_redirect(t->vb);
+	t->a = t_open(t, t_va, true, busy_poll_us);
+	t->b = t_open(t, t_vb, false, busy_poll_us);
+	t->map_a = t_redirect(t_va);
+	t->map_b = t_redirect(t_vb);
 	t_redirect_set(t->map_a, QUEUE, xsk_chan_fd(t->a));
 	t_redirect_set(t->map_b, QUEUE, xsk_chan_fd(t->b));
 	t->credit = xsk_rx_credit(t->b, mtu + 14);
@@ -103,7 +101,7 @@ void t_pair_free(struct t_pair *t)
 	close(t->map_b);
 	munmap(t->guest, T_GUEST * T_PAGE);
 	close(t->guest_fd);
-	t_run("ip link del %s 2>/dev/null || :", t->va);
+	t_run("ip link del %s 2>/dev/null || :", t_va);
 	free(t);
 }
 

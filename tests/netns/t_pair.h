@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* t_pair.h - two channels over a veth pair, and frames from one to the other
  *
- *   guest memfd --- channel a ==== va - vb ==== channel b --- checked here
+ *   guest memfd --- channel a == t_va - t_vb == channel b --- checked here
  *                   sender                      receiver
  *
  * Both are as the planner says.  A frame is 64 bytes of header (its
@@ -38,12 +38,11 @@ struct t_pair {
 	bool staged;   /* send pages as a copy, not by descriptor */
 	bool may_drop; /* the device may, as kicks_dropped tells */
 	uint8_t seen[T_FRAMES], done[T_FRAMES];
-	char va[16], vb[16]; /* the devices */
 	struct xm_error e;
 };
 
-/* Devices with this MTU, the sender's with the queueing discipline @qdisc (NULL: the
- * default), and the channels. */
+/* Devices (t_va is the sender's) with this MTU, t_va with the queueing discipline @qdisc
+ * (NULL: the default), and the channels. */
 struct t_pair *t_pair_new(unsigned int mtu, const char *qdisc,
 			  unsigned int busy_poll_us);
 void t_pair_free(struct t_pair *t);

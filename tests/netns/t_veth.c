@@ -27,6 +27,8 @@
 
 #define SLOTS 64
 
+char t_va[16], t_vb[16];
+
 bool t_netns_enter(void)
 {
 	if (geteuid() || unshare(CLONE_NEWNET | CLONE_NEWNS) ||
@@ -37,6 +39,8 @@ bool t_netns_enter(void)
 	}
 	/* Router solicitations would be redirected into the tests' sockets. */
 	t_run("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
+	snprintf(t_va, sizeof(t_va), "a%d", getpid());
+	snprintf(t_vb, sizeof(t_vb), "b%d", getpid());
 	return true;
 }
 
@@ -90,6 +94,20 @@ void t_veth_add(const char *a, const char *b, unsigned int queues,
 void t_veth_del(const char *a)
 {
 	t_run("ip link del %s", a);
+}
+
+int t_veth_setup(void **state)
+{
+	(void)state;
+	t_veth_add(t_va, t_vb, 4, 9000);
+	return 0;
+}
+
+int t_veth_teardown(void **state)
+{
+	(void)state;
+	t_veth_del(t_va);
+	return 0;
 }
 
 int t_redirect(const char *ifname)

@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Names for a veth pair, that this process's alone has: NAPI threads are found by the
+ * device's name.  t_netns_enter() writes them. */
+extern char t_va[16], t_vb[16];
+
 /* False, after having printed the TAP line that skips the whole program, when
  * that needs rights we do not have. */
 bool t_netns_enter(void);
@@ -21,6 +25,11 @@ void t_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void t_veth_add(const char *a, const char *b, unsigned int queues,
 		unsigned int mtu);
 void t_veth_del(const char *a);
+
+/* For cmocka: t_va - t_vb with four queues each and MTU 9000. */
+int t_veth_setup(void **state);
+int t_veth_teardown(void **state);
+
 void t_carrier_wait(const char *ifname);
 
 /* Attach a native XDP program to @ifname that redirects every frame to the

@@ -18,32 +18,16 @@
 #include "xsk/caps.h"
 #include "xsk/compat.h"
 
-static char va[16], vb[16];
-
-static int setup(void **state)
-{
-	(void)state;
-	t_veth_add(va, vb, 4, 9000);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	t_veth_del(va);
-	return 0;
-}
-
 static void caps__of_a_veth(void **state)
 {
 	struct xsk_caps caps;
 	struct xm_error e = { 0 };
 
 	(void)state;
-	t_run("ip link set %s address 02:00:00:00:00:07", va);
-	assert_int_equal(xsk_caps_get(&caps, va, &e), 0);
+	t_run("ip link set %s address 02:00:00:00:00:07", t_va);
+	assert_int_equal(xsk_caps_get(&caps, t_va, &e), 0);
 	assert_string_equal(caps.driver, "veth");
-	assert_int_equal(caps.ifindex, if_nametoindex(va));
+	assert_int_equal(caps.ifindex, if_nametoindex(t_va));
 	assert_int_equal(caps.mtu, 9000);
 	assert_int_equal(caps.rx_queues, 4);
 	assert_int_equal(caps.tx_queues, 4);
@@ -55,11 +39,11 @@ static void caps__of_a_veth(void **state)
 	assert_false(caps.xdp_features & XSK_NETDEV_ACT_ZEROCOPY);
 	assert_int_equal(caps.zc_max_segs, 1);
 	/* queues that exist but are not in use do not count */
-	t_run("ethtool -L %s rx 2 tx 2", va);
-	assert_int_equal(xsk_caps_get(&caps, va, &e), 0);
+	t_run("ethtool -L %s rx 2 tx 2", t_va);
+	assert_int_equal(xsk_caps_get(&caps, t_va, &e), 0);
 	assert_int_equal(caps.rx_queues, 2);
-	t_run("ip link set %s down", vb);
-	assert_int_equal(xsk_caps_get(&caps, va, &e), 0);
+	t_run("ip link set %s down", t_vb);
+	assert_int_equal(xsk_caps_get(&caps, t_va, &e), 0);
 	assert_false(caps.is_up);
 }
 
@@ -78,7 +62,8 @@ static void caps__of_no_device(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) \
+	cmocka_unit_test_setup_teardown(name, t_veth_setup, t_veth_teardown)
 	const struct CMUnitTest tests[] = {
 		T(caps__of_a_veth),
 		T(caps__of_no_device),
@@ -86,7 +71,5 @@ int main(void)
 
 	if (!t_netns_enter())
 		return 0;
-	snprintf(va, sizeof(va), "a%d", getpid());
-	snprintf(vb, sizeof(vb), "b%d", getpid());
 	return cmocka_run_group_tests_name("caps", tests, NULL, NULL);
 }

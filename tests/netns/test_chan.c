@@ -226,15 +226,15 @@ static void link__down_and_up_in_the_middle(void **state)
 	struct t_pair *t = *state;
 
 	t_transfer(t, 500, 2);
-	t_run("ip link set %s down", t->va);
+	t_run("ip link set %s down", t_va);
 	t_post(t, 20);
 	assert_int_equal(xsk_tx_kick(t->a, &t->e), -ENETDOWN);
 	assert_int_equal(t->e.err, 0); /* nothing to report yet */
 	assert_int_equal(xsk_tx_posted(t->a), 20);
 	assert_int_equal(xsk_chan_check(t->a, &t->e), 0);
-	t_run("ip link set %s up", t->va);
-	t_carrier_wait(t->va);
-	t_carrier_wait(t->vb);
+	t_run("ip link set %s up", t_va);
+	t_carrier_wait(t_va);
+	t_carrier_wait(t_vb);
 	/* The frames waited in the ring; a device that comes up may drop some
 	 * of them, and completes those too. */
 	t->lost = 20;
@@ -249,7 +249,7 @@ static void link__peer_down_loses_and_completes(void **state)
 	int64_t start = 0;
 
 	t_transfer(t, 100, 2);
-	t_run("ip link set %s down", t->vb);
+	t_run("ip link set %s down", t_vb);
 	t_post(t, 20);
 	while (t->completed < t->sent) {
 		t_kick(t, t->a);
@@ -258,9 +258,9 @@ static void link__peer_down_loses_and_completes(void **state)
 	}
 	xsk_chan_stats(t->a, &st);
 	assert_int_equal(st.kicks_dropped, 20); /* no carrier */
-	t_run("ip link set %s up", t->vb);
-	t_carrier_wait(t->va);
-	t_carrier_wait(t->vb);
+	t_run("ip link set %s up", t_vb);
+	t_carrier_wait(t_va);
+	t_carrier_wait(t_vb);
 	t->lost = 20;
 	t_transfer(t, t->sent + 200, 2);
 	assert_int_equal(t->received, 300);
@@ -272,9 +272,9 @@ static void link__a_device_that_vanishes_is_told(void **state)
 	int r;
 
 	t_transfer(t, 50, 2);
-	t_veth_del(t->va);
+	t_veth_del(t_va);
 	assert_int_equal(xsk_chan_check(t->b, &t->e), -ENETDOWN);
-	assert_non_null(strstr(t->e.msg, t->vb));
+	assert_non_null(strstr(t->e.msg, t_vb));
 	assert_non_null(strstr(t->e.msg, "gone"));
 	memset(&t->e, 0, sizeof(t->e));
 	t_post(t, 1);
@@ -288,9 +288,9 @@ static void link__mtu_change_stops_nothing(void **state)
 	struct t_pair *t = *state;
 
 	t_transfer(t, 200, 2);
-	t_run("ip link set %s mtu 8900", t->va);
+	t_run("ip link set %s mtu 8900", t_va);
 	t_transfer(t, 400, 2);
-	t_run("ip link set %s mtu 9000", t->va);
+	t_run("ip link set %s mtu 9000", t_va);
 	t_transfer(t, 600, 2);
 }
 

@@ -25,19 +25,10 @@
 #define FRAMES   3000
 #define HEAD     64
 
-static char va[16], vb[16];
-
 static int setup(void **state)
 {
 	(void)state;
-	t_veth_add(va, vb, 1, 65535);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	t_veth_del(va);
+	t_veth_add(t_va, t_vb, 1, 65535);
 	return 0;
 }
 
@@ -131,7 +122,7 @@ static void desc__the_kernel_agrees(void **state)
 
 	(void)state;
 	srandom(0xde5c);
-	t_xsk_open(&x, va, 0);
+	t_xsk_open(&x, t_va, 0);
 	for (i = 0; i < FRAMES; i++) {
 		n = t_frame(d);
 		ours = t_is_ours(d, n);
@@ -149,12 +140,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(desc__the_kernel_agrees, setup,
-						teardown),
+						t_veth_teardown),
 	};
 
 	if (!t_netns_enter())
 		return 0;
-	snprintf(va, sizeof(va), "a%d", getpid());
-	snprintf(vb, sizeof(vb), "b%d", getpid());
 	return cmocka_run_group_tests_name("xsk_desc", tests, NULL, NULL);
 }

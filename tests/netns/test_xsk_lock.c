@@ -25,44 +25,12 @@
 
 #include <cmocka.h>
 
+#include "t_mem.h"
 #include "t_veth.h"
 #include "xsk/plan.h"
 
 #define PAGE 4096u
 #define MIB  ((uint64_t)1 << 20)
-
-static char va[16], vb[16];
-
-static int setup(void **state)
-{
-	(void)state;
-	t_veth_add(va, vb, 4, 9000);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	t_veth_del(va);
-	return 0;
-}
-
-static void *t_map(int fd, uint64_t len, int prot, int flags)
-{
-	void *p = mmap(NULL, len, prot, flags, fd, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	return p;
-}
-
-static int t_memfd(uint64_t len, unsigned int flags)
-{
-	int fd = memfd_create("t_guest", MFD_CLOEXEC | flags);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)len), 0);
-	return fd;
-}
 
 /* Become a user of our own that may do everything but lock memory. */
 static int t_drop_ipc_lock(unsigned int nth, uint64_t memlock)
@@ -140,10 +108,10 @@ static struct xsk_plan t_plan(uint64_t budget, uint64_t slice, bool is_sender,
 	struct xsk_caps caps;
 	struct xm_error e = { 0 };
 
-	assert_int_equal(xsk_caps_get(&caps, va, &e), 0);
+	assert_int_equal(xsk_caps_get(&caps, t_va, &e), 0);
 	if (xsk_plan_make(&plan, &caps, &wish, &e))
 		fail_msg("%s", e.msg);
-	plan.opts.ifname = va;
+	plan.opts.ifname = t_va;
 	plan.opts.ifindex = caps.ifindex;
 	return plan;
 }
@@ -236,7 +204,8 @@ static void budget__is_kept_when_the_guest_grows(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) \
+	cmocka_unit_test_setup_teardown(name, t_veth_setup, t_veth_teardown)
 	const struct CMUnitTest tests[] = {
 		T(memlock__the_error_says_what_helps),
 		T(budget__of_512k_a_channel_is_kept),
@@ -247,7 +216,5 @@ int main(void)
 
 	if (!t_netns_enter())
 		return 0;
-	snprintf(va, sizeof(va), "a%d", getpid());
-	snprintf(vb, sizeof(vb), "b%d", getpid());
 	return cmocka_run_group_tests_name("xsk_lock", tests, NULL, NULL);
 }

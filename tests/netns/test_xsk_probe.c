@@ -2,7 +2,7 @@
 /* test_xsk_probe.c - what the driver takes for granted about AF_XDP, asked of
  * the kernel it runs on: sending, receiving, binding
  *
- * A veth pair va - vb of four queues, MTU 9000 unless a test says
+ * A veth pair t_va - t_vb of four queues, MTU 9000 unless a test says
  * otherwise; every frame is an Ethernet header with an experimental type and
  * filler.  Registration is probed in test_xsk_umem.c.
  */
@@ -31,27 +31,10 @@
 
 #define ETH_TYPE 0x88b5 /* local experimental */
 
-static char va[16], vb[16]; /* named after this process: NAPI threads are
-			      * found by device name */
-
-static int setup(void **state)
-{
-	(void)state;
-	t_veth_add(va, vb, 4, 9000);
-	return 0;
-}
-
 static int setup_large(void **state)
 {
 	(void)state;
-	t_veth_add(va, vb, 1, 65535);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	t_veth_del(va);
+	t_veth_add(t_va, t_vb, 1, 65535);
 	return 0;
 }
 
@@ -97,11 +80,11 @@ static void tx__header_and_whole_pages(void **state)
 	uint64_t addr[3];
 	struct t_xsk a, b;
 	struct xdp_desc d[3];
-	int map = t_redirect(vb);
+	int map = t_redirect(t_vb);
 
 	(void)state;
-	t_xsk_open(&a, va, 0);
-	t_xsk_open(&b, vb, 0);
+	t_xsk_open(&a, t_va, 0);
+	t_xsk_open(&b, t_vb, 0);
 	t_redirect_set(map, 0, b.s.fd);
 	d[0] = t_head(&a, 0, 64);
 	d[1] = t_body(&a, 7, 0, 4096);
@@ -128,11 +111,11 @@ static void tx__18_descriptors_arrive(void **state)
 	uint64_t addr[18];
 	struct t_xsk a, b;
 	struct xdp_desc d[18];
-	int map = t_redirect(vb), i, k;
+	int map = t_redirect(t_vb), i, k;
 
 	(void)state;
-	t_xsk_open(&a, va, 0);
-	t_xsk_open(&b, vb, 0);
+	t_xsk_open(&a, t_va, 0);
+	t_xsk_open(&b, t_vb, 0);
 	t_redirect_set(map, 0, b.s.fd);
 	d[0] = t_head(&a, 0, 64);
 	for (i = 1; i < 18; i++)
@@ -158,13 +141,13 @@ static void tx__19_descriptors_are_rejected(void **state)
 	uint64_t addr[20];
 	struct t_xsk a, b;
 	struct xdp_desc d[19], next;
-	int map = t_redirect(vb), i;
+	int map = t_redirect(t_vb), i;
 	int64_t start = 0;
 	unsigned int n = 0;
 
 	(void)state;
-	t_xsk_open(&a, va, 0);
-	t_xsk_open(&b, vb, 0);
+	t_xsk_open(&a, t_va, 0);
+	t_xsk_open(&b, t_vb, 0);
 	t_redirect_set(map, 0, b.s.fd);
 	d[0] = t_head(&a, 0, 64);
 	for (i = 1; i < 19; i++)
@@ -197,7 +180,7 @@ static void tx__an_odd_address_completes_as_the_even_one(void **state)
 	uint64_t addr;
 
 	(void)state;
-	t_xsk_open(&a, va, 0);
+	t_xsk_open(&a, t_va, 0);
 	d = t_head(&a, 0, 100);
 	d.addr |= 1;
 	(void)t_send(&a, &d, 1); /* nobody takes it at the other end */
@@ -219,9 +202,9 @@ static void t_hold_peer(void)
 
 	CPU_ZERO(&cpu0);
 	CPU_SET(0, &cpu0);
-	t_run("echo 1 > /sys/class/net/%s/threaded", vb);
-	t_run("pgrep '^napi/%s-' | xargs -r -n1 taskset -p 1 >/dev/null", vb);
-	t_run("pgrep '^napi/%s-' >/dev/null", vb);
+	t_run("echo 1 > /sys/class/net/%s/threaded", t_vb);
+	t_run("pgrep '^napi/%s-' | xargs -r -n1 taskset -p 1 >/dev/null", t_vb);
+	t_run("pgrep '^napi/%s-' >/dev/null", t_vb);
 	assert_int_equal(sched_setaffinity(0, sizeof(cpu0), &cpu0), 0);
 	assert_int_equal(sched_setscheduler(0, SCHED_FIFO, &prio), 0);
 }
@@ -254,7 +237,7 @@ static void t_press_kick(struct t_pressed *t, struct t_xsk *a)
  * come back. */
 static void t_press(struct t_pressed *t, const char *qdisc)
 {
-	int map = t_redirect(vb);
+	int map = t_redirect(t_vb);
 	struct xdp_desc d;
 	struct t_xsk a, b;
 	uint8_t buf[128];
@@ -263,9 +246,9 @@ static void t_press(struct t_pressed *t, const char *qdisc)
 
 	memset(t, 0, sizeof(*t));
 	if (qdisc)
-		t_run("tc qdisc add dev %s root %s", va, qdisc);
-	t_xsk_open(&a, va, 0);
-	t_xsk_open(&b, vb, 0);
+		t_run("tc qdisc add dev %s root %s", t_va, qdisc);
+	t_xsk_open(&a, t_va, 0);
+	t_xsk_open(&b, t_vb, 0);
 	t_redirect_set(map, 0, b.s.fd);
 	for (i = 0; i < N_PRESSED; i++) {
 		d = t_head(&a, i, 60);
@@ -346,7 +329,7 @@ static void budget__is_32_to_the_rings_size(void **state)
 	int r;
 
 	(void)state;
-	t_xsk_open(&a, va, 0);
+	t_xsk_open(&a, t_va, 0);
 	r = t_budget(&a, 32);
 	if (r) {
 		assert_int_equal(r, -ENOPROTOOPT); /* before 6.17 */
@@ -364,8 +347,8 @@ static void budget__is_32_to_the_rings_size(void **state)
 static int t_bind(unsigned int queue, bool zero_copy, struct xm_error *e)
 {
 	struct xsk_chan_opts opts = {
-		.ifname = va,
-		.ifindex = (int)if_nametoindex(va),
+		.ifname = t_va,
+		.ifindex = (int)if_nametoindex(t_va),
 		.queue = queue,
 		.force_zero_copy = zero_copy,
 		.max_descs = 18,
@@ -405,7 +388,7 @@ static void bind__a_queue_that_is_not_there(void **state)
 	char want[64];
 
 	(void)state;
-	snprintf(want, sizeof(want), "%s has no queue 4: 4 are in use", va);
+	snprintf(want, sizeof(want), "%s has no queue 4: 4 are in use", t_va);
 	assert_int_equal(t_bind(4, false, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, want));
 	assert_int_equal(t_bind(3, false, &e), 0);
@@ -417,7 +400,7 @@ static void bind__a_queue_that_is_taken(void **state)
 	struct t_xsk a;
 
 	(void)state;
-	t_xsk_open(&a, va, 1);
+	t_xsk_open(&a, t_va, 1);
 	assert_int_equal(t_bind(1, false, &e), -EBUSY);
 	assert_non_null(strstr(e.msg, "queue 1 already has an AF_XDP socket"));
 	assert_int_equal(t_bind(2, false, &e), 0);
@@ -434,7 +417,7 @@ static void bind__again_right_after_close(void **state)
 
 	(void)state;
 	for (i = 0; i < 10; i++) {
-		t_xsk_open(&a, va, 1);
+		t_xsk_open(&a, t_va, 1);
 		t_xsk_close(&a);
 		assert_int_equal(t_bind(1, false, &e), 0);
 	}
@@ -444,15 +427,15 @@ static void bind__again_right_after_close(void **state)
 
 static void steer__queue_i_is_queue_i(void **state)
 {
-	int map = t_redirect(vb), i;
+	int map = t_redirect(t_vb), i;
 	struct t_xsk a[4], b[4];
 	struct xdp_desc d;
 	uint8_t buf[256];
 
 	(void)state;
 	for (i = 0; i < 4; i++) {
-		t_xsk_open(&a[i], va, (unsigned int)i);
-		t_xsk_open(&b[i], vb, (unsigned int)i);
+		t_xsk_open(&a[i], t_va, (unsigned int)i);
+		t_xsk_open(&b[i], t_vb, (unsigned int)i);
 		t_redirect_set(map, (uint32_t)i, b[i].s.fd);
 	}
 	for (i = 3; i >= 0; i--) {
@@ -469,13 +452,13 @@ static void steer__queue_i_is_queue_i(void **state)
 	close(map);
 }
 
-/* What reaches the stack of vb, as a packet socket sees it. */
+/* What reaches the stack of t_vb, as a packet socket sees it. */
 static int t_sniff(void)
 {
 	struct sockaddr_ll sll = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(ETH_TYPE),
-		.sll_ifindex = (int)if_nametoindex(vb),
+		.sll_ifindex = (int)if_nametoindex(t_vb),
 	};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(ETH_TYPE));
 
@@ -486,14 +469,14 @@ static int t_sniff(void)
 
 static void steer__an_empty_slot_passes(void **state)
 {
-	int map = t_redirect(vb), sniff = t_sniff();
+	int map = t_redirect(t_vb), sniff = t_sniff();
 	int64_t start = 0;
 	struct xdp_desc d;
 	struct t_xsk a;
 	uint8_t buf[256];
 
 	(void)state;
-	t_xsk_open(&a, va, 2);
+	t_xsk_open(&a, t_va, 2);
 	d = t_head(&a, 0, 77);
 	assert_int_equal(t_send(&a, &d, 1), 0);
 	while (recv(sniff, buf, sizeof(buf), 0) != 77)
@@ -505,19 +488,19 @@ static void steer__an_empty_slot_passes(void **state)
 
 static void steer__a_socket_of_another_queue_drops(void **state)
 {
-	int map = t_redirect(vb), sniff = t_sniff();
+	int map = t_redirect(t_vb), sniff = t_sniff();
 	struct t_xsk a, b;
 	struct xdp_desc d;
 	uint8_t buf[256];
 	uint64_t addr;
 
 	(void)state;
-	t_xsk_open(&a, va, 2);
-	t_xsk_open(&b, vb, 1);
+	t_xsk_open(&a, t_va, 2);
+	t_xsk_open(&b, t_vb, 1);
 	t_redirect_set(map, 2, b.s.fd);
 	d = t_head(&a, 0, 77);
 	assert_int_equal(t_send(&a, &d, 1), 0);
-	t_xsk_reap_all(&a, &addr, 1); /* vb is done with it */
+	t_xsk_reap_all(&a, &addr, 1); /* t_vb is done with it */
 	assert_int_equal(t_xsk_recv(&b, buf, sizeof(buf)), 0);
 	assert_int_equal(recv(sniff, buf, sizeof(buf), 0), -1);
 	/* and the next one, with the slot empty, does come through */
@@ -533,9 +516,10 @@ static void steer__a_socket_of_another_queue_drops(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) \
+	cmocka_unit_test_setup_teardown(name, t_veth_setup, t_veth_teardown)
 #define T_LARGE(name) \
-	cmocka_unit_test_setup_teardown(name, setup_large, teardown)
+	cmocka_unit_test_setup_teardown(name, setup_large, t_veth_teardown)
 	const struct CMUnitTest tests[] = {
 		T(tx__header_and_whole_pages),
 		T_LARGE(tx__18_descriptors_arrive),
@@ -556,7 +540,5 @@ int main(void)
 
 	if (!t_netns_enter())
 		return 0;
-	snprintf(va, sizeof(va), "a%d", getpid());
-	snprintf(vb, sizeof(vb), "b%d", getpid());
 	return cmocka_run_group_tests_name("xsk_probe", tests, NULL, NULL);
 }

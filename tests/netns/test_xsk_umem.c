@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "t_mem.h"
 #include "t_veth.h"
 #include "t_xsk.h"
 #include "xsk/chan_priv.h"
@@ -39,22 +40,6 @@ struct t_umem_reg {
 	uint32_t chunk_size, headroom, flags, tx_metadata_len;
 };
 
-static char va[16], vb[16];
-
-static int setup(void **state)
-{
-	(void)state;
-	t_veth_add(va, vb, 4, 9000);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	t_veth_del(va);
-	return 0;
-}
-
 /* XDP_UMEM_REG on a socket that is closed again: 0 or -errno. */
 static int t_reg(void *addr, uint64_t len, uint32_t chunk, uint32_t headroom)
 {
@@ -66,23 +51,6 @@ static int t_reg(void *addr, uint64_t len, uint32_t chunk, uint32_t headroom)
 								       0;
 	close(fd);
 	return r;
-}
-
-static void *t_map(int fd, uint64_t len, int prot, int flags)
-{
-	void *p = mmap(NULL, len, prot, flags, fd, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	return p;
-}
-
-static int t_memfd(uint64_t len, unsigned int flags)
-{
-	int fd = memfd_create("t_guest", MFD_CLOEXEC | flags);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)len), 0);
-	return fd;
 }
 
 static bool t_has(struct xsk_chan *c, uint8_t block, uint64_t offset)
@@ -161,8 +129,8 @@ static void reg__a_hole_fails(void **state)
 static struct xsk_chan_opts t_opts(unsigned int queue)
 {
 	return (struct xsk_chan_opts){
-		.ifname = va,
-		.ifindex = (int)if_nametoindex(va),
+		.ifname = t_va,
+		.ifindex = (int)if_nametoindex(t_va),
 		.queue = queue,
 		.max_descs = 3,
 		.tx_ring = 64,
@@ -332,7 +300,7 @@ static int t_tx_socket(const struct t_umem_reg *reg, struct xdp_desc **ret_desc,
 {
 	struct sockaddr_xdp sa = {
 		.sxdp_family = AF_XDP,
-		.sxdp_ifindex = if_nametoindex(va),
+		.sxdp_ifindex = if_nametoindex(t_va),
 		.sxdp_flags = XDP_COPY,
 	};
 	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), n = 64;
@@ -396,8 +364,8 @@ static void tx__metadata_forbids_whole_pages(void **state)
 	assert_int_equal(t_rejected(reg, 4 * PAGE, PAGE), 0);
 	reg.flags = TX_METADATA_LEN_FLAG;
 	reg.tx_metadata_len = 16;
-	t_veth_del(va); /* a queue that is free at once */
-	t_veth_add(va, vb, 4, 9000);
+	t_veth_del(t_va); /* a queue that is free at once */
+	t_veth_add(t_va, t_vb, 4, 9000);
 	n = t_rejected(reg, 4 * PAGE, PAGE);
 	if (n != UINT64_MAX) /* else before 6.8: there is no such UMEM */
 		assert_int_equal(n, 1);
@@ -431,7 +399,8 @@ static void chan__a_rejected_descriptor_is_told(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) \
+	cmocka_unit_test_setup_teardown(name, t_veth_setup, t_veth_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reg__anonymous_memory),
 		cmocka_unit_test(reg__a_shared_memfd),
@@ -448,7 +417,5 @@ int main(void)
 
 	if (!t_netns_enter())
 		return 0;
-	snprintf(va, sizeof(va), "a%d", getpid());
-	snprintf(vb, sizeof(vb), "b%d", getpid());
 	return cmocka_run_group_tests_name("xsk_umem", tests, NULL, NULL);
 }
