@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "guest/dirtylog.h"
+#include "guest/dirtylog_priv.h"
 #include "util/fd.h"
 
 #define PAGE 4096UL
@@ -193,6 +194,15 @@ static inline void t_writer_start(struct t_writer *w, int mem_fd,
 	assert_non_null(w->bits);
 }
 
+/* One of @pages pages of shared memory, ours. */
+static inline void t_start(struct t_writer *w, uint64_t pages)
+{
+	int fd = memfd_create("memory", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, (off_t)(pages * PAGE)), 0);
+	t_writer_start(w, fd, pages, 0);
+}
+
 static inline void t_writer_end(struct t_writer *w)
 {
 	w->log = dirtylog_close(w->log);
@@ -246,6 +256,50 @@ static inline void t_harvest_is(struct t_writer *w, uint64_t page, uint64_t n)
 			fail_msg("page %lu: %d", (unsigned long)i,
 				 t_bit(w->bits, i));
 	assert_int_equal(got, n);
+}
+
+/* Each harvest is what was stored, twenty times, here and there. */
+static inline void t_random_stores(struct t_writer *w)
+{
+	size_t size = (w->pages / 64 + 1) * 8;
+	uint64_t *want = malloc(size), page, some;
+	unsigned int round, i, n;
+
+	assert_non_null(want);
+	srandom(1);
+	for (round = 0; round < 20; round++) {
+		memset(want, 0, size);
+		n = (unsigned int)random() % 60;
+		for (i = 0; i < n; i++) {
+			page = (uint64_t)random() % w->pages;
+			some = 1 + (uint64_t)random() % 5;
+			some = some < w->pages - page ? some : w->pages - page;
+			t_do(w, T_STORE, page, some);
+			dirtylog_bits_set(want, page, some);
+		}
+		t_harvest(w);
+		assert_memory_equal(w->bits, want, size);
+	}
+	free(want);
+}
+
+/* What was harvested last, to @copy of all of its memory. */
+static inline void t_copy_dirty(const struct t_writer *w, uint8_t *copy)
+{
+	uint64_t page;
+
+	for (page = 0; page < w->pages; page++)
+		if (t_bit(w->bits, page))
+			memcpy(copy + page * PAGE, w->mem + page * PAGE, PAGE);
+}
+
+static inline void t_expect_copy(const struct t_writer *w, const uint8_t *copy)
+{
+	uint64_t page;
+
+	for (page = 0; page < w->pages; page++)
+		if (memcmp(copy + page * PAGE, w->mem + page * PAGE, PAGE))
+			fail_msg("page %lu was lost", (unsigned long)page);
 }
 
 #endif

@@ -5,16 +5,6 @@
 
 #include <sys/stat.h>
 
-#include "guest/dirtylog_priv.h"
-
-static void t_start(struct t_writer *w, uint64_t pages)
-{
-	int fd = memfd_create("memory", MFD_CLOEXEC);
-
-	assert_int_equal(ftruncate(fd, (off_t)(pages * PAGE)), 0);
-	t_writer_start(w, fd, pages, 0);
-}
-
 static void dirtylog_bits_set__as_one_by_one(void **state)
 {
 	uint64_t fast[4], slow[4], first, n, i;
@@ -36,32 +26,15 @@ static void dirtylog_bits_set__as_one_by_one(void **state)
 
 static void dirtylog_harvest__random_stores(void **state)
 {
-	const uint64_t pages = 3000;
-	uint64_t want[3000 / 64 + 1];
 	struct t_writer w;
-	unsigned int round, i, n;
-	uint64_t page, some;
 
 	(void)state;
-	srandom(1);
-	t_start(&w, pages);
-	t_do(&w, T_STORE, 0, pages / 2); /* the rest is a hole */
+	t_start(&w, 3000);
+	t_do(&w, T_STORE, 0, 1500); /* the rest is a hole */
 	t_track(&w);
 	assert_string_equal(dirtylog_kind(w.log), "uffd");
 	assert_false(dirtylog_needs_stop(w.log));
-	for (round = 0; round < 20; round++) {
-		memset(want, 0, sizeof(want));
-		n = (unsigned int)random() % 60;
-		for (i = 0; i < n; i++) {
-			page = (uint64_t)random() % pages;
-			some = 1 + (uint64_t)random() % 5;
-			some = some < pages - page ? some : pages - page;
-			t_do(&w, T_STORE, page, some);
-			dirtylog_bits_set(want, page, some);
-		}
-		t_harvest(&w);
-		assert_memory_equal(w.bits, want, sizeof(want));
-	}
+	t_random_stores(&w);
 	t_writer_end(&w);
 }
 
@@ -233,7 +206,7 @@ static void dirtylog_harvest__loses_nothing(void **state)
 {
 	const uint64_t pages = 4096;
 	struct t_writer w;
-	uint64_t page, all = 0;
+	uint64_t all = 0;
 	uint8_t *copy = malloc(pages * PAGE), r;
 	unsigned int i;
 	bool is_last;
@@ -254,14 +227,9 @@ static void dirtylog_harvest__loses_nothing(void **state)
 			assert_int_equal(read(w.done, &r, 1), 1);
 		}
 		all += t_harvest(&w);
-		for (page = 0; page < pages; page++)
-			if (t_bit(w.bits, page))
-				memcpy(copy + page * PAGE, w.mem + page * PAGE,
-				       PAGE);
+		t_copy_dirty(&w, copy);
 	}
-	for (page = 0; page < pages; page++)
-		if (memcmp(copy + page * PAGE, w.mem + page * PAGE, PAGE))
-			fail_msg("page %lu was lost", (unsigned long)page);
+	t_expect_copy(&w, copy);
 	print_message("# %lu pages copied\n", (unsigned long)all);
 	assert_int_equal(t_harvest(&w), 0);
 	free(copy);

@@ -3,8 +3,6 @@
 #include "../lib/t_dirtylog.h"
 #include "../lib/t_huge.h"
 
-#include "guest/dirtylog_priv.h"
-
 #define HUGE   (T_HUGE / PAGE) /* pages of a hugepage */
 #define N_HUGE 6UL
 

@@ -4,16 +4,6 @@
  * one. */
 #include "../lib/t_dirtylog.h"
 
-#include "guest/dirtylog_priv.h"
-
-static void t_start(struct t_writer *w, uint64_t pages)
-{
-	int fd = memfd_create("memory", MFD_CLOEXEC);
-
-	assert_int_equal(ftruncate(fd, (off_t)(pages * PAGE)), 0);
-	t_writer_start(w, fd, pages, 0);
-}
-
 /* As a guest must be while it is harvested. */
 static void t_pause(const struct t_writer *w)
 {
@@ -45,30 +35,13 @@ static void dirtylog_open__chooses_soft_dirty(void **state)
 
 static void dirtylog_harvest__random_stores(void **state)
 {
-	const uint64_t pages = 3000;
-	uint64_t want[3000 / 64 + 1];
 	struct t_writer w;
-	unsigned int round, i, n;
-	uint64_t page, some;
 
 	(void)state;
-	srandom(1);
-	t_start(&w, pages);
-	t_do(&w, T_STORE, 0, pages / 2); /* the rest is a hole */
+	t_start(&w, 3000);
+	t_do(&w, T_STORE, 0, 1500); /* the rest is a hole */
 	t_track(&w);
-	for (round = 0; round < 20; round++) {
-		memset(want, 0, sizeof(want));
-		n = (unsigned int)random() % 60;
-		for (i = 0; i < n; i++) {
-			page = (uint64_t)random() % pages;
-			some = 1 + (uint64_t)random() % 5;
-			some = some < pages - page ? some : pages - page;
-			t_do(&w, T_STORE, page, some);
-			dirtylog_bits_set(want, page, some);
-		}
-		t_harvest(&w);
-		assert_memory_equal(w.bits, want, sizeof(want));
-	}
+	t_random_stores(&w);
 	t_writer_end(&w);
 }
 
@@ -168,21 +141,12 @@ static void dirtylog_harvest__only_the_ranges(void **state)
 
 /* -- while it writes ------------------------------------------------------------- */
 
-static void copy_dirty(const struct t_writer *w, uint8_t *copy)
-{
-	uint64_t page;
-
-	for (page = 0; page < w->pages; page++)
-		if (t_bit(w->bits, page))
-			memcpy(copy + page * PAGE, w->mem + page * PAGE, PAGE);
-}
-
 /* It is paused for each harvest, and writes on while its pages are copied. */
 static void dirtylog_harvest__loses_nothing(void **state)
 {
 	const uint64_t pages = 4096;
 	struct t_writer w;
-	uint64_t page, some, all = 0;
+	uint64_t some, all = 0;
 	uint8_t *copy = malloc(pages * PAGE);
 	unsigned int i;
 
@@ -197,15 +161,13 @@ static void dirtylog_harvest__loses_nothing(void **state)
 		t_pause(&w);
 		some = t_harvest(&w);
 		t_run(&w);
-		copy_dirty(&w, copy);
+		t_copy_dirty(&w, copy);
 		all += some;
 	}
 	t_pause(&w);
 	all += t_harvest(&w);
-	copy_dirty(&w, copy);
-	for (page = 0; page < pages; page++)
-		if (memcmp(copy + page * PAGE, w.mem + page * PAGE, PAGE))
-			fail_msg("page %lu was lost", (unsigned long)page);
+	t_copy_dirty(&w, copy);
+	t_expect_copy(&w, copy);
 	print_message("# %lu pages copied\n", (unsigned long)all);
 	assert_int_equal(t_harvest(&w), 0);
 	free(copy);
