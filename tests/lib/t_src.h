@@ -180,10 +180,10 @@ static inline void t_src_assert_abort(const struct t_src *t,
 	assert_string_equal(t->s.outcome.text, t->msg[0].abort.text);
 }
 
-/* In @state every message is a breach of the protocol, but @legal, HEARTBEAT
- * and ABORT. */
-static inline void t_src_takes_only(struct t_src *t, enum xm_src_state state,
-				    enum xm_msg_type legal)
+/* In @state every message is a breach of the protocol, but @legal and ABORT, and
+ * HEARTBEAT and @idle, which change nothing. */
+static inline void t_src_takes(struct t_src *t, enum xm_src_state state,
+			       enum xm_msg_type legal, enum xm_msg_type idle)
 {
 	const struct xm_src fresh = t->s;
 	enum xm_msg_type type;
@@ -192,13 +192,19 @@ static inline void t_src_takes_only(struct t_src *t, enum xm_src_state state,
 		t->s = fresh;
 		t_src_at(t, state);
 		t_src_hear_type(t, type);
-		if (type == XM_MSG_HEARTBEAT) {
+		if (type == XM_MSG_HEARTBEAT || type == idle) {
 			t_assert_nothing(&t->act);
 			assert_int_equal(t->s.state, state);
 		} else if (type != legal && type != XM_MSG_ABORT) {
 			t_src_assert_abort(t, XM_REASON_PROTOCOL);
 		}
 	}
+}
+
+static inline void t_src_takes_only(struct t_src *t, enum xm_src_state state,
+				    enum xm_msg_type legal)
+{
+	t_src_takes(t, state, legal, XM_MSG_HEARTBEAT);
 }
 
 #endif
