@@ -196,6 +196,16 @@ void evil_flood_keys(struct evil *ev) __attribute__((noreturn));
 void evil_flood(struct evil *ev, const void *bytes, size_t len)
 	__attribute__((noreturn));
 
+/* Not even HEARTBEATs; no frames; the end of the connection.  Then rest. */
+void evil_silence(struct evil *ev) __attribute__((noreturn));
+void evil_no_frames(struct evil *ev) __attribute__((noreturn));
+void evil_hangup(struct evil *ev) __attribute__((noreturn));
+/* 64 KiB are announced, and none of them comes. */
+void evil_say_half(struct evil *ev) __attribute__((noreturn));
+/* Messages that say nothing; of a type that nobody knows, as long as can be. */
+void evil_flood_beats(struct evil *ev) __attribute__((noreturn));
+void evil_flood_unknown(struct evil *ev) __attribute__((noreturn));
+
 /* -- evil_more.c: verification and device state ------------------------------------- */
 
 uint32_t evil_stripes(const struct evil *ev);

@@ -251,3 +251,50 @@ void evil_flood_keys(struct evil *ev)
 	} while (!r || !gnutls_error_is_fatal(r));
 	evil_exit(ev);
 }
+
+void evil_silence(struct evil *ev)
+{
+	ev->is_mute = true;
+	evil_rest(ev);
+}
+
+void evil_no_frames(struct evil *ev)
+{
+	ev->is_dumb = true;
+	evil_rest(ev);
+}
+
+void evil_hangup(struct evil *ev)
+{
+	ctl_end(ev->ctl);
+	ev->is_mute = true;
+	evil_rest(ev);
+}
+
+void evil_say_half(struct evil *ev)
+{
+	uint8_t raw[XM_MSG_HEADER];
+
+	evil_put_head(raw, 99, XM_MSG_MAX - XM_MSG_HEADER);
+	(void)evil_say_raw(ev, raw, sizeof(raw));
+	evil_silence(ev);
+}
+
+void evil_flood_beats(struct evil *ev)
+{
+	uint8_t raw[64 * XM_MSG_HEADER];
+	unsigned int i;
+
+	for (i = 0; i < 64; i++)
+		evil_put_head(raw + (size_t)i * XM_MSG_HEADER, XM_MSG_HEARTBEAT,
+			      0);
+	evil_flood(ev, raw, sizeof(raw));
+}
+
+void evil_flood_unknown(struct evil *ev)
+{
+	static uint8_t raw[XM_MSG_MAX];
+
+	evil_put_head(raw, 200, XM_MSG_MAX - XM_MSG_HEADER);
+	evil_flood(ev, raw, sizeof(raw));
+}

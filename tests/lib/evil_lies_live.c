@@ -170,13 +170,6 @@ static void say_begin(struct evil *ev)
 	evil_rest(ev);
 }
 
-static void say_hangup(struct evil *ev)
-{
-	ctl_end(ev->ctl);
-	ev->is_mute = true;
-	evil_rest(ev);
-}
-
 static void commit_twice(struct evil *ev)
 {
 	uint8_t raw[2 * XM_MSG_HEADER];
@@ -249,7 +242,7 @@ const struct evil_lie evil_live_lies[] = {
 	     UNFIT, "COMMIT before the devices are loaded"),
 	LIVE("live-commit-twice", WHEN_DONE, commit_twice, "completed", "",
 	     "COMMIT, and at once again: of no effect"),
-	LIVE("live-hangup", WHEN_DONE, say_hangup, "peer_lost",
+	LIVE("live-hangup", WHEN_DONE, evil_hangup, "peer_lost",
 	     "closed the control connection", "hangs up when all is loaded"),
 	LIVE("live-beats-loaded", WHEN_DONE, evil_rest, "on", "",
 	     "HEARTBEATs, when all is loaded"),

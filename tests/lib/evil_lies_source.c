@@ -96,25 +96,6 @@ static void say_begin(struct evil *ev)
 	evil_rest(ev);
 }
 
-static void say_silence(struct evil *ev)
-{
-	ev->is_mute = true;
-	evil_rest(ev);
-}
-
-static void say_no_frames(struct evil *ev)
-{
-	ev->is_dumb = true;
-	evil_rest(ev);
-}
-
-static void say_hangup(struct evil *ev)
-{
-	ctl_end(ev->ctl);
-	ev->is_mute = true;
-	evil_rest(ev);
-}
-
 /* ABORT with a text of escapes, for no reason there is. */
 static void say_abort(struct evil *ev)
 {
@@ -140,23 +121,13 @@ static void say_unknown_outcome(struct evil *ev)
 	evil_rest(ev);
 }
 
-/* 64 KiB are announced, and none of them comes. */
-static void say_half(struct evil *ev)
-{
-	uint8_t raw[XM_MSG_HEADER];
-
-	evil_put_head(raw, 99, XM_MSG_MAX - XM_MSG_HEADER);
-	(void)evil_say_raw(ev, raw, sizeof(raw));
-	say_silence(ev);
-}
-
 static void say_half_and_close(struct evil *ev)
 {
 	uint8_t raw[XM_MSG_HEADER];
 
 	evil_put_head(raw, XM_MSG_EPOCH_BEGIN, 100);
 	(void)evil_say_raw(ev, raw, sizeof(raw));
-	say_hangup(ev);
+	evil_hangup(ev);
 }
 
 static void say_long(struct evil *ev)
@@ -181,25 +152,6 @@ static void say_cut(struct evil *ev)
 	evil_put_head(raw, XM_MSG_EPOCH_BEGIN, 3);
 	(void)evil_say_raw(ev, raw, sizeof(raw));
 	evil_rest(ev);
-}
-
-static void flood_beats(struct evil *ev)
-{
-	uint8_t raw[64 * XM_MSG_HEADER];
-	unsigned int i;
-
-	for (i = 0; i < 64; i++)
-		evil_put_head(raw + (size_t)i * XM_MSG_HEADER, XM_MSG_HEARTBEAT,
-			      0);
-	evil_flood(ev, raw, sizeof(raw));
-}
-
-static void flood_unknown(struct evil *ev)
-{
-	static uint8_t raw[XM_MSG_MAX];
-
-	evil_put_head(raw, 200, XM_MSG_MAX - XM_MSG_HEADER);
-	evil_flood(ev, raw, sizeof(raw));
 }
 
 /* -- epochs ----------------------------------------------------------------------------- */
@@ -351,15 +303,15 @@ const struct evil_lie evil_source_lies[] = {
 	MOMENT("hello-twice", WHEN_PROVEN, hello_twice, "protocol", UNFIT,
 	       "says HELLO again"),
 	/* other messages */
-	MOMENT("silent-hello", WHEN_MET, say_silence, "waits",
+	MOMENT("silent-hello", WHEN_MET, evil_silence, "waits",
 	       "the peer is silent", "never says HELLO"),
 	MOMENT("beats-hello", WHEN_MET, evil_rest, "waits",
 	       "the peer is silent", "HEARTBEATs in place of HELLO"),
-	MOMENT("silent-proven", WHEN_PROVEN, say_silence, "peer_lost",
+	MOMENT("silent-proven", WHEN_PROVEN, evil_silence, "peer_lost",
 	       "the peer is silent", "falls silent"),
 	MOMENT("beats-proving", WHEN_PROVING, evil_rest, "on", "",
 	       "HEARTBEATs in place of PROVEN"),
-	MOMENT("beats-probing", WHEN_PROVING, say_no_frames, "on", "",
+	MOMENT("beats-probing", WHEN_PROVING, evil_no_frames, "on", "",
 	       "HEARTBEATs, and proves nothing"),
 	MOMENT("beats-proven", WHEN_PROVEN, evil_rest, "on", "",
 	       "HEARTBEATs, and begins no epoch"),
@@ -422,7 +374,7 @@ const struct evil_lie evil_source_lies[] = {
 	MOMENT("abort-unknown", WHEN_SENT, say_unknown_outcome, "refused",
 	       "the peer: who knows",
 	       "ABORT for a reason that it cannot have: nobody knows"),
-	MOMENT("message-half", WHEN_PROVEN, say_half, "peer_lost",
+	MOMENT("message-half", WHEN_PROVEN, evil_say_half, "peer_lost",
 	       "the peer is silent", "64 KiB are announced and never come"),
 	MOMENT("message-half-closed", WHEN_PROVEN, say_half_and_close,
 	       "peer_lost", "within a message", "hangs up within a message"),
@@ -432,11 +384,11 @@ const struct evil_lie evil_source_lies[] = {
 	       "does not speak xdpmig", "another protocol, after all"),
 	MOMENT("message-cut", WHEN_PROVEN, say_cut, "protocol", UNREADABLE,
 	       "a body that is too short"),
-	MOMENT("hangup", WHEN_SENT, say_hangup, "peer_lost",
+	MOMENT("hangup", WHEN_SENT, evil_hangup, "peer_lost",
 	       "closed the control connection", "hangs up, and listens on"),
-	MOMENT("flood-beats", WHEN_PROVEN, flood_beats, "on", "",
+	MOMENT("flood-beats", WHEN_PROVEN, evil_flood_beats, "on", "",
 	       "HEARTBEATs without end"),
-	MOMENT("flood-unknown", WHEN_OPEN, flood_unknown, "stalled",
+	MOMENT("flood-unknown", WHEN_OPEN, evil_flood_unknown, "stalled",
 	       "no frame of the source came",
 	       "messages of 64 KiB that nobody knows, without end"),
 	MOMENT("flood-keys", WHEN_PROVEN, evil_flood_keys, "protocol", "TLS",

@@ -68,25 +68,6 @@ static void say_done(struct evil *ev)
 	evil_rest(ev);
 }
 
-static void say_silence(struct evil *ev)
-{
-	ev->is_mute = true;
-	evil_rest(ev);
-}
-
-static void say_no_frames(struct evil *ev)
-{
-	ev->is_dumb = true;
-	evil_rest(ev);
-}
-
-static void say_hangup(struct evil *ev)
-{
-	ctl_end(ev->ctl);
-	ev->is_mute = true;
-	evil_rest(ev);
-}
-
 static void say_abort(struct evil *ev)
 {
 	struct xm_msg msg = { .type = XM_MSG_ABORT };
@@ -113,34 +94,6 @@ static void say_nonsense(struct evil *ev)
 {
 	(void)evil_say_raw(ev, "HTTP/1.1 200 OK\r\n\r\n", 19);
 	evil_rest(ev);
-}
-
-static void say_half(struct evil *ev)
-{
-	uint8_t raw[XM_MSG_HEADER];
-
-	evil_put_head(raw, 99, XM_MSG_MAX - XM_MSG_HEADER);
-	(void)evil_say_raw(ev, raw, sizeof(raw));
-	say_silence(ev);
-}
-
-static void flood_beats(struct evil *ev)
-{
-	uint8_t raw[64 * XM_MSG_HEADER];
-	unsigned int i;
-
-	for (i = 0; i < 64; i++)
-		evil_put_head(raw + (size_t)i * XM_MSG_HEADER, XM_MSG_HEARTBEAT,
-			      0);
-	evil_flood(ev, raw, sizeof(raw));
-}
-
-static void flood_unknown(struct evil *ev)
-{
-	static uint8_t raw[XM_MSG_MAX];
-
-	evil_put_head(raw, 200, XM_MSG_MAX - XM_MSG_HEADER);
-	evil_flood(ev, raw, sizeof(raw));
 }
 
 static void read_nothing(struct evil *ev)
@@ -330,26 +283,26 @@ const struct evil_lie evil_target_lies[] = {
 	MOMENT("welcome-twice", WHEN_PROVEN, welcome_twice, "protocol", UNFIT,
 	       "says WELCOME again"),
 	/* other messages */
-	MOMENT("silent-hello", WHEN_MET, say_silence, "peer_lost",
+	MOMENT("silent-hello", WHEN_MET, evil_silence, "peer_lost",
 	       "the peer is silent", "never answers HELLO"),
 	MOMENT("beats-hello", WHEN_MET, evil_rest, "on", "",
 	       "HEARTBEATs in place of WELCOME"),
 	MOMENT("beats-proving", WHEN_PROVING, evil_rest, "stalled",
 	       "the peer does not answer", "HEARTBEATs in place of PROVEN"),
-	MOMENT("beats-probing", WHEN_PROVING, say_no_frames, "path",
+	MOMENT("beats-probing", WHEN_PROVING, evil_no_frames, "path",
 	       "no frame of queue", "HEARTBEATs, and proves nothing"),
 	MOMENT("beats-open", WHEN_OPEN, evil_rest, "stalled",
 	       "the peer does not answer",
 	       "HEARTBEATs in place of EPOCH_READY"),
-	MOMENT("silent-open", WHEN_OPEN, say_silence, "peer_lost",
+	MOMENT("silent-open", WHEN_OPEN, evil_silence, "peer_lost",
 	       "the peer is silent", "falls silent"),
 	MOMENT("beats-ended", WHEN_ENDED, evil_rest, "stalled",
 	       "the peer does not answer", "HEARTBEATs in place of EPOCH_DONE"),
 	MOMENT("beats-commit", WHEN_COMMIT, evil_rest, "after", "",
 	       "HEARTBEATs in place of COMMITTED"),
-	MOMENT("silent-commit", WHEN_COMMIT, say_silence, "unknown_outcome",
+	MOMENT("silent-commit", WHEN_COMMIT, evil_silence, "unknown_outcome",
 	       "the peer is silent after COMMIT", "falls silent at COMMIT"),
-	MOMENT("hangup-commit", WHEN_COMMIT, say_hangup, "unknown_outcome",
+	MOMENT("hangup-commit", WHEN_COMMIT, evil_hangup, "unknown_outcome",
 	       "after COMMIT", "hangs up at COMMIT"),
 	MOMENT("abort-commit", WHEN_COMMIT, say_abort, "refused",
 	       "the peer: .*who knows",
@@ -393,7 +346,7 @@ const struct evil_lie evil_target_lies[] = {
 	       UNFIT, "has loaded devices before they were sent"),
 	MOMENT("live-committed", WHEN_LOADING, evil_say_committed, "protocol",
 	       UNFIT, "runs the guest, in place of LOADED"),
-	MOMENT("live-silent", WHEN_LOADING, say_silence, "peer_lost",
+	MOMENT("live-silent", WHEN_LOADING, evil_silence, "peer_lost",
 	       "the peer is silent", "falls silent with the guest paused"),
 	MOMENT("live-beats", WHEN_ENDED, evil_rest, "stalled",
 	       "the peer does not answer",
@@ -403,13 +356,13 @@ const struct evil_lie evil_target_lies[] = {
 	       "ABORT at COMMIT: it did not take the guest, it says"),
 	MOMENT("message-nonsense", WHEN_TAKING, say_nonsense, "protocol",
 	       "does not speak xdpmig", "another protocol, after all"),
-	MOMENT("message-half", WHEN_OPEN, say_half, "peer_lost",
+	MOMENT("message-half", WHEN_OPEN, evil_say_half, "peer_lost",
 	       "the peer is silent", "64 KiB are announced and never come"),
-	MOMENT("hangup", WHEN_TAKING, say_hangup, "peer_lost",
+	MOMENT("hangup", WHEN_TAKING, evil_hangup, "peer_lost",
 	       "closed the control connection", "hangs up, and listens on"),
-	MOMENT("flood-beats", WHEN_MET, flood_beats, "on", "",
+	MOMENT("flood-beats", WHEN_MET, evil_flood_beats, "on", "",
 	       "HEARTBEATs without end"),
-	MOMENT("flood-unknown", WHEN_MET, flood_unknown, "on", "",
+	MOMENT("flood-unknown", WHEN_MET, evil_flood_unknown, "on", "",
 	       "messages of 64 KiB that nobody knows, without end"),
 	MOMENT("deaf", WHEN_MET, read_nothing, "on", "",
 	       "HEARTBEATs, and reads nothing"),
