@@ -573,14 +573,13 @@ void pump_report(struct pump *p, struct pump_report *ret_report)
 	xsk_chan_stats(p->chan, &rep->xsk);
 	if (p->tx) {
 		rep->tx = *xm_tx_stats(p->tx);
-		rep->tx_frames = xm_tx_frames(p->tx);
 		rep->pages_done =
 			rep->tx.pages_released - p->epoch_base.pages_released;
 		rep->epoch = p->epoch;
 		rep->is_sending = p->state == PUMP_SEND ||
 				  p->state == PUMP_FLUSH ||
 				  p->state == PUMP_SYNC;
-		rep->totals.frames = rep->tx_frames;
+		rep->totals.frames = xm_tx_frames(p->tx);
 		rep->totals.packets =
 			(uint32_t)(rep->tx.packets - p->epoch_base.packets);
 		rep->totals.pages_announced =

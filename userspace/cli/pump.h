@@ -55,10 +55,9 @@ struct pump_report {
 	struct xm_tx_stats tx;
 	struct xm_rx_stats rx;
 	struct xsk_stats xsk;
-	struct xm_rx_totals totals;     /* of the last closed epoch, dst */
-	uint32_t tx_frames, tx_packets; /* of the current epoch, src */
-	uint32_t epoch;                 /* src: last begun */
-	uint64_t pages_done;            /* at the peer, this epoch */
+	struct xm_rx_totals totals; /* of the last epoch: sent, or installed */
+	uint32_t epoch;             /* src: last begun */
+	uint64_t pages_done;        /* src: at the peer, this epoch */
 	bool is_sending;   /* src: its part of the epoch is not done */
 	uint64_t locked;   /* bytes the UMEM pins */
 	uint64_t left_out; /* bytes of guest memory not in the UMEM */

@@ -17,7 +17,6 @@
 
 #define SWEEP_SLOTS_MAX    1024 /* of a ring */
 #define SWEEP_LIST_MAX     32   /* values in a list */
-#define SWEEP_CELLS_MAX    (SWEEP_LIST_MAX * SWEEP_LIST_MAX * XM_DRAIN__COUNT)
 #define SWEEP_REPEATS_MAX  100
 #define SWEEP_FLAT_PERCENT 3 /* of the best: nothing improves */
 

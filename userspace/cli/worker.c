@@ -273,8 +273,7 @@ void *worker_main(void *arg)
 			r = worker_turn(w, &e);
 		(void)worker_explain(r, &e);
 		if (r < 0 || (!is_done && worker_is_done(w, cmd.phase))) {
-			if (!is_done || r < 0)
-				worker_answer(w, r < 0 ? &e : NULL);
+			worker_answer(w, r < 0 ? &e : NULL);
 			is_done = true;
 		}
 		if (r < 0)

@@ -17,10 +17,6 @@ struct keeper {
 	uid_t user; /* whom it serves */
 };
 
-/* Where keepers' sockets are, instead of /run/xdpmig-keeper; for tests, before
- * anything else. */
-void keeper_set_dir(const char *dir);
-
 /* Attach is done: leave a keeper for @user.  Takes CAP_NET_RAW, and the right to
  * write to /run.  0 or -errno with @e. */
 int keeper_start(const struct steer *s, uid_t user, struct xm_error *e);

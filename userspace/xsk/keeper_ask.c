@@ -28,12 +28,7 @@
 #define ANSWER_S 5
 #define QUIT_MS  2000
 
-static char keeper_dir[64] = "/run/xdpmig-keeper";
-
-void keeper_set_dir(const char *dir)
-{
-	(void)snprintf(keeper_dir, sizeof(keeper_dir), "%s", dir);
-}
+static const char keeper_dir[] = "/run/xdpmig-keeper";
 
 static unsigned long netns(void)
 {
