@@ -3,10 +3,11 @@
  *
  * The conductor's thread sleeps on the control connection, the channels'
  * threads, the user's signals, the kernel's news about the route, a time, and
- * what its command adds: the guest, and whoever asks how it goes.  What the route's news mean is settled here, since it is the
- * same everywhere: a new MAC address is used from now on, a smaller MTU or a
- * device that is gone ends the migration, a link that is down may come back
- * until the stall deadline says otherwise.
+ * what its command adds: the guest, and whoever asks how it goes.  What the
+ * route's news mean is settled here, since it is the same everywhere: a new MAC
+ * address is used from now on, a smaller MTU or a device that is gone ends the
+ * migration, a link that is down may come back until the stall deadline says
+ * otherwise.
  */
 #include "side.h"
 

@@ -28,8 +28,8 @@ struct door {
 		enum door_state state;
 		struct xm_time end; /* not longer than that */
 	} comer[DOOR_COMERS];
-	struct xm_time second; /* ends then; in it strangers were ... */
-	unsigned int said;     /* not let in, so often */
+	struct xm_time second; /* the one that is counted in ends then */
+	unsigned int said;     /* strangers who were not let in, in that one */
 };
 
 /* Listen where @listen says, or at @dev's own address; which that is goes into

@@ -3,22 +3,27 @@
  *
  * What a turn does, in this order and for a reason:
  *
- *   1. drain the RX ring      ACKs that wait must count before a timer says
- *                             that they did not come
+ *   1. take what has come     ACKs that wait must count before a timer says
+ *                             that they did not come; a batch at most, or who is
+ *                             owed an ACK would wait for it
  *   2. drain the completions  a frame that has left the host can be lost; one
  *                             that has not cannot
  *   3. run the timers
- *   4. make packets, send     with all that is known
+ *   4. make packets, send     with all that is known; at a destination the ACK
  *   5. kick                   one system call for the whole batch
  *   6. drain the completions  in copy mode the kick has just made some
  *
  * The pump decides nothing about the protocol.  It knows where bytes are:
  *
  *     TX  [prefix|frame header] in a header buffer of the UMEM, then guest
- *         pages where they lie (SEG_GUEST) or the multifd header in its slot
- *         (SEG_SLOT); or all of it one after another in a staging frame
- *     RX  pieces of the RX UMEM, prefix in the first; payload goes from there
+ *         pages where they lie or the multifd header in its slot; or all of it
+ *         one after another in a staging frame
+ *     RX  pieces of the UMEM's chunks, prefix in the first; payload goes from there
  *         into guest memory, once
+ *
+ * Nearly all frames are like the one before.  A source sends those in runs
+ * (pump_tx.c); at a destination xm_rx_next() takes one as it came, and only what is
+ * not like the last is taken apart here.
  *
  * Probing works the same at both sides and is here; pump_tx.c has the source's
  * part, pump_rx.c the destination's, pump_warm.c what comes before the first frame.

@@ -63,8 +63,8 @@ struct side {
 	struct frame_keys *keys[XM_CHAN_MAX];
 	struct pump_opts pump[XM_CHAN_MAX];
 	struct pool *pool;
-	bool is_live;
-	bool was_live;
+	bool is_live;  /* the XDP program sends the channels their frames */
+	bool was_live; /* it has: there is something to count */
 	uint64_t wrong_queue; /* that count of the device's, at going live */
 	bool is_left; /* side_stop() left a thread behind: it uses this struct
 		       * and guest memory until the process exits */

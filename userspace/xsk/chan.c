@@ -11,7 +11,8 @@
  *             rx
  *
  * The layout of the memory, and who owns which part of it when, is drawn in
- * umem.c; sock.c makes the rings, chan_tx.c and chan_rx.c drive them.  Every
+ * umem.c; sock.c makes the rings.  chan_tx.c posts frames, chan_run.c many that
+ * look alike at once, chan_reap.c has them back; chan_rx.c receives.  Every
  * channel has both directions: a sender receives ACKs, a receiver sends them.
  *
  * A channel belongs to one thread: each of its rings has one producer and one

@@ -24,7 +24,7 @@ struct chan_tx {
 	uint32_t *free_bufs, *free_stages; /* stacks: warm in the cache */
 	uint32_t n_free_bufs, n_free_stages;
 	uint32_t stage_descs; /* descriptors of a full staging frame */
-	uint32_t lent;        /* TX ring entries promised by _get */
+	uint32_t lent;        /* TX ring entries promised by _get, _run_get */
 	uint32_t unpublished; /* descriptors written behind the producer */
 	uint32_t posted;      /* frames */
 	uint32_t reap;        /* frame whose completions are coming in, or
@@ -41,8 +41,8 @@ struct chan_rx {
 };
 
 struct xsk_chan {
-	struct xsk_chan_opts opts; /* ifname and extents are not lent on */
-	char ifname[16];
+	struct xsk_chan_opts opts; /* without extents, which were only lent */
+	char ifname[16];           /* opts.ifname */
 	struct umem umem;
 	struct xsk_sock sock;
 	struct chan_tx tx;

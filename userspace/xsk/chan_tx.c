@@ -5,6 +5,7 @@
  *          the largest frame it can begin; so _put never fails for space and
  *          a frame is never cut at the end of a batch.
  *   _put   writes all descriptors of the frame behind the ring's producer.
+ *          (Of many frames that look alike chan_run.c does both at once.)
  *   _kick  moves the producer and wakes the kernel.  In copy mode the kernel
  *          sends inside that system call, and only there.
  *   _reap  reads completions (chan_reap.c); a whole frame gives its buffer back.

@@ -34,15 +34,15 @@ struct steer_dev {
 	struct keeper_maps kept;
 };
 
-/* Only what the kernel tells everybody: ifindex and main_id.  The same. */
-int steer_dev_peek(struct steer_dev *ret_dev, const char *ifname,
-		   struct xm_error *e);
 /* Look.  0, whether or not there is anything; -ENODEV; -EPERM. */
 int steer_dev_find(struct steer_dev *ret_dev, const char *ifname,
 		   struct xm_error *e);
+/* Only at what the kernel tells everybody: ifindex and main_id. */
+int steer_dev_peek(struct steer_dev *ret_dev, const char *ifname,
+		   struct xm_error *e);
 void steer_dev_close(struct steer_dev *dev);
 
-/* The same without looking: it is known to carry the program of @maps, alone.
+/* As found without looking: it is known to carry the program of @maps, alone.
  * They are taken over (and are then -1); -EPERM: it carries another. */
 int steer_dev_given(struct steer_dev *ret_dev, const char *ifname,
 		    struct keeper_maps *maps, struct xm_error *e);

@@ -15,7 +15,7 @@
  *   slots   XSK_SLOT_LEN       core's header ring; the kernel reads a slot
  *                              between put and completion of its HEADER frame
  *   bufs    XSK_BUF_LEN        free list -> _get -> _put -> TX ring ->
- *                              completion ring -> free list
+ *                              completion ring -> free list; or _run_get, _run_put
  *   stages  stage_len          the same
  *   rx      4096-byte chunk    fill ring -> RX ring -> lent by xsk_rx ->
  *                              xsk_rx_done -> fill ring
