@@ -396,7 +396,6 @@ static int recv_listen(struct recv *s)
 		return 0;
 	r = door_open(&s->door, s->opts->listen, s->side.dev, &addr,
 		      recv_err(s));
-
 	if (!r)
 		cli_info(s->side.cli, "%s: waiting for a source at %s",
 			 s->side.dev, ctl_addr_text(&addr, text, sizeof(text)));
@@ -471,8 +470,8 @@ static int recv_serve(struct recv *s)
 					    s->dst.outcome.text);
 		memset(recv_err(s), 0, sizeof(struct xm_error));
 		side->ctl = ctl_close(side->ctl);
-		side->may_have_message =
-			false; /* or it is waited for, busily */
+		/* or it is waited for, busily */
+		side->may_have_message = false;
 	}
 	return r;
 }
@@ -559,7 +558,6 @@ int cmd_recv(struct cli_ctx *cli, const void *opts)
 	if (o->discard && !o->lent)
 		return discard_serve(cli, o);
 	s = calloc(1, sizeof(*s));
-
 	if (!s)
 		return xm_fail(&cli->err, -ENOMEM, XM_REASON_MEMORY,
 			       "out of memory");

@@ -508,9 +508,9 @@ ssize_t live_read_device(struct live *l, uint64_t room, struct xm_error *e)
 	return n;
 }
 
-unsigned int live_fds(struct live *l, uint64_t room, struct pollfd *fds)
+unsigned int live_fds(struct live *l, uint64_t device_room, struct pollfd *fds)
 {
-	l->guest->is_choked = !room;
+	l->guest->is_choked = !device_room;
 	return guest_source_fds(l->guest, fds);
 }
 

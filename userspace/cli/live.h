@@ -113,7 +113,7 @@ bool live_compare(struct live *l);
  * none now. */
 ssize_t live_read_device(struct live *l, uint64_t room, struct xm_error *e);
 
-/* What to wait for. */
+/* What to wait for, when there is room for so many bytes of device state. */
 unsigned int live_fds(struct live *l, uint64_t device_room, struct pollfd *fds);
 
 /* It is over, and the guest may run where @home says.  0 or -errno with @e: it

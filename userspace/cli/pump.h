@@ -58,9 +58,9 @@ struct pump_report {
 	struct xm_rx_totals totals; /* of the last epoch: sent, or installed */
 	uint32_t epoch;             /* src: last begun */
 	uint64_t pages_done;        /* src: at the peer, this epoch */
-	bool is_sending;   /* src: its part of the epoch is not done */
-	uint64_t locked;   /* bytes the UMEM pins */
-	uint64_t left_out; /* bytes of guest memory not in the UMEM */
+	bool is_sending;            /* src: its part of the epoch is not done */
+	uint64_t locked;            /* bytes the UMEM pins */
+	uint64_t left_out;          /* bytes of guest memory not in the UMEM */
 	uint32_t credit;
 	uint64_t polls; /* system calls to wait, this worker's share */
 	enum xsk_engine engine;

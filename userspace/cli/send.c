@@ -3,11 +3,13 @@
  *
  * The session machine (core/src.c) says what to do next; this file does it:
  *
- *   PROBE       open the channels in their threads, go live, prove the paths
+ *   PROBE       the peer agreed: bind the channels, which their threads have mapped
+ *               and pinned since HELLO left, go live, prove the paths
  *   HARVEST     ask live.c: another epoch, the final one, or hand over
  *   OPEN_EPOCH  let the channels send; their barrier is the epoch's end
  *   HASH        hash all memory, in threads; HASHES: the peer's have come
- *   DEVICE      the peer took device state: there is room for more
+ *   DEVICE      the peer took device state, so there is room for more: nothing to do,
+ *               as send_look() gives what there is room for after every event
  *   FINISHED    see that the guest runs where it may, and tell the user
  *
  * and brings back what happened as events.  Device state goes through here,

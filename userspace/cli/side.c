@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* side.c - building up and taking down what one end of a migration needs
  *
- * The order is the same at both ends: device and steering program, control
- * connection, route, memory, plan, agreement, channels (side_chan.c).
- * Everything that can be refused is refused before a queue is taken, and
- * nothing of the device's is changed before the slots go live.
+ *   source        device, memory, queues claimed, control connection, holes, plan
+ *   destination   device, control connection, HELLO, queues claimed, plan, memory
+ *
+ * Then what both agree on, and channels (side_chan.c).  Everything that can be
+ * refused is refused before a queue is taken, and nothing of the device's is
+ * changed before the slots go live.
  */
 #include "side.h"
 
