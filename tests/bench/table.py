@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """table.py RESULTS - from bench.sh's lines of JSON to Markdown
 
-One table per MTU, a row per sender and number of channels.  Figures are medians
-over the repetitions; a table of what --verify takes.  "of ceiling" and "of installing" compare with blast, without
+One table per MTU, a row per sender and number of channels; one of what --verify
+takes, and one of xdpmig beside QEMU, where there are such runs.  Figures are medians
+over the repetitions.  "of ceiling" and "of installing" compare with blast, without
 and with --install, at the same number of channels.
 """
 import json

@@ -88,7 +88,8 @@ void run_leave(struct run *run);
 
 /* Send @request (taken over; NULL: {"ask": "status"}) to the migration @name;
  * its answer in @ret_answer (the caller's, may be NULL).  0, or with @e:
- * -ENOENT: there is none of that name, or not any more; -EREMOTEIO: it answered with an error. */
+ * -ENOENT: there is none of that name, or not any more; -EREMOTEIO: it answered
+ * with an error. */
 int run_ask_one(const char *name, json_t *request, json_t **ret_answer,
 		struct xm_error *e);
 

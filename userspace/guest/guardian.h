@@ -5,8 +5,9 @@
  * otherwise.  The guardian shares our connection to QEMU's monitor and sleeps
  * on a pipe; when the pipe closes without a word of ours, it cancels the
  * migration and lets the guest run, however long QEMU takes, and puts back what
- * we had changed of QEMU's settings (theory in guardian.c and guardian_act.c).  Until it has, it holds the guest's locks, so
- * that no other xdpmig begins to move it.
+ * we had changed of QEMU's settings (theory in guardian.c and guardian_act.c).
+ * Until it has, it holds the guest's locks, so that no other xdpmig begins to
+ * move it.
  */
 #ifndef XM_GUEST_GUARDIAN_H
 #define XM_GUEST_GUARDIAN_H

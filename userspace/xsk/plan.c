@@ -410,7 +410,6 @@ int xsk_plan_make(struct xsk_plan *ret_plan, const struct xsk_caps *caps,
 		return r;
 	p.opts.engine = plan_engine(&p, &dev, wish);
 	p.opts.force_zero_copy = dev.zero_copy;
-	p.opts.busy_poll_us = 0;
 	*ret_plan = p;
 	return 0;
 }
