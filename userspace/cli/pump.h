@@ -142,6 +142,7 @@ void pump_report(struct pump *p, struct pump_report *ret_report);
 /* For pump.c and pump_*.c. */
 void pump_warm(const struct pump_opts *opts);
 xm_page_find pump_find_page; /* of a source's pump */
+int pump_probe_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 int pump_rx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 /* 0, or -errno with @e: frames can no longer be sealed, or the peer's not be
