@@ -109,7 +109,7 @@ static struct xm_time cubic_next_at(const struct sim_node *n)
 	const struct sim_cubic *c = (const struct sim_cubic *)n;
 
 	if (!c->next)
-		return c->node.sim->now;
+		return c->from;
 	return xm_time_min(sim_pq_at(&c->acks), xm_time_add(c->last, C_RTO_NS));
 }
 
@@ -128,10 +128,12 @@ static void cubic_take(struct sim_node *n, struct sim_pkt *p)
 	sim_pq_push(&c->acks, p, xm_time_add(n->sim->now, c->ack_ns));
 }
 
-void cubic_init(struct sim_cubic *c, struct world *w, unsigned int packet)
+void cubic_init(struct sim_cubic *c, struct world *w, unsigned int packet,
+		struct xm_time from)
 {
 	memset(c, 0, sizeof(*c));
 	c->w = w;
+	c->from = c->last = from;
 	c->packet = packet;
 	c->ack_ns = w->opts.down.delay_ns;
 	c->cwnd = 10; /* RFC 6928 */

@@ -25,13 +25,15 @@ struct sim_cubic {
 	bool is_growing;      /* began is set */
 	uint64_t next, acked; /* packet numbers: to be sent; not answered yet */
 	uint64_t recover;     /* a loss before it has had its cut */
-	struct xm_time last;  /* ACK, or timeout */
+	struct xm_time from;
+	struct xm_time last; /* ACK, or timeout */
 	struct sim_pq acks;
 	uint64_t delivered; /* bytes */
 };
 
-/* Add the flow to @w, before it runs; packets of @packet bytes. */
-void cubic_init(struct sim_cubic *c, struct world *w, unsigned int packet);
+/* Add the flow to @w, before it runs; packets of @packet bytes, @from then on. */
+void cubic_init(struct sim_cubic *c, struct world *w, unsigned int packet,
+		struct xm_time from);
 void cubic_fini(struct sim_cubic *c);
 
 #endif

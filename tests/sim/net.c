@@ -247,6 +247,9 @@ struct queue_node {
 	/* delay, reorder */
 	int64_t ns;
 	uint32_t ppm;
+	/* delay */
+	struct xm_time longer_at;
+	int64_t longer_ns;
 	/* rate */
 	uint64_t rate, limit, ecn;
 	uint64_t waiting;       /* bytes in q */
@@ -296,14 +299,26 @@ static void delay_forward(struct sim_node *n, struct sim_pkt *p)
 	struct queue_node *q = (struct queue_node *)n;
 
 	q->waiting += p->len;
+	if (!xm_time_before(n->sim->now, q->longer_at)) {
+		q->ns += q->longer_ns;
+		q->longer_at = XM_TIME_NEVER;
+	}
 	sim_pq_push(&q->q, p, xm_time_add(n->sim->now, q->ns));
 }
 
 struct sim_node *sim_delay(struct sim *s, int64_t ns)
 {
+	return sim_reroute(s, ns, XM_TIME_NEVER, 0);
+}
+
+struct sim_node *sim_reroute(struct sim *s, int64_t ns, struct xm_time at,
+			     int64_t longer_ns)
+{
 	struct queue_node *q = queue_new(s, delay_forward);
 
 	q->ns = ns;
+	q->longer_at = at;
+	q->longer_ns = longer_ns;
 	return &q->node;
 }
 

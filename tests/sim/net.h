@@ -93,6 +93,10 @@ void sim_pq_fini(struct sim_pq *q);
 /* Every packet @ns later, in order. */
 struct sim_node *sim_delay(struct sim *s, int64_t ns);
 
+/* The same, and from @at on @longer_ns later still: the way has become longer. */
+struct sim_node *sim_reroute(struct sim *s, int64_t ns, struct xm_time at,
+			     int64_t longer_ns);
+
 /* With a chance of @ppm a packet takes up to @max_ns longer than others. */
 struct sim_node *sim_reorder(struct sim *s, uint32_t ppm, int64_t max_ns);
 

@@ -50,6 +50,7 @@ struct sim_path_opts {
 	uint64_t rate, queue, ecn; /* see sim_rate() */
 	unsigned int narrow;       /* see sim_narrow() */
 	int64_t delay_ns;
+	int64_t longer_ns, longer_at_ns; /* see sim_reroute() */
 };
 
 struct world;

@@ -43,6 +43,7 @@ static void send_and_ack(struct any *a, uint32_t ce)
 	uint32_t mss = a->cc.opts.mss;
 	uint64_t n = 1 + any(a, a->cc.cwnd / mss + 1);
 
+	xm_cc_look(&a->cc, a->now, n * mss);
 	if (xm_cc_may_send(&a->cc, a->now, 0, mss))
 		xm_cc_on_sent(&a->cc, mss);
 	xm_cc_on_ack(&a->cc, any(a, 2) ? a->cc.cwnd : n * mss, n * mss,

@@ -18,11 +18,22 @@
  * began, so no clock is needed for it.
  *
  * A queue stands when the least round trip of the last rounds (one, and a millisecond)
- * exceeds the least ever by 80 us, by a 12th and by what round trips vary: the least,
+ * exceeds the least known by 80 us, by a 12th and by what round trips vary: the least,
  * since a queue is met by all frames, and a host is late for one or another.  A cut for a
  * queue leaves what the path carries without it, window x least / current round
  * trip (TCP Westwood's and H-TCP's): a sender alone that loses a frame at random
  * empties its own queue, and the path stays full.
+ *
+ * The least round trip ages: a path may become longer, and for a queue that is none
+ * nothing would be taken, and much be cut, for ever.  (BBR's is good for 10 s, and each
+ * 5 s half of what is out is held back to see it: draft-ietf-ccwg-bbr, ProbeRTT.)  Here
+ * a channel that sees a queue looks every 2 s and 64 rounds: for three of them, half of
+ * what was out is.  A queue in which it has a part is shorter then, by half of that
+ * part; one that it made alone by half of a round trip.  If the round trip is not
+ * shorter by a 16th, and none was near the least since the last look, it is the path's.
+ * (With less than an 8th of the path, others' queue is taken for it, too: no reason to
+ * do with still less.)  A period of the host's clock begins for all channels at once, so
+ * they look together: one alone could not empty their queue.
  *
  * More than 2 %: each loss puts 50 into a bucket, each frame that arrives takes 1
  * out.  1000 in it are 20 losses more than 2 %: with 1 % random loss that does not
@@ -87,6 +98,10 @@
 #define CC_QUEUE_PART      12    /* or such a part of the least round trip */
 #define CC_SPAN_NS         XM_MS /* or a round: late frames in it hide no queue */
 #define CC_CALM_ROUNDS     64    /* without a cut: extra grows faster */
+#define CC_AGE_NS          (2 * XM_SEC) /* not seen for so long, */
+#define CC_AGE_ROUNDS      64           /* and for so many: it is looked for */
+#define CC_LOOK_PART       16           /* of a round trip, at least: a queue */
+#define CC_LOOK_SAMPLES    4
 #define CC_DELAY_TARGET_NS (25 * XM_MS)
 #define CC_CAP_BURST_NS    (4 * XM_MS)  /* of the hard cap's rate, */
 #define CC_CAP_LATE_NS     (10 * XM_MS) /* and that a late sender makes up for */
@@ -162,12 +177,22 @@ static void cc_smooth(int64_t *mean, int64_t *var, int64_t sample)
 	*mean += (sample - *mean) / 8;
 }
 
+/* Frames that wait for longer wait in a queue. */
+static int64_t cc_take_ns(const struct xm_cc *cc)
+{
+	return max_i64(CC_TAKE_NS, cc->min_rtt_ns / CC_QUEUE_PART);
+}
+
 void xm_cc_on_rtt(struct xm_cc *cc, int64_t rtt_ns)
 {
 	if (rtt_ns <= 0)
 		return;
 	if (!cc->srtt_ns || rtt_ns < cc->min_rtt_ns)
 		cc->min_rtt_ns = rtt_ns;
+	if (rtt_ns - cc->min_rtt_ns <= cc_take_ns(cc))
+		cc->is_seen = true;
+	if (!cc->n_looked++ || rtt_ns < cc->looked_rtt_ns)
+		cc->looked_rtt_ns = rtt_ns;
 	if (!cc->round_rtt_ns || rtt_ns < cc->round_rtt_ns)
 		cc->round_rtt_ns = rtt_ns;
 	cc_smooth(&cc->srtt_ns, &cc->rttvar_ns, rtt_ns);
@@ -228,8 +253,7 @@ static bool cc_has_queue(const struct xm_cc *cc, int64_t rtt)
  * were marked lately, marks say what may be taken. */
 static void cc_look_free(struct xm_cc *cc)
 {
-	int64_t take = max_i64(CC_TAKE_NS, cc->min_rtt_ns / CC_QUEUE_PART);
-	int64_t rtt = cc->round_rtt_ns, over;
+	int64_t rtt = cc->round_rtt_ns, take = cc_take_ns(cc), over;
 	uint64_t back;
 
 	if (rtt && cc->bucket < CC_BUCKET_LEFT && !cc_in_slow_start(cc) &&
@@ -338,6 +362,56 @@ void xm_cc_on_ack(struct xm_cc *cc, uint64_t in_flight, uint64_t bytes,
 	}
 }
 
+static void cc_begin_look(struct xm_cc *cc, struct xm_time now,
+			  uint64_t in_flight)
+{
+	cc->look = min_u64(in_flight, cc->cwnd) / 2;
+	cc->look_from = now;
+	cc->look_rtt_ns = cc_least_rtt(cc);
+	cc->is_drained = false;
+	cc->may_learn = !cc->is_seen;
+}
+
+/* The first frames that meet the shorter queue leave after half a round trip, and
+ * are answered after one and a half. */
+static void cc_go_on_looking(struct xm_cc *cc, struct xm_time now)
+{
+	int64_t took = xm_time_sub(now, cc->look_from);
+	int64_t was = cc->look_rtt_ns, is = cc->looked_rtt_ns;
+
+	if (!cc->is_drained) {
+		if (took < was * 3 / 2)
+			return;
+		cc->is_drained = true;
+		cc->n_looked = 0;
+	} else if (took >= 3 * was && cc->n_looked >= CC_LOOK_SAMPLES) {
+		cc->look = 0;
+		if (cc->may_learn && !cc->is_seen &&
+		    was - is < was / CC_LOOK_PART)
+			cc->min_rtt_ns = is;
+	} else if (took >= CC_AGE_NS / 2) {
+		cc->look = 0;
+	}
+}
+
+void xm_cc_look(struct xm_cc *cc, struct xm_time now, uint64_t in_flight)
+{
+	int64_t age = now.ns / CC_AGE_NS;
+
+	if (cc->look)
+		cc_go_on_looking(cc, now);
+	if (age == cc->age)
+		return;
+	cc->age = age;
+	if (now.ns - cc->age_from_ns < CC_AGE_ROUNDS * cc->srtt_ns)
+		return;
+	if (2 * in_flight >= cc->cwnd &&
+	    cc_least_rtt(cc) - cc->min_rtt_ns > cc_take_ns(cc))
+		cc_begin_look(cc, now, in_flight);
+	cc->is_seen = false;
+	cc->age_from_ns = now.ns;
+}
+
 /* Slow start has doubled the window meanwhile. */
 static uint64_t cc_after_loss(const struct xm_cc *cc)
 {
@@ -399,7 +473,7 @@ void xm_cc_on_timeout(struct xm_cc *cc)
 		cc->prior_ssthresh = cc->ssthresh;
 	}
 	cc_cut_to(cc, CC_WINDOW_MIN * (uint64_t)cc->opts.mss);
-	cc->extra = 0;
+	cc->extra = cc->look = 0;
 	cc->ssthresh = max_u64(half, cc->cwnd);
 	cc->cut_in_round = false; /* nothing is out: slow start begins */
 	cc->round_end = cc->delivered + cc->cwnd;
@@ -425,15 +499,15 @@ void xm_cc_end_timeout(struct xm_cc *cc)
  * rate 0 = no pacing. */
 static uint64_t cc_rate(const struct xm_cc *cc, uint64_t *ret_burst)
 {
-	uint64_t rate = 0, burst;
+	uint64_t rate = 0, burst, cwnd = xm_cc_window(cc);
 
-	burst = max_u64(32 * (uint64_t)cc->opts.mss, cc->cwnd / 2);
+	burst = max_u64(32 * (uint64_t)cc->opts.mss, cwnd / 2);
 	if (!cc->srtt_ns && cc->opts.n_channels > 1) {
-		burst = cc->cwnd / 2;
+		burst = cwnd / 2;
 		rate = burst * (uint64_t)(XM_SEC / XM_MS);
 	} else if (cc->srtt_ns) {
-		rate = cc->cwnd * (uint64_t)XM_SEC / (uint64_t)cc->srtt_ns;
-		if (cc->cwnd < CC_WINDOW_MIN * (uint64_t)cc->opts.mss)
+		rate = cwnd * (uint64_t)XM_SEC / (uint64_t)cc->srtt_ns;
+		if (cwnd < CC_WINDOW_MIN * (uint64_t)cc->opts.mss)
 			burst = cc->opts.mss;
 		else
 			rate = cc_in_slow_start(cc) ? 2 * rate :

@@ -37,6 +37,16 @@ struct xm_cc {
 	int64_t span_rtt_ns[2]; /* least of some rounds, and of those before */
 	int64_t span_ns;        /* they took so long so far */
 	int64_t srtt_ns, rttvar_ns, min_rtt_ns;
+	/* xm_cc_look() */
+	int64_t age,
+		age_from_ns;   /* the period of the clock, when it was begun */
+	bool is_seen;          /* a round trip came near the least since then */
+	bool may_learn;        /* none had, when the look began */
+	bool is_drained;       /* the look's first frames are answered */
+	unsigned int n_looked; /* samples since, and the least of them */
+	uint64_t look; /* bytes that may be out meanwhile; 0 = there is none */
+	int64_t looked_rtt_ns, look_rtt_ns; /* the latter: before the look */
+	struct xm_time look_from;
 	int64_t lag_ns, lagvar_ns; /* smoothed: until a frame is answered */
 	int64_t tokens;            /* bytes that may leave now */
 	struct xm_time filled;     /* when tokens was brought up to date */
@@ -60,6 +70,11 @@ void xm_cc_on_lag(struct xm_cc *cc, int64_t lag_ns);
 void xm_cc_on_ack(struct xm_cc *cc, uint64_t in_flight, uint64_t bytes,
 		  uint32_t frames, uint32_t ce);
 
+/* With each ACK, after xm_cc_on_rtt(): is the path longer than it was?  @in_flight
+ * bytes were out before the ACK; nothing is learned with a window that is not half
+ * used. */
+void xm_cc_look(struct xm_cc *cc, struct xm_time now, uint64_t in_flight);
+
 void xm_cc_on_loss(struct xm_cc *cc, uint32_t frames);
 
 /* The channels of a migration cut together, as one flow does.  Who drives them counts
@@ -76,13 +91,19 @@ void xm_cc_on_timeout(struct xm_cc *cc);
 void xm_cc_undo_timeout(struct xm_cc *cc);
 void xm_cc_end_timeout(struct xm_cc *cc);
 
+/* The window, or less of it while xm_cc_look() looks. */
+static inline uint64_t xm_cc_window(const struct xm_cc *cc)
+{
+	return cc->look && cc->look < cc->cwnd ? cc->look : cc->cwnd;
+}
+
 /* Does the window hold @bytes more, with @in_flight bytes out?  Four frames are out
  * also in a smaller one, which the pacer spreads, since losses are found by what
  * arrives behind them. */
 static inline bool xm_cc_has_room(const struct xm_cc *cc, uint64_t in_flight,
 				  uint32_t bytes)
 {
-	return !in_flight || in_flight + bytes <= cc->cwnd ||
+	return !in_flight || in_flight + bytes <= xm_cc_window(cc) ||
 	       in_flight + bytes <= 4 * (uint64_t)cc->opts.mss;
 }
 
@@ -109,10 +130,11 @@ static inline uint32_t xm_cc_count(const struct xm_cc *cc, uint64_t in_flight,
 				   uint32_t bytes, uint32_t max)
 {
 	uint64_t room, n = ((uint64_t)cc->tokens + bytes - 1) / bytes;
+	uint64_t cwnd = xm_cc_window(cc);
 
-	if (in_flight + bytes > cc->cwnd)
+	if (in_flight + bytes > cwnd)
 		return 1; /* of the four that are out also then */
-	room = (cc->cwnd - in_flight) / bytes;
+	room = (cwnd - in_flight) / bytes;
 	if (n > room)
 		n = room;
 	return n < max ? (uint32_t)n : max;

@@ -400,6 +400,7 @@ static void loss_take_ack(struct xm_tx *tx, struct xm_time now, uint32_t cum,
 		tx->peer_ce = ack->n_ce;
 	}
 	loss_take_dups(tx, ack->n_dup);
+	xm_cc_look(&tx->cc, now, in_flight);
 	if (acked.frames || ce)
 		xm_cc_on_ack(&tx->cc, in_flight, acked.bytes, acked.frames, ce);
 	xm_trace(tx->opts.trace, now, XM_TRACE_ACK, tx->opts.channel, tx->cum,
