@@ -327,6 +327,82 @@ static void xm_cc_may_send__cap_above_the_window_changes_nothing(void **state)
 	assert_in_range(send_all(&cc, at(4 * XM_MS), MSS), 49 * MSS, 51 * MSS);
 }
 
+/* -- another cap -------------------------------------------------------------- */
+
+static void xm_cc_set_rate__a_lower_one_holds_at_once(void **state)
+{
+	struct xm_cc cc = windowed(false);
+
+	(void)state;
+	cc.tokens = 50 * MSS;
+	cc.filled = at(0);
+	xm_cc_set_rate(&cc, 10000000); /* 4 ms of it: 40000 bytes */
+	assert_int_equal(send_all(&cc, at(1), MSS), 5 * MSS);
+	assert_in_range(sent_in_a_second(&cc, XM_MS), 9900000, 10100000);
+}
+
+/* 14 ms of it, twice. */
+static void xm_cc_set_rate__the_window_is_what_it_fills(void **state)
+{
+	struct xm_cc cc = windowed(false);
+
+	(void)state;
+	cc.cwnd = cc.ssthresh = 1000 * MSS;
+	cc.extra = 500 * MSS;
+	xm_cc_set_rate(&cc, 10000000);
+	assert_in_range(cc.cwnd, 279000, 280000);
+	assert_in_range(cc.extra, 130000, 140000);
+}
+
+/* Of 9 MB, thirteen cuts would take nothing from what is sent. */
+static void xm_cc_set_rate__the_third_cut_slows_down(void **state)
+{
+	struct xm_cc cc = windowed(false);
+	unsigned int i;
+
+	(void)state;
+	cc.cwnd = cc.ssthresh = 1000 * MSS;
+	xm_cc_set_rate(&cc, 10000000);
+	for (i = 0; i < 3; i++) {
+		xm_cc_on_loss(&cc, 100);
+		xm_cc_on_ack(&cc, 10000, 2 * cc.cwnd, 20, 0);
+	}
+	assert_true(100 * cc.cwnd < 10000000); /* round trips are 10 ms */
+}
+
+static void xm_cc_set_rate__a_cap_that_is_lifted_is_slow_start(void **state)
+{
+	struct xm_cc cc = windowed(false);
+
+	(void)state;
+	cc.cwnd = cc.ssthresh = 1000 * MSS;
+	xm_cc_set_rate(&cc, 10000000);
+	xm_cc_set_rate(&cc, 0);
+	assert_true(xm_cc_in_slow_start(&cc));
+	assert_int_equal(cc.ssthresh, 1000 * MSS);
+}
+
+static void xm_cc_set_rate__one_above_the_window_takes_nothing(void **state)
+{
+	struct xm_cc cc = windowed(false);
+
+	(void)state;
+	xm_cc_set_rate(&cc, 1000000000);
+	assert_int_equal(cc.cwnd, 100 * MSS);
+	cc = capped(0); /* nor does any before the first sample */
+	xm_cc_set_rate(&cc, 1000);
+	assert_int_equal(cc.cwnd, 32 * MSS);
+}
+
+static void xm_cc_set_rate__leaves_what_loss_detection_needs(void **state)
+{
+	struct xm_cc cc = windowed(false);
+
+	(void)state;
+	xm_cc_set_rate(&cc, 1);
+	assert_int_equal(cc.cwnd, 8 * MSS);
+}
+
 /* -- when to ask again ----------------------------------------------------- */
 
 static void xm_cc_expiry__never_while_there_are_tokens(void **state)
@@ -429,6 +505,12 @@ int main(void)
 		T(xm_cc_may_send__a_quiet_one_saves_a_burst_only),
 		T(xm_cc_may_send__a_frame_above_the_burst_pays_later),
 		T(xm_cc_may_send__cap_above_the_window_changes_nothing),
+		T(xm_cc_set_rate__a_lower_one_holds_at_once),
+		T(xm_cc_set_rate__the_window_is_what_it_fills),
+		T(xm_cc_set_rate__the_third_cut_slows_down),
+		T(xm_cc_set_rate__a_cap_that_is_lifted_is_slow_start),
+		T(xm_cc_set_rate__one_above_the_window_takes_nothing),
+		T(xm_cc_set_rate__leaves_what_loss_detection_needs),
 		T(xm_cc_expiry__never_while_there_are_tokens),
 		T(xm_cc_expiry__then_a_frame_may_leave),
 		T(xm_cc_expiry__wakes_for_a_batch_but_not_late),

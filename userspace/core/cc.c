@@ -64,18 +64,10 @@
  * halves a millisecond apart if there are several: before the first sample a lost
  * ACK would cost XM_RTO_INIT_US.
  *
- * Pacing spreads a window over a round trip, a little faster than the window
- * itself (x 2 in slow start, x 1.25 after).  Up to half a window may leave in
- * one go: the threads that call this sleep, and what the pacer withheld while
- * they slept would be lost.  A hard cap (--bandwidth) is paced exactly, with
- * bursts of 4 ms.  A thread that wakes up late for a frame that the cap held
- * back (ten milliseconds are nothing on a busy machine) finds up to 10 ms of
- * tokens, or the epoch would take longer than its bytes at the cap.
- *
  * The retransmission timer is made here since its estimates are: of the round
  * trip, and of the lag (loss.c says why there are two).
  *
- * Not here: credits, which count frames at the receiver, and the decision
+ * Not here: pacing (cc_pace.c); credits, which count frames at the receiver, and the decision
  * that a frame is lost (loss.c).
  *
  * All arithmetic is in integers, so that a simulation is the same everywhere.
@@ -86,7 +78,6 @@
 
 #include "xdpmig/limits.h"
 
-#define CC_WINDOW_MIN      4    /* frames; below it loss detection starves */
 #define CC_WINDOW_INIT     32   /* frames of all channels; one ACK's worth */
 #define CC_ALPHA_ONE       1024 /* fixed point of alpha */
 #define CC_LOSS_PERCENT    2    /* of frames: above, it is congestion */
@@ -103,8 +94,6 @@
 #define CC_LOOK_PART       16           /* of a round trip, at least: a queue */
 #define CC_LOOK_SAMPLES    4
 #define CC_DELAY_TARGET_NS (25 * XM_MS)
-#define CC_CAP_BURST_NS    (4 * XM_MS)  /* of the hard cap's rate, */
-#define CC_CAP_LATE_NS     (10 * XM_MS) /* and that a late sender makes up for */
 
 static uint64_t max_u64(uint64_t a, uint64_t b)
 {
@@ -129,20 +118,17 @@ void xm_cc_init(struct xm_cc *cc, const struct xm_cc_opts *opts)
 		cc->opts.n_channels = 1;
 	if (!cc->opts.delay_target_ns)
 		cc->opts.delay_target_ns = CC_DELAY_TARGET_NS;
-	cc->opts.cwnd_max =
-		max_u64(cc->opts.cwnd_max, CC_WINDOW_MIN * (uint64_t)opts->mss);
-	cc->least = CC_WINDOW_MIN * (uint64_t)opts->mss / cc->opts.n_channels;
-	cc->cwnd = max_u64(CC_WINDOW_INIT / cc->opts.n_channels, CC_WINDOW_MIN);
+	cc->opts.cwnd_max = max_u64(cc->opts.cwnd_max,
+				    XM_CC_WINDOW_MIN * (uint64_t)opts->mss);
+	cc->least =
+		XM_CC_WINDOW_MIN * (uint64_t)opts->mss / cc->opts.n_channels;
+	cc->cwnd =
+		max_u64(CC_WINDOW_INIT / cc->opts.n_channels, XM_CC_WINDOW_MIN);
 	cc->cwnd = min_u64(cc->cwnd * opts->mss, cc->opts.cwnd_max);
 	cc->ssthresh = UINT64_MAX;
 	cc->tokens = (int64_t)cc->cwnd;
 	if (cc->opts.n_channels > 1)
 		cc->tokens /= 2; /* the other half: see cc_rate() */
-}
-
-static bool cc_in_slow_start(const struct xm_cc *cc)
-{
-	return cc->cwnd < cc->ssthresh;
 }
 
 /* Both parts shrink alike.  A round begins: what is lost of the window that is out
@@ -256,7 +242,7 @@ static void cc_look_free(struct xm_cc *cc)
 	int64_t rtt = cc->round_rtt_ns, take = cc_take_ns(cc), over;
 	uint64_t back;
 
-	if (rtt && cc->bucket < CC_BUCKET_LEFT && !cc_in_slow_start(cc) &&
+	if (rtt && cc->bucket < CC_BUCKET_LEFT && !xm_cc_in_slow_start(cc) &&
 	    cc->alpha < 16 && rtt - cc->min_rtt_ns <= take) {
 		cc->n_free++;
 		return;
@@ -298,8 +284,8 @@ static bool cc_end_round(struct xm_cc *cc, uint64_t in_flight)
 		cc->n_free = 0;
 	} else if (cc->frames_ce) {
 		/* the first marks end slow start before alpha has grown */
-		uint32_t alpha = cc_in_slow_start(cc) ? CC_ALPHA_ONE :
-							cc->alpha;
+		uint32_t alpha = xm_cc_in_slow_start(cc) ? CC_ALPHA_ONE :
+							   cc->alpha;
 
 		cc_cut_to(cc, cc->cwnd - cc->cwnd * alpha / CC_ALPHA_ONE / 2);
 	} else if (cc_rtt_is_swollen(cc)) {
@@ -352,7 +338,7 @@ void xm_cc_on_ack(struct xm_cc *cc, uint64_t in_flight, uint64_t bytes,
 		return;
 	if (cc->cut_in_round || ce || 2 * in_flight < cc->cwnd)
 		return;
-	if (cc_in_slow_start(cc))
+	if (xm_cc_in_slow_start(cc))
 		cc->cwnd += bytes;
 	else
 		cc_grow(cc, bytes);
@@ -415,7 +401,7 @@ void xm_cc_look(struct xm_cc *cc, struct xm_time now, uint64_t in_flight)
 /* Slow start has doubled the window meanwhile. */
 static uint64_t cc_after_loss(const struct xm_cc *cc)
 {
-	return cc_in_slow_start(cc) ? cc->cwnd / 2 : cc->cwnd * 7 / 10;
+	return xm_cc_in_slow_start(cc) ? cc->cwnd / 2 : cc->cwnd * 7 / 10;
 }
 
 /* Frames were lost while a queue stood: by it, most likely.  Not below what the
@@ -472,7 +458,7 @@ void xm_cc_on_timeout(struct xm_cc *cc)
 		cc->prior_cwnd = cc->cwnd;
 		cc->prior_ssthresh = cc->ssthresh;
 	}
-	cc_cut_to(cc, CC_WINDOW_MIN * (uint64_t)cc->opts.mss);
+	cc_cut_to(cc, XM_CC_WINDOW_MIN * (uint64_t)cc->opts.mss);
 	cc->extra = cc->look = 0;
 	cc->ssthresh = max_u64(half, cc->cwnd);
 	cc->cut_in_round = false; /* nothing is out: slow start begins */
@@ -493,91 +479,6 @@ void xm_cc_undo_timeout(struct xm_cc *cc)
 void xm_cc_end_timeout(struct xm_cc *cc)
 {
 	cc->prior_cwnd = 0;
-}
-
-/* Bytes per second the pacer lets through now, and the most tokens it keeps;
- * rate 0 = no pacing. */
-static uint64_t cc_rate(const struct xm_cc *cc, uint64_t *ret_burst)
-{
-	uint64_t rate = 0, burst, cwnd = xm_cc_window(cc);
-
-	burst = max_u64(32 * (uint64_t)cc->opts.mss, cwnd / 2);
-	if (!cc->srtt_ns && cc->opts.n_channels > 1) {
-		burst = cwnd / 2;
-		rate = burst * (uint64_t)(XM_SEC / XM_MS);
-	} else if (cc->srtt_ns) {
-		rate = cwnd * (uint64_t)XM_SEC / (uint64_t)cc->srtt_ns;
-		if (cwnd < CC_WINDOW_MIN * (uint64_t)cc->opts.mss)
-			burst = cc->opts.mss;
-		else
-			rate = cc_in_slow_start(cc) ? 2 * rate :
-						      rate + rate / 4;
-	}
-	if (cc->opts.rate && (!rate || cc->opts.rate < rate)) {
-		rate = cc->opts.rate;
-		burst = max_u64(2 * (uint64_t)cc->opts.mss,
-				min_u64(burst,
-					rate / (XM_SEC / CC_CAP_BURST_NS)));
-	}
-	*ret_burst = burst;
-	return rate;
-}
-
-/* The most tokens that a sender finds that is late for a frame. */
-static uint64_t cc_most(const struct xm_cc *cc, uint64_t rate, uint64_t burst)
-{
-	if (rate != cc->opts.rate)
-		return burst;
-	return max_u64(max_u64(burst, 4 * (uint64_t)cc->opts.mss),
-		       rate / (XM_SEC / CC_CAP_LATE_NS));
-}
-
-/* What has passed since the last time, in tokens.  Only whole ones are taken,
- * and only their time counts as passed: however often a sender looks, it gets
- * the rate, and never more. */
-void xm_cc_refill(struct xm_cc *cc, struct xm_time now)
-{
-	uint64_t burst, rate = cc_rate(cc, &burst), most, add;
-	int64_t dt = xm_time_sub(now, cc->filled), room;
-
-	if (dt <= 0)
-		return;
-	if (cc->is_holding)
-		cc->is_late = true;
-	else if (dt >= CC_CAP_LATE_NS || cc->tokens <= (int64_t)burst)
-		cc->is_late = false;
-	most = cc->is_late ? cc_most(cc, rate, burst) : burst;
-	if (cc->tokens > (int64_t)most)
-		cc->tokens = (int64_t)most;
-	room = (int64_t)(cc->is_holding ? most : burst) - cc->tokens;
-	cc->is_holding = false;
-	if (room < 0)
-		room = 0; /* what a late one found, and has not sent yet */
-	if (!rate || (uint64_t)dt >= (uint64_t)room * XM_SEC / rate) {
-		cc->tokens += room;
-		cc->filled = now;
-		return;
-	}
-	add = rate * (uint64_t)dt / XM_SEC; /* below room, so no overflow */
-	cc->tokens += (int64_t)add;
-	cc->filled = xm_time_add(cc->filled,
-				 (int64_t)((add * XM_SEC + rate - 1) / rate));
-}
-
-struct xm_time xm_cc_expiry(const struct xm_cc *cc, struct xm_time now)
-{
-	uint64_t burst, rate = cc_rate(cc, &burst), want;
-	int64_t wait;
-
-	if (cc->tokens > 0 || !rate)
-		return XM_TIME_NEVER;
-	/* Wake for a batch, not for a frame: a quarter of the burst. */
-	want = (uint64_t)-cc->tokens +
-	       min_u64(burst / 4, 8 * (uint64_t)cc->opts.mss);
-	wait = (int64_t)(want * 1000000 / max_u64(rate / 1000, 1));
-	if (wait > 100 * XM_MS)
-		wait = 100 * XM_MS;
-	return xm_time_add(now, wait + 1);
 }
 
 /* RFC 9002's, but at least RFC 8985's two round trips; and the same of the lag,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* cc.h - congestion window and pacing of one channel (theory in cc.c) */
+/* cc.h - congestion window and pacing of one channel (theory in cc.c, cc_pace.c) */
 #ifndef XM_CORE_CC_H
 #define XM_CORE_CC_H
 
@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "time.h"
+
+#define XM_CC_WINDOW_MIN 4 /* frames; below it loss detection starves */
 
 struct xm_cc_opts {
 	uint32_t mss;            /* bytes of the largest frame on the wire */
@@ -91,6 +93,11 @@ void xm_cc_on_timeout(struct xm_cc *cc);
 void xm_cc_undo_timeout(struct xm_cc *cc);
 void xm_cc_end_timeout(struct xm_cc *cc);
 
+static inline bool xm_cc_in_slow_start(const struct xm_cc *cc)
+{
+	return cc->cwnd < cc->ssthresh;
+}
+
 /* The window, or less of it while xm_cc_look() looks. */
 static inline uint64_t xm_cc_window(const struct xm_cc *cc)
 {
@@ -104,8 +111,11 @@ static inline bool xm_cc_has_room(const struct xm_cc *cc, uint64_t in_flight,
 				  uint32_t bytes)
 {
 	return !in_flight || in_flight + bytes <= xm_cc_window(cc) ||
-	       in_flight + bytes <= 4 * (uint64_t)cc->opts.mss;
+	       in_flight + bytes <= XM_CC_WINDOW_MIN * (uint64_t)cc->opts.mss;
 }
+
+/* Another hard cap, bytes/s; 0 = none.  What it cannot fill of the window goes. */
+void xm_cc_set_rate(struct xm_cc *cc, uint64_t rate);
 
 /* Bring the pacer's tokens up to date: for xm_cc_may_send(). */
 void xm_cc_refill(struct xm_cc *cc, struct xm_time now);

@@ -324,7 +324,7 @@ void xm_tx_drop(struct xm_tx *tx, enum xm_drop reason)
 
 void xm_tx_set_rate(struct xm_tx *tx, uint64_t bytes_per_s)
 {
-	tx->cc.opts.rate = bytes_per_s;
+	xm_cc_set_rate(&tx->cc, bytes_per_s);
 }
 
 uint32_t xm_tx_couple(struct xm_tx *tx, uint32_t n_all)
