@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* rates_table.c - what losses cost, and who gets what beside a TCP flow, computed
+/* rates_table.c - what losses cost, who gets what beside a TCP flow, and what a path costs
+ * that becomes longer, computed
  *
  *     sim-rates goodput
  *     sim-rates share
+ *     sim-rates reroute
  *
  * Tables for docs/performance.md, in virtual time: exact, and the same on every
  * machine.
@@ -19,7 +21,8 @@
 static const unsigned int channels[] = { 1, 4, 16 };
 static const uint32_t losses[] = { 0, 100, 1000, 10000 };
 
-#define STARTS 5
+#define STARTS  5
+#define SECONDS 8
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -138,6 +141,34 @@ static void share(unsigned int n)
 	}
 }
 
+/* Of a link of 1 Gbit/s, by seconds; the path becomes longer after the second. */
+static void reroute(unsigned int n, int64_t longer_ms)
+{
+	const struct rates_opts o = {
+		.channels = n,
+		.mtu = 9000,
+		.rate = 125000000,
+		.queue = 1 << 20,
+		.rtt_ns = XM_MS,
+		.loss_ppm = 1000,
+		.size = 1ull << 30,
+		.rx_memory = XM_RX_MEMORY,
+		.seed = 1,
+		.longer_ns = longer_ms * XM_MS,
+		.longer_at_ns = 2 * XM_SEC,
+		.slot_ns = XM_SEC,
+	};
+	static struct rates r;
+	unsigned int i;
+
+	r = rates_of(&o, false);
+	printf("| %u, %" PRId64 " ms |", n, longer_ms);
+	for (i = 0; i < r.n_slots && i < SECONDS; i++)
+		printf(" %.2f |", r.slot_gbit_per_s[i]);
+	printf("\n");
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int i;
@@ -149,8 +180,13 @@ int main(int argc, char **argv)
 	} else if (argc > 1 && !strcmp(argv[1], "share")) {
 		for (i = 0; i < N(channels); i++)
 			share(channels[N(channels) - 1 - i]);
+	} else if (argc > 1 && !strcmp(argv[1], "reroute")) {
+		for (i = 0; i < N(channels); i++) {
+			reroute(channels[i], 5);
+			reroute(channels[i], 20);
+		}
 	} else {
-		fprintf(stderr, "Usage: sim-rates goodput|share\n");
+		fprintf(stderr, "Usage: sim-rates goodput|share|reroute\n");
 		return 2;
 	}
 	return 0;
