@@ -77,6 +77,7 @@ LIMITED=(setpriv --bounding-set "$CAPS" prlimit --memlock=8388608:8388608 --)
 scenario_memlock_limit() {
 	net_up queues=2
 	attach_both
+	memlock_begin
 	recv_start
 	spawn send src "${LIMITED[@]}" \
 		"$XDPMIG" send --ram "$GUEST" --json "$DST4"
@@ -95,12 +96,14 @@ scenario_memlock_limit() {
 	assert_same_file "$GUEST" "$COPY" "guest memory"
 	assert_jq ".locked_bytes <= 6 * $MIB" "$(out_of send)" "send"
 	rm "$COPY"
+	memlock_end
 	detach_both
 }
 
 scenario_memlock_limit_of_the_destination() {
 	net_up queues=2
 	attach_both
+	memlock_begin
 	spawn recv dst "${LIMITED[@]}" \
 		"$XDPMIG" recv --ram "$COPY" --json
 	wait_for 5 grep -q 'waiting for a source' "$(err_of recv)"
@@ -110,6 +113,7 @@ scenario_memlock_limit_of_the_destination() {
 	said send refused "the peer: "
 	home send source
 	assert_clean
+	memlock_end
 	detach_both
 }
 

@@ -366,6 +366,7 @@ scenario_missing() {
 	assert_eq "$SEND_RC" 1 "send --busy-poll without CAP_NET_ADMIN"
 	said send permission "busy polling: .*CAP_NET_ADMIN"
 	AS=()
+	memlock_begin
 	recv_as
 	root_with net_raw
 	AS=(prlimit --memlock=65536:65536 -- "${AS[@]}")
@@ -382,6 +383,7 @@ scenario_missing() {
 	ended 0 0
 	check_results "$GUEST"
 	rm "$COPY"
+	memlock_end
 	detach_both
 }
 

@@ -107,6 +107,17 @@ leak_list_files() {
 	find /dev/shm -mindepth 1 ! -path "$GUEST" -printf 'file %p\n'
 }
 
+# memlock_begin, memlock_end: in between no other script has a root with RLIMIT_MEMLOCK,
+# which is for all processes of a user
+memlock_begin() {
+	exec {MEMLOCK}<"${BASH_SOURCE[0]}"
+	flock "$MEMLOCK"
+}
+
+memlock_end() {
+	exec {MEMLOCK}<&-
+}
+
 # $TMP/slow: as xdpmig, but the kernel takes long to pin a channel's memory: until
 # $TMP/pinned is there, or half a minute
 FAULT_AT=$BUILD/tests/netns/libfault_at.so

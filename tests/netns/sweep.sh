@@ -109,6 +109,7 @@ scenario_of_a_user_with_a_limit() {
 
 	net_up queues=2
 	attach_both
+	memlock_begin
 	discard_start
 	run src "${limited[@]}" "$XDPMIG" sweep --dev "$SRC_DEV" --json --size 5M \
 		--slots 1,2 --channels 1 --repeat 4 "$DST4"
@@ -122,6 +123,7 @@ scenario_of_a_user_with_a_limit() {
 	sweep --slots 1 --channels 1 --repeat 8
 	assert_jq '.runs == 16 and .runs_failed == 0' "$OUT" "runs"
 	discard_stop 16
+	memlock_end
 	detach_both
 }
 
