@@ -107,15 +107,13 @@ static struct sim_node *world_path(struct world *w, struct sim_path_opts *o,
 				   struct sim_node *end)
 {
 	static const struct sim_window none[SIM_WINDOWS_MAX];
+	struct xm_time longer_at = XM_TIME_NEVER;
 	struct sim *s = &w->sim;
 	struct sim_node *n = end;
 
-	n = before(sim_reroute(s, o->delay_ns,
-			       o->longer_ns ?
-				       (struct xm_time){ o->longer_at_ns } :
-				       XM_TIME_NEVER,
-			       o->longer_ns),
-		   n);
+	if (o->longer_ns)
+		longer_at = (struct xm_time){ o->longer_at_ns };
+	n = before(sim_reroute(s, o->delay_ns, longer_at, o->longer_ns), n);
 	if (o->rate)
 		n = before(sim_rate(s, o->rate, o->queue, o->ecn), n);
 	if (o->narrow)
