@@ -17,7 +17,7 @@
 needs xdpmig qemu-system-x86_64 busybox cpio ldd modprobe depmod as ld
 
 # Programs that the scripts and tests in there run; the rest is busybox's.
-programs=(bash sh unshare nsenter mount umount ip tc ethtool jq bpftool cat chmod
+programs=(bash sh unshare nsenter mount umount ip tc ethtool gojq bpftool cat chmod
 	cmp cut date dd fallocate find grep head mkdir mktemp readlink rm rmdir
 	sed seq sleep sort stat tail tee timeout touch tr truncate as ld
 	qemu-system-x86_64)
