@@ -233,7 +233,7 @@ err_of() { echo "$TMP/$1.err"; }
 pid_of() { echo "${PIDS[$1]}"; }
 
 is_gone() { # PID; a zombie is gone
-	local key state
+	local key='' state='' # read sets them only if it can read: ESRCH
 
 	while read -r key state _; do
 		[ "$key" != State: ] || break
