@@ -55,11 +55,13 @@ static inline struct xm_cc avoiding(unsigned int n_channels)
 	return cc;
 }
 
+/* The round trip is by so much longer than in some round before. */
 static inline void swell(struct xm_cc *cc, int64_t by_ns)
 {
 	unsigned int i;
 
 	xm_cc_on_rtt(cc, XM_MS);
+	cc->round_rtt_ns = 0;
 	for (i = 0; i < 100; i++)
 		xm_cc_on_rtt(cc, XM_MS + by_ns);
 }

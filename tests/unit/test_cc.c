@@ -398,6 +398,25 @@ static void xm_cc_on_ack__a_long_path_is_no_delay(void **state)
 	assert_in_range(cc.cwnd, 20 * MSS, 21 * MSS);
 }
 
+/* A thread did not run for a while: of a round's frames some came late, or the first
+ * sample of all did, and the mean remembers it for long. */
+static void xm_cc_on_ack__a_late_thread_is_no_delay(void **state)
+{
+	struct xm_cc cc = fresh();
+	unsigned int i;
+
+	(void)state;
+	xm_cc_on_rtt(&cc, 60 * XM_MS);
+	round_of(&cc, 0);
+	for (i = 0; i < 4; i++)
+		round_at(&cc, 2 * XM_MS);
+	assert_true(cc.srtt_ns > cc.min_rtt_ns + cc.opts.delay_target_ns);
+	assert_int_equal(cc.cwnd, 32 * MSS << 5);
+	xm_cc_on_rtt(&cc, 400 * XM_MS);
+	round_at(&cc, 2 * XM_MS);
+	assert_int_equal(cc.cwnd, 32 * MSS << 6);
+}
+
 static void xm_cc_on_ack__delay_target_is_an_option(void **state)
 {
 	struct xm_cc cc = avoiding(1);
@@ -549,6 +568,7 @@ int main(void)
 		T(xm_cc_on_ack__delay_cuts_an_eighth_a_round),
 		T(xm_cc_on_ack__delay_below_the_target_is_fine),
 		T(xm_cc_on_ack__a_long_path_is_no_delay),
+		T(xm_cc_on_ack__a_late_thread_is_no_delay),
 		T(xm_cc_on_ack__delay_target_is_an_option),
 		T(xm_cc_on_ack__a_path_may_become_longer),
 		T(xm_cc_rto_ns__before_a_sample),

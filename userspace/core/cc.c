@@ -4,11 +4,11 @@
  * Three signals, one window:
  *   CE marks   DCTCP (RFC 8257): the window shrinks by half the marked
  *              fraction, once a round;
- *   delay      when the smoothed round trip exceeds the least one seen by
- *              more than the target, the window shrinks by an eighth.  Near the
- *              least window it is not this sender's queue: the path is longer
- *              than it was, or others fill theirs, and the least round trip is
- *              what is seen then;
+ *   delay      when the smoothed round trip and the least of the last rounds
+ *              exceed the least known by more than the target, the window shrinks
+ *              by an eighth.  Near the least window it is not this sender's queue:
+ *              the path is longer than it was, or others fill theirs, and the
+ *              least round trip is what is seen then;
  *   loss       x 0.7 (Cubic's factor, RFC 9438), once for each window in flight,
  *              if the loss is congestive: marks go with it, or a queue stands, or
  *              more than 2 % are lost (what BBRv2 allows).  Slow start, which has
@@ -190,11 +190,6 @@ void xm_cc_on_lag(struct xm_cc *cc, int64_t lag_ns)
 		cc_smooth(&cc->lag_ns, &cc->lagvar_ns, lag_ns);
 }
 
-static bool cc_rtt_is_swollen(const struct xm_cc *cc)
-{
-	return cc->srtt_ns - cc->min_rtt_ns > cc->opts.delay_target_ns;
-}
-
 /* The least round trip of the last round, or of a millisecond. */
 static int64_t cc_least_rtt(const struct xm_cc *cc)
 {
@@ -207,6 +202,14 @@ static int64_t cc_least_rtt(const struct xm_cc *cc)
 			least = t;
 	}
 	return least;
+}
+
+/* Not by the mean alone, which remembers for many rounds that a thread did not run. */
+static bool cc_rtt_is_swollen(const struct xm_cc *cc)
+{
+	int64_t target = cc->min_rtt_ns + cc->opts.delay_target_ns;
+
+	return cc->srtt_ns > target && cc_least_rtt(cc) > target;
 }
 
 /* A round is over. */
