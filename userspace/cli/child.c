@@ -99,6 +99,7 @@ static int child_read(struct child *c)
 			return 0;
 		c->text = grown;
 		c->room += 65536;
+		c->text[c->len] = '\0'; /* nothing may come */
 	}
 	n = read(c->fd, c->text + c->len, c->room - c->len - 1);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -125,15 +126,20 @@ static void child_follow(struct child *c, struct cli_ctx *cli)
 	} while (!fds[0].revents || child_read(c));
 }
 
-/* Its last line; NULL when that is no object. */
+/* Its last line; NULL when that is no result: who is killed has said less. */
 static json_t *child_result(const struct child *c)
 {
 	const char *line = c->text, *p;
+	json_t *o;
 
 	for (p = line; p && *p; p++)
 		if (*p == '\n' && p[1])
 			line = p + 1;
-	return line ? json_loads(line, 0, NULL) : NULL;
+	o = line ? json_loads(line, 0, NULL) : NULL;
+	if (!strcmp(child_word(o, "event"), "result"))
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
 int child_run(struct cli_ctx *cli, const struct child_job *job,
