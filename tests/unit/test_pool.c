@@ -148,6 +148,7 @@ void pump_report(struct pump *p, struct pump_report *ret_report)
 	memset(ret_report, 0, sizeof(*ret_report));
 	ret_report->credit = p->opts.channel + 10 * p->epoch;
 	ret_report->pages_done = p->path.sport;
+	ret_report->locked = p->opts.tx.cc.rate;
 }
 
 int xsk_chan_fd(const struct xsk_chan *chan)
@@ -390,6 +391,34 @@ static void pool_set_path__is_not_lost_while_channels_open(void **state)
 	}
 }
 
+static uint64_t t_rate(const struct t_pool *t, unsigned int i)
+{
+	struct pump_report rep;
+
+	pool_report(t->pool, i, &rep);
+	return rep.locked;
+}
+
+/* One with a cap since its beginning may have it lifted before it sends; what
+ * nobody speaks of stays. */
+static void pool_set_rate__none_is_news(void **state)
+{
+	struct t_pool *t = *state;
+	unsigned int i;
+
+	for (i = 0; i < N_PUMPS; i++)
+		t->pumps[i].tx.cc.rate = 1000;
+	t_phase(t, POOL_OPEN, 0);
+	pool_set_rate(t->pool, 2, 0);
+	t_phase(t, POOL_EPOCH, 1);
+	for (i = 0; i < N_PUMPS; i++)
+		assert_int_equal(t_rate(t, i), i == 2 ? 0 : 1000);
+	pool_set_rate(t->pool, 0, 7);
+	t_phase(t, POOL_EPOCH, 2);
+	for (i = 0; i < N_PUMPS; i++)
+		assert_int_equal(t_rate(t, i), !i ? 7 : i == 2 ? 0 : 1000);
+}
+
 static void pool_begin__pins_none_when_one_cannot_be_made(void **state)
 {
 	struct t_pool *t = *state;
@@ -486,6 +515,8 @@ int main(void)
 		T1(pool_begin__takes_all_a_step_further_at_once),
 		T(pool_begin__opens_with_what_is_known_then),
 		T(pool_set_path__is_not_lost_while_channels_open),
+		T(pool_set_rate__none_is_news),
+		T1(pool_set_rate__none_is_news),
 		T(pool_begin__pins_none_when_one_cannot_be_made),
 		T(pool_free__does_not_wait_for_the_kernel),
 		T1(pool_free__pins_no_further_channel),

@@ -97,6 +97,8 @@ int pool_new(struct pool **ret_pool, const struct pool_opts *opts,
 	pool->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (i = 0; pool->worker && i < pool->n_workers; i++)
 		pool->worker[i].wake_fd = -1;
+	for (i = 0; pool->rate && i < opts->n_pumps; i++)
+		pool->rate[i] = POOL_NO_RATE;
 	if (pool->pump && pool->report && pool->rate && pool->worker &&
 	    pool->done_fd >= 0)
 		r = pool_start(pool, e);

@@ -10,6 +10,9 @@
 
 #include "pool.h"
 
+/* A cap that nobody has set: that of the pump's options holds. */
+#define POOL_NO_RATE UINT64_MAX
+
 struct command {
 	enum pool_phase phase;
 	uint32_t epoch;
@@ -46,7 +49,7 @@ struct pool {
 	struct pool_opts opts;
 	struct pump *pump;
 	struct pump_report *report; /* each under its worker's lock */
-	uint64_t *rate;             /* ditto */
+	uint64_t *rate;             /* ditto; or POOL_NO_RATE */
 	struct worker *worker;
 	unsigned int n_workers;
 	atomic_bool must_stop;

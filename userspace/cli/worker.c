@@ -221,6 +221,20 @@ static void worker_wait(struct worker *w, bool has_failed, bool is_idle)
 		drain(w->wake_fd);
 }
 
+/* Caps that were set, with the lock held. */
+static void worker_take_rates(struct worker *w)
+{
+	const uint64_t *rate = w->pool->rate;
+	unsigned int i;
+
+	for_each_pump(w, i)
+	{
+		if (rate[i] != POOL_NO_RATE)
+			pump_set_rate(&w->pool->pump[i], rate[i]);
+	}
+	w->has_rate = false;
+}
+
 /* Take a new command, if there is one.  False: stop. */
 static bool worker_take(struct worker *w, bool *ret_new,
 			struct command *ret_cmd)
@@ -237,9 +251,7 @@ static bool worker_take(struct worker *w, bool *ret_new,
 	path = w->path;
 	w->has_path = false;
 	if (w->has_rate)
-		for_each_pump(w, i)
-			pump_set_rate(&w->pool->pump[i], w->pool->rate[i]);
-	w->has_rate = false;
+		worker_take_rates(w);
 	pthread_mutex_unlock(&w->lock);
 	if (has_path)
 		for_each_pump(w, i) pump_set_path(&w->pool->pump[i], &path);
