@@ -77,6 +77,19 @@ static void xsk_run_put__completes_as_a_range(void **state)
 	assert_int_equal(t->chan.tx.n_free_bufs, 12);
 }
 
+/* Accounting that is wrong once would give memory back that is still read. */
+static void xsk_run_put__completed_inside_a_buffer(void **state)
+{
+	struct t_chan *t = *state;
+	struct xsk_done done[4];
+
+	assert_int_equal(t_run(t, 3, 2, 7), 0);
+	t_kick(t);
+	k_complete_all(t);
+	t->comp.addr[3] += 64;
+	assert_int_equal(xsk_tx_reap(&t->chan, done, 4, &t->e), -EPROTO);
+}
+
 static void xsk_run_put__refuses_what_no_buffer_holds(void **state)
 {
 	struct t_chan *t = *state;
@@ -211,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(xsk_run_put__posts_headers_and_pages),
 		T(xsk_run_put__completes_as_a_range),
+		T(xsk_run_put__completed_inside_a_buffer),
 		T(xsk_run_put__refuses_what_no_buffer_holds),
 		T(xsk_run_put__is_zero_copy),
 		T(xsk_run_get__is_limited_by_buffers_and_ring),
