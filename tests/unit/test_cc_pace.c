@@ -349,8 +349,10 @@ static void xm_cc_set_rate__the_window_is_what_it_fills(void **state)
 	(void)state;
 	cc.cwnd = cc.ssthresh = 1000 * MSS;
 	cc.extra = 500 * MSS;
+	cc.round_end = cc.delivered + cc.cwnd;
 	xm_cc_set_rate(&cc, 10000000);
 	assert_in_range(cc.cwnd, 279000, 280000);
+	assert_int_equal(cc.round_end, cc.delivered + cc.cwnd);
 	assert_in_range(cc.extra, 130000, 140000);
 }
 
@@ -375,7 +377,8 @@ static void xm_cc_set_rate__a_cap_that_is_lifted_is_slow_start(void **state)
 	struct xm_cc cc = windowed(false);
 
 	(void)state;
-	cc.cwnd = cc.ssthresh = 1000 * MSS;
+	cc.cwnd = 1000 * MSS; /* it has grown since the last cut */
+	cc.ssthresh = 700 * MSS;
 	xm_cc_set_rate(&cc, 10000000);
 	xm_cc_set_rate(&cc, 0);
 	assert_true(xm_cc_in_slow_start(&cc));

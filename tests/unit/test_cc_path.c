@@ -122,6 +122,59 @@ static void xm_cc_look__learns_nothing_while_the_least_is_seen(void **state)
 	assert_int_equal(p.cc.min_rtt_ns, XM_MS);
 }
 
+/* The path has become longer, and it is just being looked. */
+static struct path looking(void)
+{
+	struct path p = path(1);
+
+	go(&p, 3 * XM_SEC);
+	p.rtt_ns = 6 * XM_MS;
+	while (!p.cc.look || !p.cc.may_learn)
+		go(&p, 100 * XM_US);
+	return p;
+}
+
+static void xm_cc_look__not_when_the_least_is_seen_meanwhile(void **state)
+{
+	struct path p = looking();
+
+	(void)state;
+	p.rtt_ns = XM_MS + 30 * XM_US;
+	go(&p, 100 * XM_US);
+	p.rtt_ns = 6 * XM_MS;
+	go(&p, 100 * XM_MS);
+	assert_int_equal(p.cc.look, 0);
+	assert_int_equal(p.cc.min_rtt_ns, XM_MS);
+}
+
+/* An ACK each 10 ms: the first says that what was out is answered. */
+static void xm_cc_look__four_samples_at_least(void **state)
+{
+	struct path p = looking();
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		assert_true(p.cc.look);
+		assert_int_equal(p.cc.min_rtt_ns, XM_MS);
+		p.now = xm_time_add(p.now, 10 * XM_MS);
+		go(&p, 100 * XM_US);
+	}
+	assert_int_equal(p.cc.look, 0);
+	assert_int_equal(p.cc.min_rtt_ns, 6 * XM_MS);
+}
+
+static void xm_cc_look__one_that_nobody_answers_ends(void **state)
+{
+	struct path p = looking();
+
+	(void)state;
+	p.now = xm_time_add(p.now, XM_SEC);
+	go(&p, 200 * XM_US);
+	assert_int_equal(p.cc.look, 0);
+	assert_int_equal(p.cc.min_rtt_ns, XM_MS);
+}
+
 /* Whenever they began: the host's clock says when. */
 static void xm_cc_look__channels_look_together(void **state)
 {
@@ -193,6 +246,9 @@ int main(void)
 		T(xm_cc_look__a_queue_with_others_is_not),
 		T(xm_cc_look__costs_little),
 		T(xm_cc_look__learns_nothing_while_the_least_is_seen),
+		T(xm_cc_look__not_when_the_least_is_seen_meanwhile),
+		T(xm_cc_look__four_samples_at_least),
+		T(xm_cc_look__one_that_nobody_answers_ends),
 		T(xm_cc_look__channels_look_together),
 		T(xm_cc_look__half_of_what_was_out_may_be),
 		T(xm_cc_look__not_with_a_window_that_is_not_used),

@@ -492,6 +492,37 @@ static void rx_next__knows_nothing_of_another_epoch(void **state)
 	end(b);
 }
 
+/* A header in two pieces is no frame's, but not for the short way to say. */
+static void rx_next__wants_the_header_in_one_piece(void **state)
+{
+	enum { CUT = PREFIX + XM_WIRE_HEADER_MIN + 16 - 1 };
+	struct both *b = begin("none");
+	struct t_rx *t = b->side[SHORT].t;
+	uint8_t wire[PREFIX + 3 * XM_PAGE_SIZE];
+	const struct sent *s;
+	struct xm_frame f;
+	bool is_short;
+	size_t cut;
+
+	(void)state;
+	assert_int_equal(arrive_pages(b, 0, &is_short), XM_DROP_NONE);
+	f = t_rx_pages(t, 1, 2 * XM_PAGE_SIZE, 2);
+	s = seal(b, &f);
+	memcpy(wire + PREFIX, s->b, s->len);
+	for (cut = CUT + 1; cut >= CUT; cut--) {
+		struct xm_vec vec[2] = {
+			{ wire, cut }, { wire + cut, PREFIX + s->len - cut }
+		};
+
+		assert_int_equal(xm_rx_next(t->rx, t->now, vec, 2, PREFIX,
+					    s->len, false),
+				 cut == CUT ? -EAGAIN : XM_DROP_NONE);
+		xm_rx_epoch(t->rx, 1);
+		assert_int_equal(arrive_pages(b, 0, &is_short), XM_DROP_NONE);
+	}
+	end(b);
+}
+
 static void rx_next__takes_nothing_behind_sync(void **state)
 {
 	struct both *b = begin("tag");
@@ -533,6 +564,7 @@ int main(void)
 		cmocka_unit_test(rx_next__is_the_long_way_encrypted),
 		cmocka_unit_test(rx_next__looks_at_each_bit),
 		cmocka_unit_test(rx_next__knows_nothing_of_another_epoch),
+		cmocka_unit_test(rx_next__wants_the_header_in_one_piece),
 		cmocka_unit_test(rx_next__takes_nothing_behind_sync),
 		cmocka_unit_test(rx_next__follows_a_new_key),
 	};
