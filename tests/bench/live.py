@@ -287,7 +287,7 @@ def by_xdpmig(opts, src, dst, work):
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err))
         _, used2 = waited(recv)
         result = json.loads(text("send.out").splitlines()[-1])
-        if status and result.get("reason") != "not-converged":
+        if status and result.get("reason") != "not_converged":
             sys.exit(f"live.py: xdpmig: {text('send.err')}{text('recv.err')}")
         epochs = [json.loads(x) for x in text("send.out").splitlines() if '"event":"epoch"' in x]
         figures = {

@@ -51,11 +51,12 @@ BUILD=$(realpath "${BUILD:-$(dirname "$0")/../../build}")
 . "$(dirname "$0")/../lib/guest.sh"
 
 ram=1024 fill=512 odd=0 vcpus=1 rates=0,50,200,500 channels=16 mtus=9000 downtime=300
-converge=fail limit=30 repeat=3 harvest=4096 json='' before=2
+converge=fail limit=30 repeat=3 harvest=4096 json='' before=2 quick=no
 what=xdpmig,qemu,qemu-zero-copy
 while [ $# -gt 0 ]; do
 	if [ "$1" = --quick ]; then
 		ram=160 fill=48 rates=0,50 repeat=1 harvest=256 before=0.5 channels=4
+		quick=yes
 		shift
 		continue
 	fi
@@ -176,6 +177,10 @@ for mtu in ${mtus//,/ }; do
 			done
 		done
 	done
+	if [ $quick = yes ]; then # all of it in a millisecond: never
+		limit=1 downtime=1 measure xdpmig 5000 "$mtu"
+		assert_jq '.status == "time limit"' "$OUT" "a guest that is too fast"
+	fi
 	net_down
 done
 if [ "$harvest" -gt 0 ]; then
