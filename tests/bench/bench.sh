@@ -61,10 +61,7 @@ while [ $# -gt 0 ]; do
 		shift
 		continue
 	fi
-	[ $# -gt 1 ] || {
-		echo "bench.sh: $1 needs a value; see --help" >&2
-		exit 2
-	}
+	[ $# -gt 1 ] || mistake "$1 needs a value"
 	case $1 in
 	--size) size=$2 ;;
 	--repeat) repeat=$2 ;;
@@ -73,10 +70,7 @@ while [ $# -gt 0 ]; do
 	--what) what=$2 ;;
 	--seconds) seconds=$2 ;;
 	--json) json=$2 ;;
-	*)
-		echo "bench.sh: unknown option $1; see --help" >&2
-		exit 2
-		;;
+	*) mistake "unknown option $1" ;;
 	esac
 	shift 2
 done
@@ -259,7 +253,7 @@ for mtu in ${mtus//,/ }; do
 				xdpmig-verify) measure_xdpmig "$c" "$mtu" --verify ;;
 				qemu) measure_qemu "$c" "$mtu" ;;
 				qemu-zero-copy) measure_qemu "$c" "$mtu" --zero-copy ;;
-				*) fail "--what $w: unknown" ;;
+				*) mistake "--what: unknown: $w" ;;
 				esac
 			done
 		done

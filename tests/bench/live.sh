@@ -60,10 +60,7 @@ while [ $# -gt 0 ]; do
 		shift
 		continue
 	fi
-	[ $# -gt 1 ] || {
-		echo "live.sh: $1 needs a value; see --help" >&2
-		exit 2
-	}
+	[ $# -gt 1 ] || mistake "$1 needs a value"
 	case $1 in
 	--ram) ram=$2 ;;
 	--fill) fill=$2 ;;
@@ -79,10 +76,7 @@ while [ $# -gt 0 ]; do
 	--repeat) repeat=$2 ;;
 	--harvest) harvest=$2 ;;
 	--json) json=$2 ;;
-	*)
-		echo "live.sh: unknown option $1; see --help" >&2
-		exit 2
-		;;
+	*) mistake "unknown option $1" ;;
 	esac
 	shift 2
 done

@@ -30,10 +30,7 @@ BUILD=$(realpath "${BUILD:-$(dirname "$0")/../../build}")
 
 what=goodput,share channels=1,16 rate=1000 size=128 repeat=3 seconds=6
 while [ $# -gt 0 ]; do
-	[ $# -gt 1 ] || {
-		echo "loss.sh: $1 needs a value; see --help" >&2
-		exit 2
-	}
+	[ $# -gt 1 ] || mistake "$1 needs a value"
 	case $1 in
 	--what) what=$2 ;;
 	--channels) channels=$2 ;;
@@ -41,10 +38,7 @@ while [ $# -gt 0 ]; do
 	--size) size=$2 ;;
 	--repeat) repeat=$2 ;;
 	--seconds) seconds=$2 ;;
-	*)
-		echo "loss.sh: unknown option $1; see --help" >&2
-		exit 2
-		;;
+	*) mistake "unknown option $1" ;;
 	esac
 	shift 2
 done
@@ -150,7 +144,7 @@ for part in ${what//,/ }; do
 		needs iperf3
 		share
 		;;
-	*) fail "--what: no such part: $part" ;;
+	*) mistake "--what: no such part: $part" ;;
 	esac
 done
 hosts_down

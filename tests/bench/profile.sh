@@ -29,18 +29,12 @@ BUILD=$(realpath "${BUILD:-$(dirname "$0")/../../build}")
 
 size=2048 mtus=9000,65535 channels=1,4,16
 while [ $# -gt 0 ]; do
-	[ $# -gt 1 ] || {
-		echo "profile.sh: $1 needs a value; see --help" >&2
-		exit 2
-	}
+	[ $# -gt 1 ] || mistake "$1 needs a value"
 	case $1 in
 	--size) size=$2 ;;
 	--mtu) mtus=$2 ;;
 	--channels) channels=$2 ;;
-	*)
-		echo "profile.sh: unknown option $1; see --help" >&2
-		exit 2
-		;;
+	*) mistake "unknown option $1" ;;
 	esac
 	shift 2
 done

@@ -28,6 +28,10 @@ BUILD=$(realpath "${BUILD:-$(dirname "$0")/../../build}")
 PIECE=16 # MiB
 guests=("$@")
 [ $# -gt 0 ] || guests=(256 1024 4096 8192 16384:8192 262144:1024)
+for guest in "${guests[@]}"; do
+	[[ $guest =~ ^[1-9][0-9]*(:[1-9][0-9]*)?$ ]] || mistake "no size: $guest"
+	[ "${guest#*:}" -ge $PIECE ] || mistake "$guest: less than $PIECE MiB"
+done
 
 memory=$TMP/memory
 mkdir "$memory"

@@ -37,10 +37,7 @@ BUILD=$(realpath "${BUILD:-$(dirname "$0")/../../build}")
 what=sim,sim32,veth,relay out=header-ring rtts=100us,1ms,10ms slots=1,2,4,8,20,40,64,128
 channels=1,4 drains=half,full,one size='' repeat=5 rx_memory=256M rate=1G
 while [ $# -gt 0 ]; do
-	[ $# -gt 1 ] || {
-		echo "sweep.sh: $1 needs a value; see --help" >&2
-		exit 2
-	}
+	[ $# -gt 1 ] || mistake "$1 needs a value"
 	case $1 in
 	--what) what=$2 ;;
 	--out) out=$2 ;;
@@ -52,21 +49,19 @@ while [ $# -gt 0 ]; do
 	--repeat) repeat=$2 ;;
 	--rate) rate=$2 ;;
 	--rx-memory) rx_memory=$2 ;;
-	*)
-		echo "sweep.sh: unknown option $1; see --help" >&2
-		exit 2
-		;;
+	*) mistake "unknown option $1" ;;
 	esac
 	shift 2
 done
+for rtt in ${rtts//,/ }; do
+	[[ $rtt =~ ^[1-9][0-9]*[um]s$ ]] || mistake "--rtts: no time: $rtt"
+done
 mkdir -p "$out"
 
-# us_of TIME
-us_of() {
+us_of() { # TIME
 	case $1 in
 	*us) echo "${1%us}" ;;
 	*ms) echo $((${1%ms} * 1000)) ;;
-	*) fail "no time: $1" ;;
 	esac
 }
 
@@ -137,7 +132,7 @@ for part in ${what//,/ }; do
 			relay_stop
 		done
 		;;
-	*) fail "--what: no such part: $part" ;;
+	*) mistake "--what: no such part: $part" ;;
 	esac
 	net_down
 done

@@ -45,20 +45,14 @@ needs xdpmig iperf3 busybox cpio ldd modprobe depmod xz
 
 device=virtio mtus='' size=96 repeat=3 json=''
 while [ $# -gt 0 ]; do
-	[ $# -gt 1 ] || {
-		echo "vm.sh: $1 needs a value; see --help" >&2
-		exit 2
-	}
+	[ $# -gt 1 ] || mistake "$1 needs a value"
 	case $1 in
 	--device) device=$2 ;;
 	--mtu) mtus=$2 ;;
 	--size) size=$2 ;;
 	--repeat) repeat=$2 ;;
 	--json) json=$2 ;;
-	*)
-		echo "vm.sh: unknown option $1; see --help" >&2
-		exit 2
-		;;
+	*) mistake "unknown option $1" ;;
 	esac
 	shift 2
 done
@@ -154,7 +148,7 @@ igb)
 	PAIR_PLUGIN=$BUILD/tests/bench/libinsns4.so
 	fetch_qemu "$qemu"
 	;;
-*) fail "--device $device: virtio or igb" ;;
+*) mistake "--device $device: virtio or igb" ;;
 esac
 needs "$qemu"
 pair_kernel

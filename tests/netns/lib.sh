@@ -118,6 +118,13 @@ fail() {
 	exit 1
 }
 
+# mistake TEXT: of who called the script, in its arguments
+mistake() {
+	FAILED=1 # which cleanup need not explain
+	echo "${0##*/}: $*; see --help" >&2
+	exit 2
+}
+
 # unexpected STATUS COMMAND: the script ends, and no assertion of its has said why: a
 # command failed that should not, or a signal came (meson's, after its timeout)
 unexpected() {
