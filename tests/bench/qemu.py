@@ -165,6 +165,8 @@ def main():
     p.add_argument("--channels", type=int, required=True)
     p.add_argument("--zero-copy", action="store_true")
     opts = p.parse_args()
+    # kill by signal as by exception, so that nothing is left running
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="xdpmig-qemu-") as work:
         dst = Qemu(opts, opts.dst_ns, opts.dst_ram, work, "-S",
                    "-incoming", "defer")
