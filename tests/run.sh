@@ -185,7 +185,7 @@ step_asan() {
 }
 
 # What has threads: the program itself, so scripts that run it, and some units.
-thread_scripts=(netns-migrate.sh netns-session.sh)
+thread_scripts=(netns-migrate.sh netns-verify.sh)
 
 step_tsan() {
 	local name scripts=()
