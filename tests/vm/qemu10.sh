@@ -62,7 +62,8 @@ is_old() { # DIR
 scenario_every_question() {
 	local name
 
-	for name in qemu qemu_refused move back guardian guardian_act harvest; do
+	for name in qemu qemu_refused move back dead guardian guardian_act \
+		guardian_settings harvest; do
 		PATH=${NEW%/*}:$PATH CMOCKA_MESSAGE_OUTPUT=TAP \
 			"$BUILD/tests/guest/guest-$name" >"$TMP/$name.out" 2>&1 ||
 			fail "guest-$name: $(grep '^not ok' "$TMP/$name.out")"
