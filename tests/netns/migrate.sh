@@ -41,6 +41,14 @@ scenario_16_queues_mtu_65535() {
 	detach_both
 }
 
+scenario_64_queues() {
+	net_up queues=64 mtu=9000
+	attach_both
+	migrate "$GUEST"
+	assert_jq '.channels == 64' "$(out_of send)" "channels"
+	detach_both
+}
+
 scenario_frames_fit_the_smaller_mtu() {
 	net_up queues=2 mtu=9000
 	ip -n "$DST_NS" link set "$DST_DEV" mtu 3498
