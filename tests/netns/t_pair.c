@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "t_veth.h"
+#include "xsk/compat.h"
 #include "xsk/plan.h"
 
 #define QUEUE 1u
@@ -28,8 +29,19 @@ struct t_head {
 	uint32_t number, first;
 };
 
+/* As a card says it that joins @segs pieces to a frame without a copy; its own MTU
+ * does not cut them. */
+static void t_pretend(struct xsk_caps *caps, unsigned int segs)
+{
+	caps->xdp_features |= XSK_NETDEV_ACT_ZEROCOPY | XSK_NETDEV_ACT_RX_SG;
+	caps->zc_max_segs = segs;
+	caps->mtu = 1500;
+}
+
+/* @zc_segs 0: what the device says. */
 static struct xsk_chan *t_open(struct t_pair *t, const char *ifname,
-			       bool is_sender, unsigned int busy_poll_us)
+			       bool is_sender, unsigned int busy_poll_us,
+			       unsigned int zc_segs)
 {
 	struct xsk_extent x = { .fd = t->guest_fd,
 				.len = T_POPULATED * T_PAGE };
@@ -48,8 +60,11 @@ static struct xsk_chan *t_open(struct t_pair *t, const char *ifname,
 	if (xsk_caps_get(&caps, ifname, &t->e))
 		fail_msg("%s", t->e.msg);
 	wish.ip_max = caps.mtu;
+	if (zc_segs)
+		t_pretend(&caps, zc_segs);
 	if (xsk_plan_make(&plan, &caps, &wish, &t->e))
 		fail_msg("%s", t->e.msg);
+	plan.opts.force_zero_copy = false; /* no veth has it */
 	plan.opts.ifname = ifname;
 	plan.opts.ifindex = caps.ifindex;
 	plan.opts.queue = QUEUE;
@@ -68,7 +83,7 @@ static struct xsk_chan *t_open(struct t_pair *t, const char *ifname,
 }
 
 struct t_pair *t_pair_new(unsigned int mtu, const char *qdisc,
-			  unsigned int busy_poll_us)
+			  unsigned int busy_poll_us, unsigned int zc_segs)
 {
 	struct t_pair *t = calloc(1, sizeof(*t));
 	uint64_t i;
@@ -83,8 +98,8 @@ struct t_pair *t_pair_new(unsigned int mtu, const char *qdisc,
 	assert_ptr_not_equal(t->guest, MAP_FAILED);
 	for (i = 0; i < T_POPULATED * T_PAGE / 8; i++)
 		t->guest[i] = i * 0x9e3779b97f4a7c15;
-	t->a = t_open(t, t_va, true, busy_poll_us);
-	t->b = t_open(t, t_vb, false, busy_poll_us);
+	t->a = t_open(t, t_va, true, busy_poll_us, zc_segs);
+	t->b = t_open(t, t_vb, false, busy_poll_us, 0);
 	t->map_a = t_redirect(t_va);
 	t->map_b = t_redirect(t_vb);
 	t_redirect_set(t->map_a, QUEUE, xsk_chan_fd(t->a));

@@ -42,9 +42,11 @@ struct t_pair {
 };
 
 /* Devices (t_va is the sender's) with this MTU, t_va with the queueing discipline @qdisc
- * (NULL: the default), and the channels. */
+ * (NULL: the default), and the channels.  @zc_segs: the sender's frames are those for a
+ * card that joins so many pieces without a copy (engine zc-sg), and this kernel is to
+ * take them in copy mode; 0: as the planner says of a veth. */
 struct t_pair *t_pair_new(unsigned int mtu, const char *qdisc,
-			  unsigned int busy_poll_us);
+			  unsigned int busy_poll_us, unsigned int zc_segs);
 void t_pair_free(struct t_pair *t);
 
 /* A frame's header at @dst: its @number, its @first page, how many. */

@@ -23,11 +23,12 @@
 		*state = t_pair_new(__VA_ARGS__); \
 		return 0;                         \
 	}
-SETUP(setup, 9000, "pfifo", 0)
-SETUP(setup_large, 65535, "pfifo", 0)
-SETUP(setup_small, 1500, "pfifo", 0)
-SETUP(setup_noqueue, 9000, NULL, 0)
-SETUP(setup_busy_poll, 9000, "pfifo", 20)
+SETUP(setup, 9000, "pfifo", 0, 0)
+SETUP(setup_large, 65535, "pfifo", 0, 0)
+SETUP(setup_8_segs, 65535, "pfifo", 0, 8)
+SETUP(setup_small, 1500, "pfifo", 0, 0)
+SETUP(setup_noqueue, 9000, NULL, 0, 0)
+SETUP(setup_busy_poll, 9000, "pfifo", 20, 0)
 
 static int teardown(void **state)
 {
@@ -84,6 +85,21 @@ static void send__15_pages(void **state)
 	t_transfer(t, 400, 15);
 	t->staged = true;
 	t_transfer(t, 500, 15);
+	t_check_stats(t);
+}
+
+/* What i40e and ice would be given: the rules for descriptors are the same in both
+ * modes, so this kernel must take each of them, and give it back once. */
+static void send__frames_of_zc_sg(void **state)
+{
+	struct t_pair *t = *state;
+
+	assert_int_equal(xsk_chan_engine(t->a), XSK_ZC_SG);
+	assert_int_equal(t->max_pages, 6);
+	t_transfer(t, 3000, 6);
+	t->staged = true;
+	t_transfer(t, 4000, 6);
+	assert_int_equal(t->completed, 4000);
 	t_check_stats(t);
 }
 
@@ -301,6 +317,7 @@ int main(void)
 		T(send__pages_by_descriptor, ),
 		T(send__staged, ),
 		T(send__15_pages, _large),
+		T(send__frames_of_zc_sg, _8_segs),
 		T(send__without_a_page_in_a_frame, _small),
 		T(send__noqueue_may_lose_but_completes, _noqueue),
 		T(send__busy_polling, _busy_poll),
