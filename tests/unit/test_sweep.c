@@ -396,6 +396,17 @@ static void sweep_put_svg__has_room_for_its_words(void **state)
 	assert_in_range(width(t), 1400, 1700);
 }
 
+/* Behind three drains its words begin at 470. */
+static void sweep_put_svg__has_room_for_its_legend(void **state)
+{
+	struct t *t = make(state, "1", "1", "half,full,one", 1);
+	const char *words = "smallest within 3 % of the best";
+
+	WRITTEN(t, sweep_put_svg(f, &t->g, "title", ""));
+	assert_non_null(strstr(t->text, " x=\"470\" y=\"60\">smallest"));
+	assert_in_range(width(t), 470 + 7 * strlen(words), 800);
+}
+
 static void sweep_put_svg__of_nothing_is_whole_too(void **state)
 {
 	struct t *t = make(state, "1", "1,2", "half,full,one", 1);
@@ -441,6 +452,7 @@ int main(void)
 		T(sweep_put_svg__is_whole_and_needs_nothing),
 		T(sweep_put_svg__draws_what_was_measured),
 		T(sweep_put_svg__has_room_for_its_words),
+		T(sweep_put_svg__has_room_for_its_legend),
 		T(sweep_put_svg__of_nothing_is_whole_too),
 		T(sweep_put_html__has_picture_and_table),
 	};

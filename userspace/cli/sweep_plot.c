@@ -32,6 +32,9 @@
 #define ROW_GAP 70
 #define PER_ROW 3
 
+#define LEGEND_W      126 /* of a drain */
+#define LEGEND_FLAT_W 240 /* of the ring behind them */
+
 /* The default of --in-flight. */
 static const uint32_t default_slots = XM_IN_FLIGHT / XM_PACKET_SIZE;
 
@@ -335,7 +338,7 @@ static void plot_legend(const struct plot *p, const char *title,
 			sweep_drain_name(p->g->drain[d]),
 			sweep_drain_name(p->g->drain[d]), x, x + 30,
 			says[p->g->drain[d]]);
-		x += 126;
+		x += LEGEND_W;
 	}
 	fprintf(p->f,
 		"<circle class=\"k half\" cx=\"%.0f\" cy=\"56\" r=\"6\"/>"
@@ -352,9 +355,12 @@ static unsigned int plot_width(const struct sweep_grid *g, const char *title,
 	unsigned int w = LEFT + cols * (PANEL_W + GAP_X);
 	unsigned int title_w = LEFT + (unsigned int)strlen(title) * 10;
 	unsigned int note_w = LEFT + (unsigned int)strlen(note) * 7;
+	unsigned int legend_w = LEFT + g->n_drains * LEGEND_W + LEGEND_FLAT_W;
 
 	if (w < 640)
 		w = 640;
+	if (w < legend_w)
+		w = legend_w;
 	if (w < title_w)
 		w = title_w;
 	return w < note_w ? note_w : w;
