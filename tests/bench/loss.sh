@@ -8,7 +8,8 @@
 # losses and with 1e-4, 1e-3, 1e-2 of the frames lost both ways; the medians' ratios
 # count.  Then iperf3 beside a migration, 0.5 ms each way, behind a queue of one
 # bandwidth-delay product: what each gets of the link, as the relay's device to the
-# destination counts it.  Prints Markdown.  The relay and both hosts share the machine: nothing else should run.
+# destination counts it.  The relay and both hosts share the machine: nothing else
+# should run.  Prints Markdown.
 
 if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 	cat <<-EOT

@@ -110,7 +110,7 @@ scenario_ipv6_mtu_1500_other_ports() {
 # -- modes and queueing disciplines ------------------------------------------------------
 
 # One queue: a veth does not tell generic XDP which queue a frame is for
-# (relay.sh has more of them).
+# (matrix.sh has more of them).
 scenario_generic() {
 	net_up queues=1 mtu=9000
 	attach_both --mode generic
