@@ -360,8 +360,10 @@ static void sweep_result(struct sweep *s)
 	unsigned int c, d, i;
 
 	cli_put_str(o, "dev", s->dev);
-	cli_put_str(o, "engine", s->engine);
-	cli_put_u64(o, "frame_bytes", (uint64_t)s->frame_bytes);
+	if (s->n_done) {
+		cli_put_str(o, "engine", s->engine);
+		cli_put_u64(o, "frame_bytes", (uint64_t)s->frame_bytes);
+	}
 	cli_put_u64(o, "seed", s->seed);
 	cli_put_u64(o, "runs", s->n_done);
 	cli_put_u64(o, "runs_failed", s->n_failed);

@@ -10,15 +10,20 @@
 
 #include "util/fd.h"
 
-static int file_open(FILE **ret, const char *path, struct xm_error *e)
+static int file_open(struct sweep_file *ret, const char *path,
+		     struct xm_error *e)
 {
+	const int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
 	int fd;
 
 	if (!path)
 		return 0;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	*ret = fd < 0 ? NULL : fdopen(fd, "w");
-	if (*ret)
+	fd = open(path, flags | O_EXCL, 0666);
+	ret->is_new = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, flags, 0666);
+	ret->f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (ret->f)
 		return 0;
 	(void)xm_fail(e, -errno, XM_REASON_USAGE, "%s: cannot be written: %s",
 		      path, strerror(errno));
@@ -74,26 +79,30 @@ static FILE *file_cut(FILE *f)
 void sweep_files_put(struct sweep_files *f, const struct sweep_grid *g,
 		     const char *title, const char *note)
 {
-	if (file_cut(f->csv))
-		sweep_put_csv(f->csv, g);
-	if (file_cut(f->svg))
-		sweep_put_svg(f->svg, g, title, note);
-	if (file_cut(f->html))
-		sweep_put_html(f->html, g, title, note);
+	f->is_put = true;
+	if (file_cut(f->csv.f))
+		sweep_put_csv(f->csv.f, g);
+	if (file_cut(f->svg.f))
+		sweep_put_svg(f->svg.f, g, title, note);
+	if (file_cut(f->html.f))
+		sweep_put_html(f->html.f, g, title, note);
 }
 
-static int file_close(FILE *f, const char *path, struct xm_error *e)
+static int file_close(struct sweep_file *s, bool is_put, const char *path,
+		      struct xm_error *e)
 {
 	int r = 0;
 
-	if (!f)
+	if (!s->f)
 		return 0;
-	if (fflush(f))
+	if (fflush(s->f))
 		r = -errno;
-	else if (ferror(f))
+	else if (ferror(s->f))
 		r = -EIO;
-	if (fclose(f) && !r)
+	if (fclose(s->f) && !r)
 		r = -errno;
+	if (s->is_new && !is_put)
+		(void)unlink(path);
 	return r ? xm_fail(e, r, XM_REASON_INTERNAL,
 			   "%s: could not be written: %s", path, strerror(-r)) :
 		   0;
@@ -106,9 +115,9 @@ int sweep_files_close(struct sweep_files *f, struct xm_error *e)
 
 	if (!o)
 		return 0;
-	csv = file_close(f->csv, o->csv, e);
-	svg = file_close(f->svg, o->svg, e);
-	html = file_close(f->html, o->html, e);
+	csv = file_close(&f->csv, f->is_put, o->csv, e);
+	svg = file_close(&f->svg, f->is_put, o->svg, e);
+	html = file_close(&f->html, f->is_put, o->html, e);
 	memset(f, 0, sizeof(*f));
 	return csv ?: svg ?: html;
 }

@@ -8,10 +8,16 @@
 #include "sweep.h"
 #include "sweep_opts.h"
 
+struct sweep_file {
+	FILE *f;     /* NULL: not wished */
+	bool is_new; /* there was none of that name */
+};
+
 /* All zero: none is open.  @opts outlives it. */
 struct sweep_files {
 	const struct cli_sweep_opts *opts;
-	FILE *csv, *svg, *html; /* NULL: not wished */
+	struct sweep_file csv, svg, html;
+	bool is_put;
 };
 
 /* Before anything is done: what is measured must not be lost at the end.  Nor what
@@ -25,7 +31,8 @@ int sweep_files_open(struct sweep_files *f, const struct cli_sweep_opts *opts,
 void sweep_files_put(struct sweep_files *f, const struct sweep_grid *g,
 		     const char *title, const char *note);
 
-/* All of them, whether something was written or not.  0, or -errno with @e. */
+/* All of them, whether something was written or not; if not, new ones are removed.
+ * 0, or -errno with @e. */
 int sweep_files_close(struct sweep_files *f, struct xm_error *e);
 
 #endif
