@@ -173,9 +173,12 @@ int teardown(void **state)
 
 	if (t->mover > 0)
 		t_reap(t->mover);
-	t_qemu_stop(&t->qemu);
-	if (t->guardian > 0)
+	if (t->qemu.pid > 0)
+		t_reap(t->qemu.pid);
+	t->qemu.pid = 0;
+	if (t->guardian > 0) /* its last act is the record, in QEMU's folder */
 		t_ended(t->guardian);
+	t_qemu_stop(&t->qemu);
 	free(t);
 	return 0;
 }
