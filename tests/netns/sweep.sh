@@ -112,7 +112,7 @@ scenario_of_a_user_with_a_limit() {
 	memlock_begin
 	discard_start
 	run src "${limited[@]}" "$XDPMIG" sweep --dev "$SRC_DEV" --json --size 5M \
-		--slots 1,2 --channels 1 --repeat 4 "$DST4"
+		--slots 1,2 --channels 1 --drains half,full --repeat 4 "$DST4"
 	assert_eq "$RC" 0 "sweep"
 	assert_jq '.runs == 16 and .runs_failed == 0' "$OUT" "runs"
 	assert_jq 'all(.per_cell[]; .locked_bytes > 4194304)' "$OUT" "locked"
@@ -120,7 +120,7 @@ scenario_of_a_user_with_a_limit() {
 	spawn discard dst "${limited[@]}" "$XDPMIG" recv --dev "$DST_DEV" --discard --json \
 		--rx-memory 5M
 	wait_for 10 grep -q 'waiting for sources' "$(err_of discard)"
-	sweep --slots 1 --channels 1 --repeat 8
+	sweep --slots 1 --channels 1 --drains half,full --repeat 8
 	assert_jq '.runs == 16 and .runs_failed == 0' "$OUT" "runs"
 	discard_stop 16
 	memlock_end

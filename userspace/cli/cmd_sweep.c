@@ -136,8 +136,8 @@ static int sweep_plan(struct sweep *s)
 	}
 	sweep_order(g, s->seed, s->order);
 	cli_info(s->cli,
-		 "%s: %u sizes x %u numbers of channels x %u drains, %u times: "
-		 "%u runs, in the order of --seed %" PRIu64,
+		 "%s: sizes %u x numbers of channels %u x drains %u x repeats "
+		 "%u: %u runs, in the order of --seed %" PRIu64,
 		 s->dev, g->n_slots, g->n_channels, g->n_drains, g->repeats,
 		 s->n_runs, s->seed);
 	return 0;

@@ -30,7 +30,7 @@ static const struct cli_opt grid_opts[] = {
 	  .help = "numbers of channels (default: 1,2,4,8,16, as far as queues "
 		  "are attached)" },
 	{ "drains", .type = CLI_STR, .arg = "LIST", .offset = SWEEP(drains),
-	  .def_str = "half,full",
+	  .def_str = "one,half,full",
 	  .help = "what to do when the ring is full: half, full, one" },
 	{ "repeat", .type = CLI_UINT, .arg = "N", .offset = SWEEP(repeat),
 	  .min = 1, .max = SWEEP_REPEATS_MAX, .def = 3,
