@@ -76,6 +76,7 @@
 
 #include <string.h>
 
+#include "cc_priv.h"
 #include "xdpmig/limits.h"
 
 #define CC_WINDOW_INIT     32   /* frames of all channels; one ACK's worth */
@@ -95,19 +96,9 @@
 #define CC_LOOK_SAMPLES    4
 #define CC_DELAY_TARGET_NS (25 * XM_MS)
 
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static int64_t max_i64(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
-}
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 void xm_cc_init(struct xm_cc *cc, const struct xm_cc_opts *opts)

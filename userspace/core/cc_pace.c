@@ -14,22 +14,12 @@
  * cuts of what nobody uses would slow nothing down (RFC 7661).  The window before
  * is remembered as where slow start may lead when the cap is lifted.
  */
-#include "cc.h"
+#include "cc_priv.h"
 
 #include "xdpmig/limits.h"
 
 #define CC_CAP_BURST_NS (4 * XM_MS)  /* of the hard cap's rate, */
 #define CC_CAP_LATE_NS  (10 * XM_MS) /* and that a late sender makes up for */
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* Bytes per second the pacer lets through now, and the most tokens it keeps;
  * rate 0 = no pacing. */
