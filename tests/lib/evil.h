@@ -202,7 +202,9 @@ void evil_no_frames(struct evil *ev) __attribute__((noreturn));
 void evil_hangup(struct evil *ev) __attribute__((noreturn));
 /* 64 KiB are announced, and none of them comes. */
 void evil_say_half(struct evil *ev) __attribute__((noreturn));
-/* Messages that say nothing; of a type that nobody knows, as long as can be. */
+/* Messages of one type (XM_MSG_*) that have a head only, without end. */
+void evil_flood_heads(struct evil *ev, uint8_t type) __attribute__((noreturn));
+/* Such that say nothing; of a type that nobody knows, as long as can be. */
 void evil_flood_beats(struct evil *ev) __attribute__((noreturn));
 void evil_flood_unknown(struct evil *ev) __attribute__((noreturn));
 

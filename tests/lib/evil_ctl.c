@@ -280,15 +280,19 @@ void evil_say_half(struct evil *ev)
 	evil_silence(ev);
 }
 
-void evil_flood_beats(struct evil *ev)
+void evil_flood_heads(struct evil *ev, uint8_t type)
 {
 	uint8_t raw[64 * XM_MSG_HEADER];
 	unsigned int i;
 
 	for (i = 0; i < 64; i++)
-		evil_put_head(raw + (size_t)i * XM_MSG_HEADER, XM_MSG_HEARTBEAT,
-			      0);
+		evil_put_head(raw + (size_t)i * XM_MSG_HEADER, type, 0);
 	evil_flood(ev, raw, sizeof(raw));
+}
+
+void evil_flood_beats(struct evil *ev)
+{
+	evil_flood_heads(ev, XM_MSG_HEARTBEAT);
 }
 
 void evil_flood_unknown(struct evil *ev)

@@ -132,13 +132,7 @@ static void verify_twice(struct evil *ev)
 
 static void flood_verify(struct evil *ev)
 {
-	uint8_t raw[256 * XM_MSG_HEADER];
-	unsigned int i;
-
-	for (i = 0; i < 256; i++)
-		evil_put_head(raw + (size_t)i * XM_MSG_HEADER, XM_MSG_VERIFY,
-			      0);
-	evil_flood(ev, raw, sizeof(raw));
+	evil_flood_heads(ev, XM_MSG_VERIFY);
 }
 
 static void verify_hangup(struct evil *ev)
