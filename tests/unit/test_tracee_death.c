@@ -16,6 +16,7 @@ static void t_step(void);
 
 static unsigned int t_steps, t_die_at;
 static pid_t t_signal; /* whom, between seizing and stopping it; 0: nobody */
+static pid_t t_dies;   /* who dies; 0: who is at that step */
 static const uint64_t no_args[6];
 
 static void t_step(void)
@@ -25,7 +26,7 @@ static void t_step(void)
 		usleep(300); /* to be about to get it */
 	}
 	if (t_steps == t_die_at)
-		kill(getpid(), SIGKILL);
+		kill(t_dies ? t_dies : getpid(), SIGKILL);
 }
 
 /* Steps of one whole injection. */
@@ -195,6 +196,71 @@ static void tracee_hold__killed(void **state)
 	t_end(v);
 }
 
+/* How many descriptors of that kind it has. */
+static unsigned int t_count_epolls(pid_t pid)
+{
+	char path[64], link[64];
+	unsigned int there, n = 0;
+
+	for (there = 0; there < 64; there++) {
+		memset(link, 0, sizeof(link));
+		snprintf(path, sizeof(path), "/proc/%d/fd/%u", pid, there);
+		n += readlink(path, link, sizeof(link) - 1) > 0 &&
+		     !strcmp(link, "anon_inode:[eventpoll]");
+	}
+	return n;
+}
+
+/* Take a descriptor from @v in a process that dies at step @at.  0: it did. */
+static int t_take_and_die(struct t_victim *v, unsigned int at)
+{
+	const uint64_t args[6] = { 0 }; /* epoll_create1(0) */
+	struct xm_error e = { 0 };
+	int pidfd, status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		t_steps = 0;
+		t_die_at = at;
+		t_dies = getpid();
+		pidfd = (int)syscall(SYS_pidfd_open, v->pid, 0);
+		_exit(tracee_take_fd(v->pid, pidfd, SYS_epoll_create1, args,
+				     &e) < 0 ?
+			      1 :
+			      2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? 0 : WEXITSTATUS(status);
+}
+
+/* Whenever it is killed, the process keeps no descriptor that was for us. */
+static void tracee_take_fd__killed_at_each_step(void **state)
+{
+	struct t_victim *v = t_start(t_ppoll);
+	unsigned int k = 0;
+	uint64_t fed = 0;
+	int how, status;
+
+	(void)state;
+	v->may_eintr = true;
+	/* What the dead leave behind is our child then. */
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	do {
+		how = t_take_and_die(v, ++k);
+		if (!how) {
+			assert_true(waitpid(-1, &status, 0) > 0);
+			assert_int_equal(status, 0);
+		}
+		assert_int_equal(t_count_epolls(v->pid), 0);
+		t_is_well(v, "taken from", &fed);
+	} while (!how);
+	assert_int_equal(how, 2);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+	assert_true(k > 2 * t_count_steps() - 2);
+	t_end(v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +268,7 @@ int main(void)
 		cmocka_unit_test(tracee_syscall__killed_any_time),
 		cmocka_unit_test(tracee_syscall__killed_at_a_signal),
 		cmocka_unit_test(tracee_hold__killed),
+		cmocka_unit_test(tracee_take_fd__killed_at_each_step),
 	};
 
 	if (geteuid()) {

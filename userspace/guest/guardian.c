@@ -65,6 +65,7 @@
 #include "guardian_priv.h"
 #include "procmaps.h"
 #include "util/fd.h"
+#include "util/fd_pass.h"
 #include "util/now.h"
 #include "util/priv.h"
 
@@ -80,29 +81,6 @@ static void sleep_ms(long ms)
 }
 
 /* -- the guardian: listening --------------------------------------------------- */
-
-/* A packet; a descriptor that came with it in @ret_fd, or -1. */
-static ssize_t take(int pipe, char *buf, size_t len, int *ret_fd)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { buf, len };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	ssize_t n = recvmsg(pipe, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-
-	*ret_fd = -1;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
-	return n;
-}
 
 /* @text: path and fields, each with its NUL. */
 static void keep_note(struct guard *g, const char *text, size_t len, int lock)
@@ -124,15 +102,17 @@ static void keep_note(struct guard *g, const char *text, size_t len, int lock)
 static bool listen_to(struct guard *g)
 {
 	char text[NOTE_LEN + 1];
+	unsigned int n_fds;
 	ssize_t n;
 	int fd;
 
-	while ((n = take(g->pipe, text, NOTE_LEN, &fd)) > 0) {
+	while ((n = fd_pass_recv(g->pipe, text, NOTE_LEN, MSG_DONTWAIT, &fd, 1,
+				 &n_fds)) > 0) {
 		text[n] = '\0';
 		if (text[0] == END)
 			_exit(0);
 		if (text[0] == NOTE)
-			keep_note(g, text + 1, (size_t)n - 1, fd);
+			keep_note(g, text + 1, (size_t)n - 1, n_fds ? fd : -1);
 		else if (text[0] == OLD)
 			settings_load(&g->old, text + 1);
 		else
@@ -140,7 +120,7 @@ static bool listen_to(struct guard *g)
 		(void)send(g->pipe, text, 1,
 			   MSG_NOSIGNAL); /* maybe to nobody */
 	}
-	return n < 0 && (errno == EAGAIN || errno == EINTR);
+	return n == -EAGAIN || n == -EINTR;
 }
 
 /* The record and its name are who sends next's. */
@@ -336,24 +316,12 @@ static int send_note(struct guardian *g, const struct guest_note *note,
 	char text[NOTE_LEN];
 	int len = snprintf(text, sizeof(text), "%c%s%c%s", NOTE, note->path, 0,
 			   note->text);
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
-				 .cmsg_level = SOL_SOCKET,
-				 .cmsg_type = SCM_RIGHTS } };
-	struct iovec iov = { text, (size_t)len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	if ((size_t)len >= sizeof(text))
 		return xm_fail(e, -E2BIG, XM_REASON_INTERNAL,
 			       "too much to be written down of the guest");
-	if (note->lock >= 0) {
-		memcpy(CMSG_DATA(&control.align), &note->lock, sizeof(int));
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-	}
-	if (sendmsg(g->pipe, &msg, MSG_NOSIGNAL) != len)
+	if (fd_pass_send(g->pipe, text, (size_t)len, &note->lock,
+			 note->lock >= 0) != len)
 		return fail_guardian(g, -EPIPE, e);
 	return await(g, NOTE, e);
 }

@@ -59,6 +59,7 @@
 
 #include "keeper_priv.h"
 #include "util/fd.h"
+#include "util/fd_pass.h"
 #include "util/priv.h"
 
 #define CLIENT_S 1 /* to ask, and to take the answer */
@@ -125,7 +126,7 @@ static void answer(const struct keeping *k, int sock,
 		a.err = -EINVAL;
 	}
 	/* Who does not take it has asked in vain. */
-	(void)keeper_send(sock, &a, sizeof(a), fds, a.n);
+	(void)fd_pass_send(sock, &a, sizeof(a), fds, a.n);
 	for (i = 0; i < n; i++)
 		(void)fd_close(made[i]);
 }

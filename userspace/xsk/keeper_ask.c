@@ -24,6 +24,7 @@
 
 #include "keeper_priv.h"
 #include "util/fd.h"
+#include "util/fd_pass.h"
 
 #define ANSWER_S 5
 #define QUIT_MS  2000
@@ -47,60 +48,6 @@ struct keeper_path keeper_path(int ifindex)
 	else
 		(void)snprintf(p.s, sizeof(p.s), "%s", keeper_dir);
 	return p;
-}
-
-/* -- packets ------------------------------------------------------------------------ */
-
-union rights {
-	struct cmsghdr align;
-	char buf[CMSG_SPACE(sizeof(int) * XM_CHAN_MAX)];
-};
-
-ssize_t keeper_send(int sock, const void *buf, size_t len, const int *fds,
-		    unsigned int n)
-{
-	struct iovec iov = { (void *)(uintptr_t)buf, len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	union rights rights = { .align = { .cmsg_len =
-						   CMSG_LEN(n * sizeof(int)),
-					   .cmsg_level = SOL_SOCKET,
-					   .cmsg_type = SCM_RIGHTS } };
-	ssize_t sent;
-
-	if (n) {
-		memcpy(CMSG_DATA(&rights.align), fds, n * sizeof(int));
-		msg.msg_control = rights.buf;
-		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-	}
-	sent = sendmsg(sock, &msg, MSG_NOSIGNAL);
-	return sent < 0 ? -errno : sent;
-}
-
-ssize_t keeper_recv(int sock, void *buf, size_t len, int *fds, unsigned int max,
-		    unsigned int *ret_n)
-{
-	union rights rights;
-	struct iovec iov = { buf, len };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = rights.buf,
-			      .msg_controllen = sizeof(rights.buf) };
-	ssize_t got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = got > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	unsigned int i, n = 0;
-	int fd;
-
-	*ret_n = 0;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		n = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-	for (i = 0; i < n; i++) {
-		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-		if (i < max)
-			fds[(*ret_n)++] = fd;
-		else
-			(void)fd_close(fd);
-	}
-	return got < 0 ? -errno : got;
 }
 
 /* -- asking --------------------------------------------------------------------------- */
@@ -169,9 +116,9 @@ static int keeper_talk(const char *path, const struct keeper_request *req,
 
 	if (sock < 0)
 		return sock;
-	got = keeper_send(sock, req, sizeof(*req), NULL, 0);
+	got = fd_pass_send(sock, req, sizeof(*req), NULL, 0);
 	if (got >= 0)
-		got = keeper_recv(sock, a, sizeof(*a), fds, max, &n);
+		got = fd_pass_recv(sock, a, sizeof(*a), 0, fds, max, &n);
 	r = got < 0 ? (int)got : got != sizeof(*a) ? -EPROTO : a->err;
 	if (!r && (a->n != n || a->version != KEEPER_VERSION))
 		r = -EPROTO; /* also: no room for so many descriptors */
@@ -254,7 +201,7 @@ static void keeper_quit(const char *path)
 	if (pidfd < 0)
 		return;
 	p.fd = pidfd;
-	if (keeper_send(sock, &req, sizeof(req), NULL, 0) > 0 &&
+	if (fd_pass_send(sock, &req, sizeof(req), NULL, 0) > 0 &&
 	    poll(&p, 1, QUIT_MS) > 0)
 		return;
 	(void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);

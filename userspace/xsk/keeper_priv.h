@@ -39,10 +39,4 @@ struct keeper_path {
 /* Of a device of this network namespace; 0: the folder. */
 struct keeper_path keeper_path(int ifindex);
 
-/* One packet with descriptors.  Bytes, or -errno; what came is close-on-exec. */
-ssize_t keeper_send(int sock, const void *buf, size_t len, const int *fds,
-		    unsigned int n);
-ssize_t keeper_recv(int sock, void *buf, size_t len, int *fds, unsigned int max,
-		    unsigned int *ret_n);
-
 #endif
