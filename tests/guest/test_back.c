@@ -128,6 +128,74 @@ static void guest_source_resume__when_the_guardian_is_dead_too(void **state)
 	assert_string_not_equal(t_vm_state(&m->a), "running");
 }
 
+/* The same before anything was done to the guest. */
+static void guest_source_resume__when_the_monitor_is_closed_early(void **state)
+{
+	struct t_move *m = *state;
+	struct source_qemu *y;
+
+	t_move_to(m, T_COPIED);
+	y = (struct source_qemu *)m->s;
+	assert_int_equal(shutdown(qmp_fd(y->q.qmp), SHUT_RDWR), 0);
+	assert_int_equal(guest_source_resume(m->s, &m->e), -EPIPE);
+	assert_true(m->s->is_back);
+	assert_int_equal(m->s->guardian, 0);
+	t_vm_is_well(&m->a);
+}
+
+/* There is no memory to say this command to QEMU; NULL: there is for all. */
+static const char *t_unsaid;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): ld's names */
+ssize_t __real_sendmsg(int sock, const struct msghdr *msg, int flags);
+ssize_t __wrap_sendmsg(int sock, const struct msghdr *msg, int flags);
+ssize_t __wrap_sendmsg(int sock, const struct msghdr *msg, int flags)
+{
+	if (t_unsaid && memmem(msg->msg_iov->iov_base, msg->msg_iov->iov_len,
+			       t_unsaid, strlen(t_unsaid))) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return __real_sendmsg(sock, msg, flags);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+static json_t *t_settings(struct t_vm *vm)
+{
+	return json_pack("[o, o]",
+			 t_qemu_run(&vm->q, "query-migrate-capabilities", NULL),
+			 t_qemu_run(&vm->q, "query-migrate-parameters", NULL));
+}
+
+/* The monitor breaks when some of QEMU's settings are changed, or all. */
+static void
+guest_source_resume__when_the_monitor_breaks_in_between(void **state)
+{
+	static const char *const commands[] = { "migrate-set-parameters",
+						"\"getfd\"" };
+	struct t_move *m = *state;
+	json_t *was = t_settings(&m->a), *is;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		t_move_to(m, T_COPIED);
+		t_unsaid = commands[i];
+		assert_int_equal(guest_source_pause(m->s, &m->e), -ENOMEM);
+		t_unsaid = NULL;
+		assert_int_not_equal(guest_source_resume(m->s, &m->e), 0);
+		assert_true(m->s->is_back);
+		assert_int_equal(m->s->guardian, 0);
+		t_move_close(m);
+		is = t_settings(&m->a);
+		assert_true(json_equal(is, was));
+		json_decref(is);
+		t_vm_is_well(&m->a);
+		t_vm_quit(&m->b);
+		t_vm_start(&m->b, &t_move_target);
+	}
+	json_decref(was);
+}
+
 /* As it was before a move that failed: QEMU 7.2 says "postmigrate" to that, and
  * 10.0 "paused". */
 static void t_is_paused(struct t_vm *vm)
@@ -424,6 +492,8 @@ int main(void)
 		CASE(guest_source_resume__while_its_stream_is_full),
 		CASE(guest_source_resume__when_the_monitor_is_closed),
 		CASE(guest_source_resume__when_the_guardian_is_dead_too),
+		CASE(guest_source_resume__when_the_monitor_is_closed_early),
+		CASE(guest_source_resume__when_the_monitor_breaks_in_between),
 		CASE(guest_source_resume__paused_stays_paused),
 		CASE(guest_source_close__resumes),
 		CASE(guest_source_resume__then_a_second_move_succeeds),

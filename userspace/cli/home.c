@@ -90,8 +90,17 @@ int home_not_back(const struct home *h, const struct xm_error *why)
 	json_t *o = cli_result(h->cli);
 	struct xm_error was = h->cli->err;
 
+	if (h->guest->guardian) {
+		cli_put_int(o, "guardian_pid", h->guest->guardian);
+		if (h->run)
+			run_leave(h->run);
+	}
 	if (h->guest->is_back) { /* but not all settings of QEMU's, maybe */
-		cli_warn(h->cli, "the guest is as it was; %s", why->msg);
+		cli_warn(h->cli, "the guest is as it was; %s%s", why->msg,
+			 h->guest->guardian ?
+				 "; the guardian goes on trying to put back "
+				 "QEMU's migration settings" :
+				 "");
 		return was.err;
 	}
 	if (why->reason == XM_REASON_UNKNOWN_OUTCOME) { /* another's doing */
@@ -102,11 +111,7 @@ int home_not_back(const struct home *h, const struct xm_error *why)
 	cli_put_str(o, "given_up", xm_reason_name(was.reason));
 	cli_put_str(o, "given_up_message", was.msg);
 	cli_put_str(o, "resume_error", why->msg);
-	if (h->guest->guardian)
-		cli_put_int(o, "guardian_pid", h->guest->guardian);
 	home_fail(h, why);
-	if (h->guest->guardian && h->run)
-		run_leave(h->run);
 	return why->err;
 }
 

@@ -413,11 +413,12 @@ void guardian_stop(struct guardian *g)
 
 int guardian_leave(struct guardian *g, pid_t *ret_pid)
 {
-	pid_t pid = g->is_armed ? g->pid : 0;
+	pid_t pid = g->pid;
 	int status;
 
+	g->is_armed = true;
 	guardian_stop(g);
-	if (!pid)
+	if (pid <= 0)
 		return -ECHILD;
 	status = wait_for_end(pid);
 	if (status != -1)

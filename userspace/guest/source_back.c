@@ -227,11 +227,29 @@ void source_let_go(struct source_qemu *y)
 	y->log = dirtylog_close(y->log);
 }
 
-/* We cannot; it can wait for longer. */
-static void leave_to_guardian(struct source_qemu *y)
+/* We cannot; it can wait for longer, and connect anew.  True: it has done it. */
+static bool leave_to_guardian(struct source_qemu *y)
 {
-	y->s.is_back = !guardian_leave(&y->guardian, &y->s.guardian);
 	y->is_settled = true;
+	return !guardian_leave(&y->guardian, &y->s.guardian);
+}
+
+int source_restore(struct source_qemu *y, struct xm_error *e)
+{
+	bool are_known = settings_any(&y->old);
+	int r = settings_restore(&y->old, y->q.qmp, e);
+
+	/* What QEMU refuses it would refuse the guardian, too. */
+	if (are_known && (!r || r == -EREMOTEIO))
+		y->has_our_settings = false;
+	return r;
+}
+
+static int fail_restore(const struct source_qemu *y, struct xm_error *e)
+{
+	return xm_fail(e, -ETIMEDOUT, XM_REASON_CONNECT,
+		       "%s: QEMU may have migration settings of xdpmig's still",
+		       qmp_path(y->q.qmp));
 }
 
 int source_resume(struct guest_source *s, struct xm_error *e)
@@ -252,17 +270,21 @@ int source_resume(struct guest_source *s, struct xm_error *e)
 		(void)source_arm(y, false, NULL);
 	r = come_back(y, &completed, e);
 	if (r && (y->is_migrating || y->is_drained)) {
-		leave_to_guardian(y);
+		s->is_back = leave_to_guardian(y);
 		return r;
 	}
-	/* Nothing is left undone: a QEMU that does not answer is no reason to
-	 * doubt that. */
-	s->is_back = !r || r == -ETIMEDOUT;
+	/* Nothing was done: that a QEMU does not answer, or our connection to it
+	 * is broken, is no reason to doubt that. */
+	s->is_back = !r || r == -ETIMEDOUT || qmp_broken(y->q.qmp);
 	if (y->guardian.is_armed)
 		guardian_disarm(&y->guardian);
 	if (completed)
 		announce(y);
-	r2 = settings_restore(&y->old, y->q.qmp, r ? NULL : e);
+	r2 = source_restore(y, r ? NULL : e);
+	if (y->has_our_settings)
+		r2 = leave_to_guardian(y) ? 0 :
+		     r2                   ? r2 :
+					    fail_restore(y, r ? NULL : e);
 	y->is_migrating = false;
 	y->is_settled = true;
 	return r ? r : r2;

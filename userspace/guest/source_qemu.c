@@ -135,10 +135,13 @@ static int change_settings(struct source_qemu *y, struct xm_error *e)
 
 	if (!r)
 		r = guardian_settings(&y->guardian, &y->old, e);
-	if (!r)
-		return settings_change(&y->old, &ours, y->q.qmp, e);
-	settings_forget(&y->old); /* none was changed */
-	settings_forget(&ours);
+	if (r) {
+		settings_forget(&y->old); /* none was changed */
+		settings_forget(&ours);
+		return r;
+	}
+	r = settings_change(&y->old, &ours, y->q.qmp, e);
+	y->has_our_settings = r != -EREMOTEIO; /* refused, and put back */
 	return r;
 }
 
@@ -380,10 +383,13 @@ static int qemu_note(struct guest_source *s, const struct guest_note *note,
 static void qemu_done(struct guest_source *s)
 {
 	struct source_qemu *y = to_qemu(s);
+	pid_t guardian; /* is nobody's business: the guest is elsewhere */
 
 	source_let_go(y);
-	/* Best effort: the guest is elsewhere, this QEMU may be gone. */
-	(void)settings_restore(&y->old, y->q.qmp, NULL);
+	/* Best effort: this QEMU may be gone. */
+	(void)source_restore(y, NULL);
+	if (y->has_our_settings)
+		(void)guardian_leave(&y->guardian, &guardian);
 	y->is_settled = true;
 }
 

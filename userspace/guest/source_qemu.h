@@ -26,14 +26,15 @@ struct source_qemu {
 				 * answer, too */
 	int stream;             /* QEMU's device state, or -1 */
 	bool was_suspended;
-	bool is_drained;   /* stopped by us for a moment */
-	bool must_look;    /* something happened that we did not ask for */
-	bool has_quit;     /* the guest, which shut down or panicked */
-	bool is_migrating; /* QEMU was told to, and did not refuse */
-	bool is_paused;    /* pre-switchover was seen */
-	bool is_completed; /* and did */
-	bool has_ended;    /* the stream */
-	bool is_settled;   /* done, or resumed */
+	bool is_drained;       /* stopped by us for a moment */
+	bool must_look;        /* something happened that we did not ask for */
+	bool has_quit;         /* the guest, which shut down or panicked */
+	bool has_our_settings; /* QEMU, or nobody knows whether it has */
+	bool is_migrating;     /* QEMU was told to, and did not refuse */
+	bool is_paused;        /* pre-switchover was seen */
+	bool is_completed;     /* and did */
+	bool has_ended;        /* the stream */
+	bool is_settled;       /* done, or resumed */
 };
 
 /* Is its process? */
@@ -95,6 +96,10 @@ int source_arm(struct source_qemu *y, bool is_drain, struct xm_error *e);
 
 /* Of the guest's process: what is needed in any case, also if it is gone. */
 void source_let_go(struct source_qemu *y);
+
+/* Put QEMU's settings back, as far as they are known here: has_our_settings says
+ * whether it has ours still, and the guardian has to.  0 or -errno with @e. */
+int source_restore(struct source_qemu *y, struct xm_error *e);
 
 /* guest_source_resume(): ends the migration, if we began one, and brings the
  * guest back to how it was before.  A guest that we neither stopped nor migrated
