@@ -44,9 +44,12 @@ static int pump_fail_probe(const struct pump *p, struct xm_error *e)
 			"%s: channel %u: no frame of queue %u here reached the "
 			"peer's queue (UDP port %u, %u source ports tried)%s; "
 			"check 'xdpmig status' and, on a NIC, 'ethtool -n DEV "
-			"rx-flow-hash udp4' there",
+			"rx-flow-hash udp4' there%s",
 			o->ifname, p->opts.channel, o->queue, p->path.dport,
-			b->n_tried, b->n_seen ? "" : ", none came from it");
+			b->n_tried, b->n_seen ? "" : ", none came from it",
+			xsk_chan_is_zero_copy(p->chan) ?
+				", and try --zero-copy off here" :
+				"");
 	return xm_fail(
 		e, -ENETUNREACH, XM_REASON_PATH,
 		"%s: channel %u: frames of %u bytes do not get through "
