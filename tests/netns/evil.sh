@@ -60,6 +60,8 @@ run_product() { # NAMESPACE ARGUMENT...
 	shift
 	[ "$RESULT" != late ] ||
 		with=(LD_PRELOAD="$GUARD_MAP:$CLOCK_JUMP" XM_LATE=31)
+	# or who waits for a word would find the one before's
+	rm -f "$(out "$SIDE")" "$(err "$SIDE")"
 	nsenter --net="/run/netns/$ns" -- setpriv --pdeathsig KILL env "${with[@]}" "$XDPMIG" "$SIDE" --json \
 		--name "lie-$SLOT" --queues "$((SLOT * 2))-$((SLOT * 2 + 1))" \
 		--stall 2s "$@" >"$(out "$SIDE")" 2>"$(err "$SIDE")" </dev/null &
@@ -68,6 +70,7 @@ run_product() { # NAMESPACE ARGUMENT...
 }
 
 run_evil() { # NAMESPACE ROLE DEVICE ADDRESS
+	rm -f "$(out evil)" "$(err evil)"
 	nsenter --net="/run/netns/$1" -- setpriv --pdeathsig KILL "$LIAR" "$2" --key "$KEY" --dev "$3" --port $((40000 + SLOT * 64)) \
 		--watch "$TMP/$SLOT.pid" --time 50 "$NAME" "$4" \
 		>"$(out evil)" 2>"$(err evil)" </dev/null &
