@@ -404,7 +404,7 @@ static void tracee_take_fd__leaves_none_there(void **state)
 	for (room = 0; room < 3; room++) {
 		memset(&e, 0, sizeof(e));
 		lim = was;
-		lim.rlim_cur = (rlim_t)(next + room);
+		lim.rlim_cur = (rlim_t)next + (rlim_t)room;
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
 		fd = tracee_take_fd(v->pid, pidfd, SYS_epoll_create1, args, &e);
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);

@@ -50,7 +50,7 @@ static int close_there(pid_t pid, int there, struct xm_error *e)
 {
 	const struct timespec nap = { .tv_nsec = 10000000 };
 	const uint64_t args[6] = { (uint64_t)there };
-	struct xm_error why;
+	struct xm_error why = { 0 };
 	unsigned int tries;
 	int64_t result;
 	int r = -EAGAIN;
