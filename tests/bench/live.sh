@@ -171,8 +171,13 @@ for mtu in ${mtus//,/ }; do
 			done
 		done
 	done
-	if [ $quick = yes ]; then # all of it in a millisecond: never
-		limit=1 downtime=1 measure xdpmig 5000 "$mtu"
+	if [ $quick = yes ]; then
+		# All of it in a millisecond: never, but for a guest that gets no CPU
+		# just then, on a machine that has much to do.
+		for ((n = 0; n < 5; n++)); do
+			limit=1 downtime=1 measure xdpmig 5000 "$mtu"
+			! jq -e '.status == "time limit"' "$OUT" >/dev/null || break
+		done
 		assert_jq '.status == "time limit"' "$OUT" "a guest that is too fast"
 	fi
 	net_down
