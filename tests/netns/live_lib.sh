@@ -127,8 +127,13 @@ epochs_reach() { # NAME N
 # -- what must be true ------------------------------------------------------------------
 
 runs() { # DIR
-	live_is "$1" running || fail "${1##*/} is $(live_state "$1")"
-	live_goes_on "$1" 3 || fail "${1##*/} does not go on"
+	live_is "$1" running || runs_badly "$1" "is $(live_state "$1")"
+	live_goes_on "$1" 3 || runs_badly "$1" "does not go on"
+}
+
+runs_badly() { # DIR WHAT: and what its console and its QEMU said last
+	tail -n 20 "$1/serial" "$1/qemu.log" || true
+	fail "${1##*/} $2"
 }
 
 runs_not() { # DIR
