@@ -113,10 +113,11 @@ pair_taps() {
 	done
 }
 
-# nokaslr: virtio_net is a module, and hands the device the header of all frames of its
-# zero-copy by an address that only holds for memory the kernel maps as a whole (xsk_hdr,
-# Linux 6.11 to 7.3).  What the device reads instead is nothing, which is zeros and right,
-# or, by where the kernel was put, somebody's memory: then the tap refuses every frame.
+# nokaslr: in 4 of 37 boots without it one end's zero-copy sent nothing, the device took
+# the frames and the tap got none; in 14 with it that was not seen, which may be chance.
+# Most likely, and not proven: virtio_net is a module, and maps the header of its
+# zero-copy frames (a variable of the module, xsk_hdr) as if it were memory that the kernel
+# maps as a whole.  What the device reads then depends on where the kernel was put.
 #
 # pair_boot TAG TAP MAC DIR QEMU DEVICE
 pair_boot() {
