@@ -6,7 +6,7 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=tests/netns/session.sh
 . "${0%/*}/session.sh"
-needs xdpmig xmllint
+needs xdpmig relay xmllint
 
 discard_start() { # OPTION...
 	spawn discard dst "$XDPMIG" recv --dev "$DST_DEV" --discard --json "$@"
@@ -61,6 +61,22 @@ scenario_measures_every_cell() {
 	assert_eq "$(grep -c '^<tr><td>' "$f.html")" 6 "the page's rows"
 	discard_stop 36
 	detach_both
+}
+
+# A link that takes 42 ms for a packet and gives each slot back by itself: half of a
+# ring of 4 is waited for 14 times at most, the next slot of it about twice as often.
+scenario_drains_differ() {
+	net_up queues=2 relay=1
+	relay_start --rate 100M --queue 4M
+	attach_both
+	discard_start
+	sweep --size 16M --slots 4 --channels 1 --drains one,half,full --repeat 1
+	assert_eq "$RC" 0 "sweep"
+	assert_jq '[.per_cell[] | {key: .drain, value: .flush_space}] | from_entries |
+		.full <= 7 and .half > 7 and .half <= 14 and .one > 14' "$OUT" "waits"
+	discard_stop 3
+	detach_both
+	relay_stop
 }
 
 scenario_of_a_file_with_keys() {
