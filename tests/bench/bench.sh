@@ -15,6 +15,8 @@
 #   install          the same, and pages are summed, copied into guest memory
 #                    and checked (blast --install): what they install
 #   xdpmig           xdpmig send / recv, with a key: frames have tags
+#   xdpmig-staged    the same with send --lock-budget, which no guest fits: its pages are
+#                    not pinned, but copied
 #   xdpmig-insecure  the same with --insecure: frames are summed only
 #   xdpmig-encrypt   the same with --encrypt
 #   xdpmig-verify    the same with send --verify, and what that takes
@@ -40,7 +42,7 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 	  --mtu LIST       default 9000,65535
 	  --channels LIST  default 1,4,16
 	  --what LIST      default blast,install,xdpmig,qemu,qemu-zero-copy; also
-	                   xdpmig-insecure, xdpmig-encrypt, xdpmig-verify
+	                   xdpmig-staged, xdpmig-insecure, xdpmig-encrypt, xdpmig-verify
 	  --seconds S      of each blast, default 3
 	  --hugepages      guest memory in pages of 2 MiB at both ends, reserved for the
 	                   time of the run (vm.nr_hugepages)
@@ -193,11 +195,12 @@ measure_blast() { # CHANNELS MTU [--install]
 		"$TMP/best.send" "$TMP/best.recv"
 }
 
-measure_xdpmig() { # CHANNELS MTU [--insecure|--encrypt|--verify]
+measure_xdpmig() { # CHANNELS MTU [--staged|--insecure|--encrypt|--verify]
 	local name=xdpmig${3:+-${3#--}} trust=(${3:+"$3"}) send=()
 
 	[ "${3:-}" != --insecure ] || trust=(--config /dev/null --insecure)
 	[ "${3:-}" != --verify ] || trust=() send=(--verify)
+	[ "${3:-}" != --staged ] || trust=() send=(--lock-budget "$((16 * $1))M")
 	src "$XDPMIG" attach --quiet "$SRC_DEV" >/dev/null
 	dst "$XDPMIG" attach --quiet "$DST_DEV" >/dev/null
 	spawn recv dst "$XDPMIG" recv --dev "$DST_DEV" --listen "$DST4" \
@@ -248,6 +251,7 @@ for mtu in ${mtus//,/ }; do
 				blast) measure_blast "$c" "$mtu" ;;
 				install) measure_blast "$c" "$mtu" --install ;;
 				xdpmig) measure_xdpmig "$c" "$mtu" ;;
+				xdpmig-staged) measure_xdpmig "$c" "$mtu" --staged ;;
 				xdpmig-insecure) measure_xdpmig "$c" "$mtu" --insecure ;;
 				xdpmig-encrypt) measure_xdpmig "$c" "$mtu" --encrypt ;;
 				xdpmig-verify) measure_xdpmig "$c" "$mtu" --verify ;;

@@ -12,13 +12,14 @@ import statistics
 import sys
 
 GIB = 1 << 30
-ORDER = ["blast", "install", "xdpmig-insecure", "xdpmig", "xdpmig-encrypt", "xdpmig-verify",
-         "qemu", "qemu-zero-copy"]
+ORDER = ["blast", "install", "xdpmig-insecure", "xdpmig", "xdpmig-staged", "xdpmig-encrypt",
+         "xdpmig-verify", "qemu", "qemu-zero-copy"]
 LABEL = {
     "blast": "AF_XDP, no protocol (ceiling)",
     "install": "AF_XDP, no protocol, pages installed",
     "xdpmig-insecure": "xdpmig, no keys",
     "xdpmig": "xdpmig",
+    "xdpmig-staged": "xdpmig, `--lock-budget`",
     "xdpmig-encrypt": "xdpmig, encrypted",
     "xdpmig-verify": "xdpmig, verified",
     "qemu": "QEMU multifd",

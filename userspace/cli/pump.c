@@ -119,10 +119,13 @@ int pump_make(struct pump *p, const struct pump_opts *opts, struct xm_error *e)
 
 int pump_pin(struct pump *p, struct xm_error *e)
 {
-	int r = xsk_chan_pin(p->chan, e);
+	int r;
 
+	if (p->opts.is_sender)
+		pump_warm_slice(p);
+	r = xsk_chan_pin(p->chan, e);
 	if (!r && !p->opts.is_sender)
-		pump_warm(&p->opts);
+		pump_warm_guest(&p->opts);
 	return r;
 }
 

@@ -140,7 +140,10 @@ int pump_check(struct pump *p, struct xm_error *e);
 void pump_report(struct pump *p, struct pump_report *ret_report);
 
 /* For pump.c and pump_*.c. */
-void pump_warm(const struct pump_opts *opts);
+/* A destination's guest memory that its channel will write; a source's that it will
+ * pin.  Not all of it, once opts->stop is set. */
+void pump_warm_guest(const struct pump_opts *opts);
+void pump_warm_slice(const struct pump *p);
 xm_page_find pump_find_page; /* of a source's pump */
 int pump_probe_turn(struct pump *p, struct xm_time now, struct xm_error *e);
 int pump_tx_turn(struct pump *p, struct xm_time now, struct xm_error *e);
