@@ -6,7 +6,9 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=tests/netns/session.sh
 . "${0%/*}/session.sh"
-needs xdpmig relay xmllint
+# shellcheck source=tests/netns/live_lib.sh
+. "${0%/*}/live_lib.sh"
+live_needs relay xmllint
 
 discard_start() { # OPTION...
 	spawn discard dst "$XDPMIG" recv --dev "$DST_DEV" --discard --json "$@"
@@ -95,6 +97,26 @@ scenario_of_a_file_with_keys() {
 	assert_eq "$(grep -cE '^ +[14] +[0-9.]+ MiB +[0-9.]+' "$OUT")" 2 "rows"
 	assert_grep 'half: (not )?flat' "$OUT" "the answer"
 	discard_stop 2
+	detach_both
+}
+
+# Its memory is read, and what it writes meanwhile is sent again; nothing else is done
+# to it.
+scenario_of_a_running_guest() {
+	net_up queues=2
+	attach_both
+	oracle 64 pace=0
+	discard_start
+	run src "$XDPMIG" sweep --dev "$SRC_DEV" --json --ram "$A/ram" --slots 1,4 \
+		--channels 1,2 --drains one --repeat 4 "$DST4"
+	assert_eq "$RC" 0 "sweep"
+	assert_jq '.runs == 16 and .runs_failed == 0' "$OUT" "runs"
+	live_is "$A" running || fail "the guest is $(live_state "$A")"
+	live_goes_on "$A" 3 || fail "the guest does not go on"
+	discard_stop 16
+	guest_pause "$A"
+	live_oracle_check "$A" >"$TMP/oracle" || fail "the guest's memory"
+	live_quit "$A"
 	detach_both
 }
 

@@ -16,8 +16,8 @@ static const struct cli_opt what_opts[] = {
 	  .min = 1 << 20, .max = 1ull << 42, .def = 256 << 20,
 	  .help = "memory to send in each run, all of it random" },
 	{ "ram", .type = CLI_STR, .arg = "FILE", .offset = SWEEP(x.ram),
-	  .help = "send this file instead: memory of a guest that does not "
-		  "run" },
+	  .help = "send this file instead: memory of a guest, which may run; "
+		  "it is only read" },
 	{ 0 },
 };
 
