@@ -16,7 +16,7 @@ static void t_step(void);
 
 static unsigned int t_steps, t_die_at;
 static pid_t t_signal; /* whom, between seizing and stopping it; 0: nobody */
-static pid_t t_dies;   /* who dies; 0: who is at that step */
+static pid_t t_dies;   /* who dies, or its group; 0: who is at that step */
 static const uint64_t no_args[6];
 
 static void t_step(void)
@@ -211,8 +211,9 @@ static unsigned int t_count_epolls(pid_t pid)
 	return n;
 }
 
-/* Take a descriptor from @v in a process that dies at step @at.  0: it did. */
-static int t_take_and_die(struct t_victim *v, unsigned int at)
+/* Take a descriptor from @v in a process that dies at step @at, and its whole group
+ * with it, if @is_group.  0: it did. */
+static int t_take_and_die(struct t_victim *v, unsigned int at, bool is_group)
 {
 	const uint64_t args[6] = { 0 }; /* epoll_create1(0) */
 	struct xm_error e = { 0 };
@@ -224,6 +225,8 @@ static int t_take_and_die(struct t_victim *v, unsigned int at)
 		t_steps = 0;
 		t_die_at = at;
 		t_dies = getpid();
+		if (is_group && !setpgid(0, 0))
+			t_dies = -t_dies;
 		pidfd = (int)syscall(SYS_pidfd_open, v->pid, 0);
 		_exit(tracee_take_fd(v->pid, pidfd, SYS_epoll_create1, args,
 				     &e) < 0 ?
@@ -234,20 +237,18 @@ static int t_take_and_die(struct t_victim *v, unsigned int at)
 	return WIFSIGNALED(status) ? 0 : WEXITSTATUS(status);
 }
 
-/* Whenever it is killed, the process keeps no descriptor that was for us. */
-static void tracee_take_fd__killed_at_each_step(void **state)
+static void t_killed_at_each_step(bool is_group)
 {
 	struct t_victim *v = t_start(t_ppoll);
 	unsigned int k = 0;
 	uint64_t fed = 0;
 	int how, status;
 
-	(void)state;
 	v->may_eintr = true;
 	/* What the dead leave behind is our child then. */
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	do {
-		how = t_take_and_die(v, ++k);
+		how = t_take_and_die(v, ++k, is_group);
 		if (!how) {
 			assert_true(waitpid(-1, &status, 0) > 0);
 			assert_int_equal(status, 0);
@@ -261,6 +262,20 @@ static void tracee_take_fd__killed_at_each_step(void **state)
 	t_end(v);
 }
 
+/* Whenever it is killed, the process keeps no descriptor that was for us. */
+static void tracee_take_fd__killed_at_each_step(void **state)
+{
+	(void)state;
+	t_killed_at_each_step(false);
+}
+
+/* A shell's "kill -9 %1", and "timeout -s KILL", kill all of a group. */
+static void tracee_take_fd__group_killed_at_each_step(void **state)
+{
+	(void)state;
+	t_killed_at_each_step(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +284,7 @@ int main(void)
 		cmocka_unit_test(tracee_syscall__killed_at_a_signal),
 		cmocka_unit_test(tracee_hold__killed),
 		cmocka_unit_test(tracee_take_fd__killed_at_each_step),
+		cmocka_unit_test(tracee_take_fd__group_killed_at_each_step),
 	};
 
 	if (geteuid()) {

@@ -6,10 +6,11 @@
  * (tracee.c).  Between them the process has a descriptor that only we know of,
  * and nobody would ever close it.
  *
- * So a process of its own makes both, which Ctrl-C or a kill of ours does not
- * reach: it holds nothing of ours but what it needs, takes milliseconds, goes on to
- * its end, which the deadlines of an injection bound, when there is nobody left to
- * give the copy to, and closes that with itself.
+ * So a process of its own makes both, in a session of its own: Ctrl-C or a kill of
+ * ours, or of our whole group, does not reach it.  It holds nothing of ours but what
+ * it needs, takes milliseconds, goes on to its end, which the deadlines of an
+ * injection bound, when there is nobody left to give the copy to, and closes that
+ * with itself.
  */
 #include "tracee.h"
 
@@ -112,6 +113,7 @@ static _Noreturn void taker_main(const struct take *t, int to)
 
 	for (i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
 		signal(ignored[i], SIG_IGN);
+	(void)setsid(); /* it cannot fail in a child */
 	(void)prctl(PR_SET_NAME, "xdpmig-taker");
 	keep_only(to, t->pidfd);
 	taken.r = take(t, &fd, &taken.e);
