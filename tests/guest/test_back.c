@@ -3,6 +3,7 @@
  * told to, and when we are killed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -141,6 +142,31 @@ static void guest_source_resume__when_the_monitor_is_closed_early(void **state)
 	assert_true(m->s->is_back);
 	assert_int_equal(m->s->guardian, 0);
 	t_vm_is_well(&m->a);
+}
+
+static void *t_kill_later(void *arg)
+{
+	usleep(200000);
+	kill(*(pid_t *)arg, SIGKILL);
+	return NULL;
+}
+
+/* It was closed because QEMU ends, which takes it a while: the guest is not as it
+ * was. */
+static void guest_source_resume__when_qemu_ends_in_between(void **state)
+{
+	struct t_move *m = *state;
+	struct source_qemu *y;
+	pthread_t killer;
+
+	t_move_to(m, T_COPIED);
+	y = (struct source_qemu *)m->s;
+	assert_int_equal(shutdown(qmp_fd(y->q.qmp), SHUT_RDWR), 0);
+	assert_int_equal(pthread_create(&killer, NULL, t_kill_later, &y->q.pid),
+			 0);
+	assert_int_equal(guest_source_resume(m->s, &m->e), -ESRCH);
+	pthread_join(killer, NULL);
+	assert_false(m->s->is_back);
 }
 
 /* There is no memory to say this command to QEMU; NULL: there is for all. */
@@ -493,6 +519,7 @@ int main(void)
 		CASE(guest_source_resume__when_the_monitor_is_closed),
 		CASE(guest_source_resume__when_the_guardian_is_dead_too),
 		CASE(guest_source_resume__when_the_monitor_is_closed_early),
+		CASE(guest_source_resume__when_qemu_ends_in_between),
 		CASE(guest_source_resume__when_the_monitor_breaks_in_between),
 		CASE(guest_source_resume__paused_stays_paused),
 		CASE(guest_source_close__resumes),

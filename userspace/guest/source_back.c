@@ -274,8 +274,9 @@ int source_resume(struct guest_source *s, struct xm_error *e)
 		return r;
 	}
 	/* Nothing was done: that a QEMU does not answer, or our connection to it
-	 * is broken, is no reason to doubt that. */
-	s->is_back = !r || r == -ETIMEDOUT || qmp_broken(y->q.qmp);
+	 * is broken, is no reason to doubt that; that it has ended is. */
+	s->is_back = !r || r == -ETIMEDOUT ||
+		     (r != -ESRCH && qmp_broken(y->q.qmp));
 	if (y->guardian.is_armed)
 		guardian_disarm(&y->guardian);
 	if (completed)
