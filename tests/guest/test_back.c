@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A guest comes back to its source from every state a move has come to: when
  * told to, and when we are killed. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -220,6 +221,40 @@ guest_source_resume__when_the_monitor_breaks_in_between(void **state)
 		t_vm_start(&m->b, &t_move_target);
 	}
 	json_decref(was);
+}
+
+/* How many descriptors a process has. */
+static unsigned int t_count_fds(pid_t pid)
+{
+	char path[64];
+	unsigned int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* QEMU has the stream's other end, and was not told to migrate. */
+static void
+guest_source_resume__when_the_monitor_breaks_after_getfd(void **state)
+{
+	struct t_move *m = *state;
+	unsigned int was = t_count_fds(m->a.q.pid);
+
+	t_move_to(m, T_COPIED);
+	t_unsaid = "\"migrate\"";
+	assert_int_equal(guest_source_pause(m->s, &m->e), -ENOMEM);
+	t_unsaid = NULL;
+	(void)guest_source_resume(m->s, &m->e);
+	assert_true(m->s->is_back);
+	t_move_close(m);
+	t_vm_is_well(&m->a);
+	assert_int_equal(t_count_fds(m->a.q.pid), was);
 }
 
 /* As it was before a move that failed: QEMU 7.2 says "postmigrate" to that, and
@@ -521,6 +556,7 @@ int main(void)
 		CASE(guest_source_resume__when_the_monitor_is_closed_early),
 		CASE(guest_source_resume__when_qemu_ends_in_between),
 		CASE(guest_source_resume__when_the_monitor_breaks_in_between),
+		CASE(guest_source_resume__when_the_monitor_breaks_after_getfd),
 		CASE(guest_source_resume__paused_stays_paused),
 		CASE(guest_source_close__resumes),
 		CASE(guest_source_resume__then_a_second_move_succeeds),

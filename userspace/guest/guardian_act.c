@@ -387,6 +387,8 @@ static int try(struct act *a, struct xm_error *e)
 		r = look(a, e);
 	if (!r && !a->is_settled)
 		r = bring_back(a, e);
+	if (!r && !a->is_settled && a->g->state != GUARD_COMMIT)
+		qemu_close_stream(a->qmp);
 	if (!r)
 		a->is_settled = true;
 	if (!r)

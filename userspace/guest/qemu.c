@@ -283,6 +283,12 @@ void qemu_free_cancelled(struct qmp *qmp)
 		      json_pack("{s:s}", "state", "cancelling"), NULL, NULL);
 }
 
+void qemu_close_stream(struct qmp *qmp)
+{
+	(void)qmp_run(qmp, "closefd", json_pack("{s:s}", "fdname", QEMU_STREAM),
+		      NULL, NULL);
+}
+
 /* -- what stands in the way ----------------------------------------------------- */
 
 struct obstacle {

@@ -37,4 +37,12 @@ int qemu_ask_human(struct qemu *q, const char *line, char **ret_text,
  * milliseconds does that. */
 void qemu_free_cancelled(struct qmp *qmp);
 
+/* The name of the device state's descriptor at QEMU: "getfd" puts it there, and
+ * "migrate" takes it. */
+#define QEMU_STREAM "xdpmig-device"
+
+/* qemu.c: let QEMU close one that no "migrate" took; nothing is said if there is
+ * none. */
+void qemu_close_stream(struct qmp *qmp);
+
 #endif

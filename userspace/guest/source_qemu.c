@@ -44,7 +44,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define STREAM "xdpmig-device" /* name of the descriptor at QEMU */
+#include "qemu_priv.h"
 
 static struct source_qemu *to_qemu(struct guest_source *s)
 {
@@ -95,9 +95,7 @@ static int refused(struct source_qemu *y, const struct xm_error *why,
 	int r;
 
 	y->is_migrating = false;
-	/* QEMU kept the descriptor then; best effort */
-	(void)source_tell(y, "closefd", json_pack("{s:s}", "fdname", STREAM),
-			  NULL);
+	qemu_close_stream(y->q.qmp); /* which it kept then */
 	guardian_disarm(&y->guardian);
 	r = source_check_alone(y, state, e);
 	return r ? r : xm_fail(e, why->err, why->reason, "%s", why->msg);
@@ -112,13 +110,13 @@ static int begin_migrate(struct source_qemu *y, struct xm_error *e)
 		return xm_fail(e, -errno, XM_REASON_MEMORY,
 			       "no socket for QEMU's device state: %m");
 	y->stream = pair[0];
-	r = qmp_give_fd(y->q.qmp, STREAM, pair[1], e);
+	r = qmp_give_fd(y->q.qmp, QEMU_STREAM, pair[1], e);
 	close(pair[1]);
 	if (r)
 		return r;
 	y->is_migrating = true; /* even if the answer does not come */
-	r = source_tell(y, "migrate", json_pack("{s:s}", "uri", "fd:" STREAM),
-			&why);
+	r = source_tell(y, "migrate",
+			json_pack("{s:s}", "uri", "fd:" QEMU_STREAM), &why);
 	if (r == -EREMOTEIO)
 		return refused(y, &why, e);
 	if (r)
