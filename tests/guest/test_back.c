@@ -257,6 +257,31 @@ guest_source_resume__when_the_monitor_breaks_after_getfd(void **state)
 	assert_int_equal(t_count_fds(m->a.q.pid), was);
 }
 
+/* The monitor breaks before QEMU is told to migrate, and then somebody else migrates
+ * the guest: the guardian sees it. */
+static void guest_source_resume__when_another_moved_it_meanwhile(void **state)
+{
+	struct t_move *m = *state;
+
+	t_move_to(m, T_COPIED);
+	t_unsaid = "\"getfd\"";
+	assert_int_equal(guest_source_pause(m->s, &m->e), -ENOMEM);
+	t_unsaid = NULL;
+	json_decref(t_qemu_run(&m->a.q, "migrate-set-capabilities",
+			       "{\"capabilities\": [{\"capability\": "
+			       "\"pause-before-switchover\", "
+			       "\"state\": false}]}"));
+	json_decref(t_qemu_run(&m->a.q, "migrate",
+			       "{\"uri\": \"exec:cat >/dev/null\"}"));
+	t_qemu_wait(&m->a.q, "query-migrate", "completed");
+	assert_int_equal(guest_source_resume(m->s, &m->e), -EBUSY);
+	assert_int_equal(m->e.reason, XM_REASON_UNKNOWN_OUTCOME);
+	assert_false(m->s->is_back);
+	assert_int_equal(m->s->guardian, 0);
+	t_move_close(m);
+	t_vm_rests(&m->a, "postmigrate");
+}
+
 /* As it was before a move that failed: QEMU 7.2 says "postmigrate" to that, and
  * 10.0 "paused". */
 static void t_is_paused(struct t_vm *vm)
@@ -557,6 +582,7 @@ int main(void)
 		CASE(guest_source_resume__when_qemu_ends_in_between),
 		CASE(guest_source_resume__when_the_monitor_breaks_in_between),
 		CASE(guest_source_resume__when_the_monitor_breaks_after_getfd),
+		CASE(guest_source_resume__when_another_moved_it_meanwhile),
 		CASE(guest_source_resume__paused_stays_paused),
 		CASE(guest_source_close__resumes),
 		CASE(guest_source_resume__then_a_second_move_succeeds),

@@ -131,8 +131,7 @@ static void hand_over(struct guard *g)
 	g->lock = fd_close(g->lock);
 }
 
-/* True: the guest was to be brought back, and is. */
-static bool watch(struct guard *g)
+static enum guard_end watch(struct guard *g)
 {
 	struct pollfd p[] = {
 		{ .fd = g->pipe, .events = POLLIN },
@@ -150,7 +149,7 @@ static bool watch(struct guard *g)
 		if (!listen_to(g))
 			is_alive = false;
 		if (is_alive && p[2].revents)
-			return false; /* no QEMU, no guest */
+			return GUARD_OVER; /* no QEMU, no guest */
 	} while (is_alive);
 	if (g->state == GUARD_COMMIT)
 		hand_over(g);
@@ -158,7 +157,7 @@ static bool watch(struct guard *g)
 		(void)prctl(PR_SET_NAME, GUARDIAN_ACTS);
 	if (!settings_any(&g->old) &&
 	    (g->state == GUARD_COMMIT || (g->state == GUARD_IDLE && !g->path)))
-		return false;
+		return GUARD_OVER;
 	return guardian_act(g);
 }
 
@@ -201,7 +200,7 @@ static void be_guardian(struct guard *g, struct qemu *q, pid_t parent)
 	/* to open the monitor of another user's QEMU anew */
 	const uint64_t keep = qemu_is_others(q) ? PRIV_CAP(CAP_DAC_OVERRIDE) :
 						  0;
-	bool is_back = false;
+	enum guard_end end = GUARD_OVER;
 	unsigned int i;
 
 	for (i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
@@ -222,11 +221,11 @@ static void be_guardian(struct guard *g, struct qemu *q, pid_t parent)
 	/* What goes wrong here leaves it with more than it uses, no less. */
 	(void)priv_confine(PRIV_GUARDIAN, keep, NULL);
 	if (g->pipe >= 0 && g->monitor >= 0 && q->pidfd >= 0)
-		is_back = watch(g);
+		end = watch(g);
 	fd_close(g->lock);
 	for (i = 0; i < q->n_blocks; i++)
 		fd_close(q->block[i].fd);
-	_exit(!is_back);
+	_exit((int)end);
 }
 
 /* -- ours ------------------------------------------------------------------- */
@@ -421,6 +420,9 @@ int guardian_leave(struct guardian *g, pid_t *ret_pid)
 	if (pid <= 0)
 		return -ECHILD;
 	status = wait_for_end(pid);
+	if (status != -1 && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == GUARD_TAKEN)
+		return -EBUSY;
 	if (status != -1)
 		return status ? -ECHILD : 0;
 	*ret_pid = pid;

@@ -398,7 +398,7 @@ static int try(struct act *a, struct xm_error *e)
 	return r;
 }
 
-bool guardian_act(struct guard *g)
+enum guard_end guardian_act(struct guard *g)
 {
 	struct act a = { .g = g };
 	int64_t begun = now_ms();
@@ -427,5 +427,7 @@ bool guardian_act(struct guard *g)
 	tell_over(&a, is_there);
 	/* Our connection ends with us, after the locks: who waits for the
 	 * monitor finds the guest free. */
-	return is_there && !a.is_taken && g->state != GUARD_COMMIT;
+	if (!is_there || g->state == GUARD_COMMIT)
+		return GUARD_OVER;
+	return a.is_taken ? GUARD_TAKEN : GUARD_BACK;
 }

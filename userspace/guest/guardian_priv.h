@@ -30,8 +30,15 @@ struct guard {
 	struct settings old; /* QEMU's, to put back */
 };
 
+/* How it ends: its exit status. */
+enum guard_end {
+	GUARD_BACK,  /* the guest is back, or was never away */
+	GUARD_OVER,  /* that is not so, or nobody's question */
+	GUARD_TAKEN, /* somebody else migrates it, or has */
+};
+
 /* Our parent is dead: do what @g->state asks for, until it is done or QEMU has
- * ended.  True: the guest is back. */
-bool guardian_act(struct guard *g);
+ * ended. */
+enum guard_end guardian_act(struct guard *g);
 
 #endif

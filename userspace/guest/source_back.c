@@ -227,11 +227,21 @@ void source_let_go(struct source_qemu *y)
 	y->log = dirtylog_close(y->log);
 }
 
-/* We cannot; it can wait for longer, and connect anew.  True: it has done it. */
-static bool leave_to_guardian(struct source_qemu *y)
+/* We cannot; it can wait for longer, and connect anew.  0: it has done it; -EBUSY with
+ * @e, which matters more than what was there: the guest is somebody else's. */
+static int leave_to_guardian(struct source_qemu *y, struct xm_error *e)
 {
+	int r = guardian_leave(&y->guardian, &y->s.guardian);
+
 	y->is_settled = true;
-	return !guardian_leave(&y->guardian, &y->s.guardian);
+	if (r != -EBUSY)
+		return r;
+	if (e)
+		memset(e, 0, sizeof(*e));
+	return xm_fail(e, r, XM_REASON_UNKNOWN_OUTCOME,
+		       "%s: somebody else migrates the guest, or has, and says "
+		       "where it runs",
+		       qmp_path(y->q.qmp));
 }
 
 int source_restore(struct source_qemu *y, struct xm_error *e)
@@ -256,7 +266,7 @@ int source_resume(struct guest_source *s, struct xm_error *e)
 {
 	struct source_qemu *y = (struct source_qemu *)s;
 	bool completed;
-	int r, r2;
+	int r, r2, left;
 
 	if (y->is_settled)
 		return 0;
@@ -270,8 +280,9 @@ int source_resume(struct guest_source *s, struct xm_error *e)
 		(void)source_arm(y, false, NULL);
 	r = come_back(y, &completed, e);
 	if (r && (y->is_migrating || y->is_drained)) {
-		s->is_back = leave_to_guardian(y);
-		return r;
+		r2 = leave_to_guardian(y, e);
+		s->is_back = !r2;
+		return r2 == -EBUSY ? r2 : r;
 	}
 	/* Nothing was done: that a QEMU does not answer, or our connection to it
 	 * is broken, is no reason to doubt that; that it has ended is. */
@@ -282,10 +293,17 @@ int source_resume(struct guest_source *s, struct xm_error *e)
 	if (completed)
 		announce(y);
 	r2 = source_restore(y, r ? NULL : e);
-	if (y->has_our_settings)
-		r2 = leave_to_guardian(y) ? 0 :
-		     r2                   ? r2 :
-					    fail_restore(y, r ? NULL : e);
+	if (y->has_our_settings) {
+		left = leave_to_guardian(y, e);
+		if (left == -EBUSY) {
+			s->is_back = false;
+			r = left;
+		} else if (left && !r2) {
+			r2 = fail_restore(y, r ? NULL : e);
+		} else if (!left) {
+			r2 = 0;
+		}
+	}
 	y->is_migrating = false;
 	y->is_settled = true;
 	return r ? r : r2;
