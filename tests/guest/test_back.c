@@ -147,7 +147,7 @@ static void guest_source_resume__when_the_monitor_is_closed_early(void **state)
 
 static void *t_kill_later(void *arg)
 {
-	usleep(200000);
+	usleep(1200000); /* as if it had much memory to give back */
 	kill(*(pid_t *)arg, SIGKILL);
 	return NULL;
 }

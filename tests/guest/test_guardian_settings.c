@@ -142,6 +142,23 @@ static void guardian_settings__when_qemu_answers_again(void **state)
 	t_are_still(t, want);
 }
 
+/* The guest is where it was all the while. */
+static void guardian_settings__only_they_are_missing(void **state)
+{
+	struct t_guard *t = *state;
+	json_t *want = t_some_settings(t);
+
+	t_move(t, change, false);
+	kill(t->qemu.pid, SIGSTOP);
+	t_kill_mover(t);
+	t_record_says(t, "trying", "source");
+	assert_non_null(strstr(t_recorded(t, "message"), "settings may not"));
+	kill(t->qemu.pid, SIGCONT);
+	t_ended(t->guardian);
+	t_are_still(t, want);
+	t_record_says(t, "done", "source");
+}
+
 /* -- the guest went --------------------------------------------------------------- */
 
 static void act_hand_over(struct mover *m)
@@ -237,6 +254,24 @@ static void guardian_settings__says_what_qemu_refuses(void **state)
 			       "QEMU keeps migration settings of xdpmig's"));
 }
 
+/* Nobody may take it for done. */
+static void guardian_leave__says_what_qemu_refuses(void **state)
+{
+	struct settings odd = { .parameters = json_pack("{s:i}",
+							"downtime-limit", -1) };
+	struct t_guard *t = *state;
+	struct mover m = { 0 };
+	struct xm_error e = { 0 };
+	pid_t pid;
+
+	assert_int_equal(qmp_open(&m.qmp, t->qemu.socket, 10000, &e), 0);
+	assert_int_equal(start(&m, t->qemu.pid, &e), 0);
+	assert_int_equal(guardian_settings(&m.g, &odd, &e), 0);
+	assert_int_equal(guardian_leave(&m.g, &pid), -EREMOTEIO);
+	qmp_close(m.qmp);
+	settings_forget(&odd);
+}
+
 static void guardian_settings__too_many_are_refused(void **state)
 {
 	struct t_guard *t = *state;
@@ -266,10 +301,12 @@ int main(void)
 		T(guardian_settings__killed_before_it_is_armed),
 		T_PAUSED(guardian_settings__of_a_guest_that_stays_paused),
 		T(guardian_settings__when_qemu_answers_again),
+		T(guardian_settings__only_they_are_missing),
 		T(guardian_settings__killed_after_commit),
 		T(guardian_settings__after_commit_the_record_is_not_its),
 		T(guardian_settings__leaves_those_of_a_migration),
 		T(guardian_settings__says_what_qemu_refuses),
+		T(guardian_leave__says_what_qemu_refuses),
 		T(guardian_settings__too_many_are_refused),
 	};
 

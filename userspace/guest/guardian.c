@@ -420,11 +420,18 @@ int guardian_leave(struct guardian *g, pid_t *ret_pid)
 	if (pid <= 0)
 		return -ECHILD;
 	status = wait_for_end(pid);
-	if (status != -1 && WIFEXITED(status) &&
-	    WEXITSTATUS(status) == GUARD_TAKEN)
+	if (status == -1) {
+		*ret_pid = pid;
+		return kill(pid, 0) ? -ECHILD : -EINPROGRESS;
+	}
+	switch (WIFEXITED(status) ? WEXITSTATUS(status) : GUARD_OVER) {
+	case GUARD_BACK:
+		return 0;
+	case GUARD_TAKEN:
 		return -EBUSY;
-	if (status != -1)
-		return status ? -ECHILD : 0;
-	*ret_pid = pid;
-	return kill(pid, 0) ? -ECHILD : -EINPROGRESS;
+	case GUARD_LEFT:
+		return -EREMOTEIO;
+	default:
+		return -ECHILD;
+	}
 }

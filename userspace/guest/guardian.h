@@ -63,8 +63,8 @@ void guardian_stop(struct guardian *g);
 /* The same for what we could not do, armed or not: it takes it for our death, and
  * this waits a moment whether it can.  0: the guest is back, or was never away, and
  * QEMU's settings are as they were; -EINPROGRESS with @ret_pid: it goes on trying;
- * -EBUSY: somebody else migrates the guest, or has; -ECHILD: it has ended, and they
- * are not. */
+ * -EREMOTEIO: the guest is, and QEMU refused the settings; -EBUSY: somebody else
+ * migrates the guest, or has; -ECHILD: it has ended, and nobody knows. */
 int guardian_leave(struct guardian *g, pid_t *ret_pid);
 
 /* Does a guardian bring back the guest of process @qemu, whose monitor is at

@@ -339,15 +339,23 @@ static void let_go_of_stderr(void)
 		fd_close(fd);
 }
 
-static void tell_trying(const struct guard *g, const char *why)
+/* Of a guest that nothing was done to, or that is back, only QEMU's settings are
+ * missing. */
+static void tell_trying(const struct act *a, const char *why)
 {
+	bool is_back = a->g->state == GUARD_IDLE || a->is_settled;
 	char message[512];
 
-	snprintf(message, sizeof(message),
-		 "send has ended, and the guest is not back: %s; the guardian "
-		 "(process %d) goes on trying",
-		 why, (int)getpid());
-	write_down(g, "trying", "unknown", message);
+	snprintf(
+		message, sizeof(message),
+		"send has ended, and %s: %s; the guardian (process %d) goes on "
+		"trying",
+		is_back ? "the guest is as it was, but QEMU's migration "
+			  "settings may not be" :
+			  "the guest is not back",
+		why, (int)getpid());
+	write_down(a->g, "trying",
+		   is_back && !a->is_taken ? "source" : "unknown", message);
 }
 
 static void tell_over(const struct act *a, bool is_there)
@@ -406,13 +414,13 @@ enum guard_end guardian_act(struct guard *g)
 	bool is_told = false, is_there;
 	int wait = FIRST_MS;
 
-	tell_trying(g, "it was not looked at yet");
+	tell_trying(&a, "it was not looked at yet");
 	while (!is_gone(g, 0)) {
 		e = (struct xm_error){ 0 };
 		if (!try(&a, &e))
 			break;
 		if (strcmp(e.msg, was.msg))
-			tell_trying(g, e.msg);
+			tell_trying(&a, e.msg);
 		was = e;
 		if (!is_told && now_ms() - begun > LINE_MS) {
 			say(g, "send has ended, and the guest is not back yet; "
@@ -429,5 +437,5 @@ enum guard_end guardian_act(struct guard *g)
 	 * monitor finds the guest free. */
 	if (!is_there || g->state == GUARD_COMMIT)
 		return GUARD_OVER;
-	return a.is_taken ? GUARD_TAKEN : GUARD_BACK;
+	return a.is_taken ? GUARD_TAKEN : *a.left ? GUARD_LEFT : GUARD_BACK;
 }

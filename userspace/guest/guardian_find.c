@@ -85,7 +85,8 @@ int guardian_check(pid_t qemu, const char *monitor, struct xm_error *e)
 		return 0;
 	return xm_fail(e, -EBUSY, XM_REASON_UNKNOWN_OUTCOME,
 		       "%s: a send of this guest ended too early, and its "
-		       "guardian (process %d) still tries to let it run here; "
-		       "see 'xdpmig status', and wait for its end",
+		       "guardian (process %d) still tries to let it run here, "
+		       "or to put QEMU's migration settings back; see 'xdpmig "
+		       "status', and wait for its end",
 		       monitor, (int)guardian);
 }

@@ -35,6 +35,7 @@ enum guard_end {
 	GUARD_BACK,  /* the guest is back, or was never away */
 	GUARD_OVER,  /* that is not so, or nobody's question */
 	GUARD_TAKEN, /* somebody else migrates it, or has */
+	GUARD_LEFT,  /* the guest is back, and QEMU refused its old settings */
 };
 
 /* Our parent is dead: do what @g->state asks for, until it is done or QEMU has

@@ -32,6 +32,7 @@
 #define BACK_NS 10000000000ll /* for each of the two */
 #define LOOK_NS 2000000       /* between two looks at its state */
 #define GONE_MS 500           /* from the end of its monitor to its own */
+#define LAST_MS 3000          /* the same, when it decides where the guest is */
 
 static void look_again(void)
 {
@@ -262,11 +263,37 @@ static int fail_restore(const struct source_qemu *y, struct xm_error *e)
 		       qmp_path(y->q.qmp));
 }
 
+/* come_back() failed with @r.  If QEMU closed its monitor because it ends, that takes
+ * the longer the more memory it has: so wait once more, and say that it is gone. */
+static int look_again_for_end(const struct source_qemu *y, int r,
+			      struct xm_error *e)
+{
+	struct pollfd p = { .fd = y->q.pidfd, .events = POLLIN };
+
+	if (r == -ESRCH ||
+	    poll(&p, 1, qmp_broken(y->q.qmp) == -EPIPE ? LAST_MS : 0) != 1)
+		return r;
+	if (e)
+		memset(e, 0, sizeof(*e));
+	return source_fail_gone(y, e);
+}
+
+/* What source_restore() could not do, and of whatever kind @r of it is.  0, or
+ * -errno with @e: -EBUSY when the guest is somebody else's. */
+static int leave_settings(struct source_qemu *y, int r, struct xm_error *e)
+{
+	int left = leave_to_guardian(y, e);
+
+	if (!left || left == -EBUSY)
+		return left;
+	return r ? r : fail_restore(y, e);
+}
+
 int source_resume(struct guest_source *s, struct xm_error *e)
 {
 	struct source_qemu *y = (struct source_qemu *)s;
 	bool completed;
-	int r, r2, left;
+	int r, r2;
 
 	if (y->is_settled)
 		return 0;
@@ -281,9 +308,11 @@ int source_resume(struct guest_source *s, struct xm_error *e)
 	r = come_back(y, &completed, e);
 	if (r && (y->is_migrating || y->is_drained)) {
 		r2 = leave_to_guardian(y, e);
-		s->is_back = !r2;
+		s->is_back = !r2 || r2 == -EREMOTEIO;
 		return r2 == -EBUSY ? r2 : r;
 	}
+	if (r)
+		r = look_again_for_end(y, r, e);
 	/* Nothing was done: that a QEMU does not answer, or our connection to it
 	 * is broken, is no reason to doubt that; that it has ended is. */
 	s->is_back = !r || r == -ETIMEDOUT ||
@@ -293,16 +322,11 @@ int source_resume(struct guest_source *s, struct xm_error *e)
 	if (completed)
 		announce(y);
 	r2 = source_restore(y, r ? NULL : e);
-	if (y->has_our_settings) {
-		left = leave_to_guardian(y, e);
-		if (left == -EBUSY) {
-			s->is_back = false;
-			r = left;
-		} else if (left && !r2) {
-			r2 = fail_restore(y, r ? NULL : e);
-		} else if (!left) {
-			r2 = 0;
-		}
+	if (y->has_our_settings)
+		r2 = leave_settings(y, r2, e);
+	if (r2 == -EBUSY) {
+		s->is_back = false;
+		r = r2;
 	}
 	y->is_migrating = false;
 	y->is_settled = true;
