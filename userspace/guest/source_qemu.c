@@ -139,7 +139,8 @@ static int change_settings(struct source_qemu *y, struct xm_error *e)
 		return r;
 	}
 	r = settings_change(&y->old, &ours, y->q.qmp, e);
-	y->has_our_settings = r != -EREMOTEIO; /* refused, and put back */
+	/* refused, and put back, if it could be told to */
+	y->has_our_settings = r != -EREMOTEIO || qmp_broken(y->q.qmp);
 	return r;
 }
 

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -46,9 +47,23 @@ struct taken {
 
 /* -- the process of its own ------------------------------------------------------- */
 
-/* If memory is out for a moment, it must not keep what was for us. */
+/* What its descriptor @there is, or "" if there is none. */
+static void name_there(pid_t pid, int there, char ret_name[64])
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, there);
+	n = readlink(path, ret_name, 63);
+	ret_name[n > 0 ? n : 0] = '\0';
+}
+
+/* If memory is out for a moment, it must not keep what was for us.  Of a try that
+ * failed it may not be known whether the call was made; then the number may be of
+ * something else already. */
 static int close_there(pid_t pid, int there, struct xm_error *e)
 {
+	char was[64], is[64];
 	const struct timespec nap = { .tv_nsec = 10000000 };
 	const uint64_t args[6] = { (uint64_t)there };
 	struct xm_error why = { 0 };
@@ -56,9 +71,14 @@ static int close_there(pid_t pid, int there, struct xm_error *e)
 	int64_t result;
 	int r = -EAGAIN;
 
+	name_there(pid, there, was);
 	for (tries = 0; r && r != -ESRCH && tries < 5; tries++) {
-		if (tries)
+		if (tries) {
 			(void)nanosleep(&nap, NULL);
+			name_there(pid, there, is);
+			if (strcmp(is, was))
+				return 0;
+		}
 		why = (struct xm_error){ 0 };
 		r = tracee_syscall(pid, pid, SYS_close, args, &result, &why);
 	}
@@ -136,8 +156,8 @@ static int hear(const struct take *t, int from, struct xm_error *e)
 	if (got != sizeof(taken))
 		return xm_fail(e, -ECHILD, XM_REASON_INTERNAL,
 			       "process %d: who was to take a descriptor from "
-			       "it was killed; look whether it keeps one "
-			       "(/proc/%d/fd)",
+			       "it was killed, or could not hand it over; look "
+			       "whether it keeps one (/proc/%d/fd)",
 			       (int)t->pid, (int)t->pid);
 	if (taken.r)
 		return xm_fail(e, taken.r, taken.e.reason, "%s", taken.e.msg);

@@ -62,6 +62,8 @@
 #include "util/fd_pass.h"
 #include "util/priv.h"
 
+_Static_assert(XM_CHAN_MAX <= FD_PASS_MAX, "all sockets go with one answer");
+
 #define CLIENT_S 1 /* to ask, and to take the answer */
 #define BACKLOG  16
 
