@@ -85,7 +85,7 @@ done
 # /dev/shm may be small; these mounts are in lib.sh's own namespace.
 memory=$TMP/memory guests=$TMP/memory had_hugepages=''
 mkdir "$memory"
-mount -t tmpfs -o size=$((2 * size + 1024))M xm-bench "$memory"
+mount -t tmpfs -o size=$((2 * size + 4096))M xm-bench "$memory"
 bench_end() {
 	local status=$?
 
@@ -136,7 +136,7 @@ fill_memory() {
 
 # Free memory that the machine has for certain.
 touch_free_memory() {
-	head -c 768M /dev/zero >"$memory/touched"
+	head -c 3072M /dev/zero >"$memory/touched"
 	rm "$memory/touched"
 }
 
