@@ -42,7 +42,7 @@ usage() {
 
 	  --step NAME    only this step (may be repeated)
 	  --suite NAME   step gcc only, and there only this meson suite: unit, sim,
-	                 fuzz, check, model, root, vm, soak, other (may be repeated)
+	                 fuzz, check, model, root, soak, vm (may be repeated)
 	  --no-install   never call apt-get
 	  -h, --help     this text
 
