@@ -10,8 +10,8 @@
  * fault for each, and so is writing; MADV_POPULATE_READ faults as we do, and then
  * walks the page tables for each.  Milliseconds of CPU per GiB (tests/bench/faultin):
  *
- *   source        pinned as it is      189     read, then pinned   90
- *   destination   MADV_POPULATE_READ    76     read                49
+ *   source        pinned as it is      187     read, then pinned   88
+ *   destination   MADV_POPULATE_READ    67     read                47
  *
  * Where the kernel maps less around a fault (fault_around_bytes of its debugfs) the
  * rest is faulted in when it is pinned, or written: only time is lost.  Where there is
